@@ -1,0 +1,1 @@
+"""Matinee: an on-line movie recommender."""

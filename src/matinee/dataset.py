@@ -1,0 +1,41 @@
+"""Dataset = Ratings + Catalog + facts: what every reader returns and every model is fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from matinee.catalog import Catalog
+from matinee.ratings import Ratings
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Where a data set comes from and what reading it changed; goes into every snapshot's manifest.
+
+    name           "ml-latest-small", or the file's name
+    source         path or address it was read from
+    licence        one line on the terms it may be used under, empty where unknown
+    simulated      True where no person gave these ratings; whatever shows them says so
+    duplicates     ratings dropped because a later one of the same user and movie won
+    skipped        rows left out under `on_bad_rows="skip"`
+    """
+
+    name: str
+    source: str
+    licence: str = ""
+    simulated: bool = False
+    duplicates: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Ratings and catalogue over the same movies: `ratings.movies` and `catalog.ids` are the same ids."""
+
+    ratings: Ratings
+    catalog: Catalog
+    facts: Facts = field(default_factory=lambda: Facts("unnamed", "memory"))
+
+    def __post_init__(self) -> None:
+        if not self.ratings.movies.array.equals(self.catalog.ids.array):
+            raise ValueError("the ratings and the catalogue of a data set must have the same movies")

@@ -1,0 +1,1 @@
+"""Readers: any release or table of ratings in, a Dataset out."""

@@ -1,0 +1,75 @@
+"""Every error Matinee raises on purpose.
+
+    MatineeError                 one clear line: the value, the rule, the next step      exit code 1
+    +-- UsageError               an option or argument that cannot be meant              exit code 2
+    +-- DataError                a file or table that breaks a rule; names file and line
+    +-- FetchError               a download that failed or does not match its checksum
+    +-- UnknownUserError         a user id nobody has rated with
+    +-- UnknownMovieError        a movie id or title the catalogue does not hold
+    |   +-- AmbiguousTitleError  a title that several movies share; lists them
+    +-- ModelError               a model that cannot be fitted or asked on this data
+    +-- StoreError               a store or snapshot that is missing, damaged or foreign
+    +-- LiveError                the database of live ratings cannot be read or written
+
+The command line turns these into exit codes and the service into problem details, each in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MatineeError(Exception):
+    """Something a person can act on: the message is one clear line with the next step."""
+
+
+class UsageError(MatineeError):
+    """An option or argument that cannot be meant."""
+
+
+class DataError(MatineeError):
+    """A file or table that breaks a rule; the message names the place, the value and the rule."""
+
+
+class FetchError(MatineeError):
+    """A download that failed, was refused, or does not match its checksum."""
+
+
+class UnknownUserError(MatineeError):
+    """A user id that neither the data nor the live ratings know."""
+
+    def __init__(self, user: str) -> None:
+        super().__init__(f"unknown user {user!r}: nobody has rated with this id")
+        self.user = user
+
+
+class UnknownMovieError(MatineeError):
+    """A movie id or title that the catalogue does not hold."""
+
+    def __init__(self, movie: str, *, hint: str = "search with `matinee movies DATA QUERY`") -> None:
+        super().__init__(f"unknown movie {movie!r}; {hint}")
+        self.movie = movie
+
+
+class AmbiguousTitleError(UnknownMovieError):
+    """A title that several movies share.
+
+    `candidates` holds (movie id, title with year), most rated first.
+    """
+
+    def __init__(self, movie: str, candidates: Sequence[tuple[str, str]]) -> None:
+        listed = "; ".join(f"{movie_id}: {title}" for movie_id, title in candidates)
+        super().__init__(movie, hint=f"several movies match, name one by its id: {listed}")
+        self.candidates = tuple(candidates)
+
+
+class ModelError(MatineeError):
+    """A model that cannot be fitted or asked on this data."""
+
+
+class StoreError(MatineeError):
+    """A store or snapshot that is missing, damaged or not ours."""
+
+
+class LiveError(MatineeError):
+    """The database of live ratings cannot be read or written."""

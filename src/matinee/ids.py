@@ -1,0 +1,59 @@
+"""Ids: the external ids of users or movies, sorted, on a memory map or not."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Positions = NDArray[np.int32]
+
+
+class Ids(Sequence[str]):
+    """External ids, sorted as UTF-8 bytes; an id's position among them is its row or column everywhere inside.
+
+    Backed by one Arrow string array, so a snapshot's ids stay on the memory map and are found by binary search.
+
+    >>> ids = Ids(["10", "2", "1"])
+    >>> list(ids), ids.position("2"), ids.position("3")
+    (['1', '10', '2'], 2, None)
+    """
+
+    __slots__ = ("array",)
+
+    def __init__(self, ids: Iterable[str] | pa.Array, *, is_sorted: bool = False) -> None:
+        array = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
+        self.array: pa.StringArray = array if is_sorted else pc.unique(array).sort()
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, position):  # type: ignore[no-untyped-def]
+        if isinstance(position, slice):
+            return self.array[position].to_pylist()
+        return self.array[int(position)].as_py()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.array.to_pylist())
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, str) and self.position(value) is not None
+
+    def position(self, value: str) -> int | None:
+        """Return the position of one id, or None where it is unknown."""
+        found = bisect_left(self.array, value.encode(), key=lambda scalar: scalar.as_py().encode())
+        return found if found < len(self.array) and self.array[found].as_py() == value else None
+
+    def positions(self, values: Iterable[str] | pa.Array) -> Positions:
+        """Return the position of each id, -1 where it is unknown."""
+        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, pa.string())
+        found = pc.fill_null(pc.index_in(array, value_set=self.array), -1)
+        return np.asarray(found, dtype=np.int32)
+
+    def take(self, positions: Positions) -> list[str]:
+        """Return the ids at these positions."""
+        return self.array.take(pa.array(positions)).to_pylist()  # type: ignore[no-any-return]

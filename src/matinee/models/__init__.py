@@ -1,0 +1,109 @@
+"""The models, behind the same few verbs, so that nobody above needs to know which one they hold.
+
+A *config* is a frozen dataclass with a docstring under each field; it stores and computes nothing. `config.fit(...)`
+learns and returns a *model*. A model is a pure function from histories to scores: it keeps no row per user.
+
+    config.fit(ratings, catalog, threads=None, progress=None) -> Model
+    model.fold_in(histories)                    -> profiles   (opaque to callers; a batch of B people)
+    model.scores(profiles, movies=None)         -> (B, n_movies) or (B, m) float32, unclipped
+    model.top_n(profiles, n, allowed, exclude)  -> positions (B, n), scores (B, n); -1 and -inf where fewer
+    model.explain(history, movies)              -> Explanation
+    model.similar(movie)                        -> (n_movies,) float32
+    model.arrays() / Config.load(arrays)        -> into and out of a snapshot, as views on its map
+
+A *rater* scores in stars and also predicts with an interval; a *ranker* scores in its own units ("match").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.catalog import Catalog
+from matinee.ids import Positions
+from matinee.kernels import Csr
+from matinee.ratings import History, Ratings, Stars
+
+Scores = NDArray[np.float32]
+Arrays = Mapping[str, NDArray[Any]]
+Progress = Callable[[int, int, float | None], None]
+"""Called after each iteration with (done, total, training RMSE or None)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Stars (B, m) on the data's scale, clipped, with the 90 % interval low..high (NaN where the model has none)."""
+
+    stars: Stars
+    low: Stars
+    high: Stars
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why a score is what it is: base (m,) + the sum over the n rated movies of contributions (m, n) = score (m,), to 1e-4."""
+
+    base: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+
+
+class Config(Protocol):
+    """What a model is to be: a frozen dataclass of hyper-parameters."""
+
+    name: ClassVar[str]
+
+    def fit(
+        self,
+        ratings: Ratings,
+        catalog: Catalog,
+        *,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Model:
+        """Learn from the ratings. Raises ModelError where this data cannot carry this model."""
+
+    def load(self, arrays: Arrays) -> Model:
+        """Return the model whose `arrays()` these are, without copying them."""
+
+
+class Model(Protocol):
+    """A pure function from histories to a score for every movie."""
+
+    @property
+    def config(self) -> Config:
+        """The config it was fitted with."""
+
+    def fold_in(self, histories: Csr) -> Any:
+        """Return the profiles of B people from their ratings (B, n_movies)."""
+
+    def scores(self, profiles: Any, movies: Positions | None = None) -> Scores:
+        """Return unclipped scores of all movies, or of these (m,)."""
+
+    def top_n(
+        self,
+        profiles: Any,
+        n: int,
+        allowed: NDArray[np.bool_] | None = None,
+        exclude: Csr | None = None,
+    ) -> tuple[Positions, Scores]:
+        """Return the n best allowed movies of each profile, best first, ties by position."""
+
+    def explain(self, history: History, movies: Positions) -> Explanation:
+        """Return what each rating of one person adds to the unclipped scores of these movies."""
+
+    def similar(self, movie: int) -> Scores:
+        """Return how close every movie is to this one, higher is closer; the movie itself is -inf."""
+
+    def arrays(self) -> Arrays:
+        """Return everything learned, as named arrays of at most two dimensions."""
+
+
+class Rater(Model, Protocol):
+    """A model whose scores are stars."""
+
+    def predict(self, profiles: Any, movies: Positions) -> Prediction:
+        """Return clipped stars with intervals for movies (m,) shared by all profiles, or (B, m) each its own."""

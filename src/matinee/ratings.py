@@ -1,0 +1,204 @@
+"""Ratings: who gave which movie how many stars, and when. All dtypes are fixed here.
+
+    row, column positions   int32      (position of an id among the sorted ids)
+    CSR row pointers        int64
+    stars                   float32    (on the data's own scale)
+    timestamps              int64      (seconds since 1970, UTC)
+
+A `Csr` is the matrix, a `History` is one row of it (one person), `Ratings` is both orientations with their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import kernels
+from matinee.errors import DataError
+from matinee.ids import Ids, Positions
+from matinee.kernels import Csr
+
+Stars = NDArray[np.float32]
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The stars a rating can have: lowest, highest and the distance between neighbours (None: any number)."""
+
+    low: float
+    high: float
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise DataError(f"a rating scale needs low < high, not {self.low:g}:{self.high:g}")
+
+    @classmethod
+    def parse(cls, text: str) -> Scale:
+        """Read "1:10" or "0.5:5:0.5".
+
+        >>> Scale.parse("1:10")
+        Scale(low=1.0, high=10.0, step=None)
+        """
+        try:
+            low, high, *step = (float(part) for part in text.split(":"))
+            return cls(low, high, *step)
+        except (ValueError, TypeError):
+            raise DataError(f"a scale is LOW:HIGH or LOW:HIGH:STEP, such as 1:10 or 0.5:5:0.5, not {text!r}") from None
+
+    def to(self, other: Scale, stars: Stars) -> Stars:
+        """Map stars linearly from this scale onto another.
+
+        >>> Scale(1, 10).to(Scale(0.5, 5), np.array([1, 10], np.float32)).tolist()
+        [0.5, 5.0]
+        """
+        factor = (other.high - other.low) / (self.high - self.low)
+        return ((np.asarray(stars, np.float64) - self.low) * factor + other.low).astype(np.float32)
+
+    def clip(self, stars: Stars) -> Stars:
+        """Return the stars, none outside the scale."""
+        return np.clip(stars, np.float32(self.low), np.float32(self.high))
+
+    def __contains__(self, stars: object) -> bool:
+        return isinstance(stars, int | float) and self.low <= stars <= self.high
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """One person's ratings: `movies` (n,) distinct positions, ascending, and `stars` (n,)."""
+
+    movies: Positions
+    stars: Stars
+
+    def __post_init__(self) -> None:
+        if self.movies.shape != self.stars.shape or np.any(np.diff(self.movies) <= 0):
+            raise ValueError("a history needs as many stars as movies, and its movies ascending and distinct")
+
+    @classmethod
+    def of(cls, stars_by_movie: dict[int, float]) -> History:
+        """Make a history from {movie position: stars}."""
+        order = sorted(stars_by_movie)
+        return cls(np.array(order, np.int32), np.array([stars_by_movie[movie] for movie in order], np.float32))
+
+    def __len__(self) -> int:
+        return len(self.movies)
+
+
+class Histories(Protocol):
+    """Where people's ratings are read from: the snapshot's map, a cluster's storage, a database."""
+
+    def get(self, user: str) -> History | None:
+        """Return one person's ratings by external id, or None where the id is unknown."""
+
+
+def batch(histories: Sequence[History], n_movies: int) -> Csr:
+    """Return histories as the rows of one matrix, the form in which every model folds them in."""
+    indptr = np.zeros(len(histories) + 1, np.int64)
+    np.cumsum([len(history) for history in histories], out=indptr[1:])
+    return Csr(
+        indptr,
+        np.concatenate([np.empty(0, np.int32), *(history.movies for history in histories)]),
+        np.concatenate([np.empty(0, np.float32), *(history.stars for history in histories)]),
+        n_movies,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """All ratings of a data set, by user and by movie.
+
+    users, movies   the external ids of the rows and columns of `by_user`; a movie or user may have no ratings
+    by_user         (n_users, n_movies), columns ascending within a row, no (user, movie) twice
+    timestamps      (n,) aligned with `by_user`, or None where the data has none
+    scale           what stars can be
+    """
+
+    users: Ids
+    movies: Ids
+    by_user: Csr
+    scale: Scale
+    timestamps: Times | None = None
+
+    @classmethod
+    def from_pairs(
+        cls,
+        users: Ids,
+        movies: Ids,
+        user: Positions,
+        movie: Positions,
+        stars: Stars,
+        scale: Scale,
+        timestamps: Times | None = None,
+    ) -> Ratings:
+        """Build from one entry per rating, in any order.
+
+        Of entries for the same (user, movie) the latest timestamp wins, and without timestamps the last entry;
+        `len(user) - result.n` is how many were dropped.
+        """
+        by_user, ordered_times = kernels.build_csr(user, movie, stars, len(users), len(movies), timestamps)
+        return cls(users, movies, by_user, scale, ordered_times)
+
+    @cached_property
+    def by_movie(self) -> Csr:
+        """(n_movies, n_users), columns ascending within a row."""
+        return kernels.transpose(self.by_user)
+
+    @property
+    def n(self) -> int:
+        """The number of ratings."""
+        return self.by_user.n
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean of all stars; the middle of the scale where there are none."""
+        values = self.by_user.values
+        return float(values.mean(dtype=np.float64)) if self.n else (self.scale.low + self.scale.high) / 2
+
+    @cached_property
+    def movie_counts(self) -> NDArray[np.int64]:
+        """(n_movies,) number of ratings."""
+        return np.bincount(self.by_user.indices, minlength=len(self.movies))
+
+    @cached_property
+    def movie_means(self) -> Stars:
+        """(n_movies,) mean stars, NaN for a movie without ratings."""
+        sums = np.bincount(self.by_user.indices, weights=self.by_user.values, minlength=len(self.movies))
+        with np.errstate(invalid="ignore"):
+            return (sums / self.movie_counts).astype(np.float32)
+
+    def movie_counts_since(self, timestamp: int) -> NDArray[np.int64]:
+        """(n_movies,) number of ratings at or after a time, in seconds since 1970, UTC.
+
+        Raises DataError where the ratings have no timestamps.
+        """
+        if self.timestamps is None:
+            raise DataError("the ratings have no timestamps, so they cannot be counted since a date")
+        return np.bincount(self.by_user.indices[self.timestamps >= timestamp], minlength=len(self.movies))
+
+    def history(self, user: int) -> History:
+        """Return the ratings of the user at this position."""
+        columns, stars = self.by_user.row(user)
+        return History(columns, stars)
+
+    def get(self, user: str) -> History | None:
+        """Return the ratings of the user with this external id, or None where it is unknown."""
+        position = self.users.position(user)
+        return None if position is None else self.history(position)
+
+    def select(self, keep: NDArray[np.bool_]) -> Ratings:
+        """Return the ratings where `keep` (n,), aligned with `by_user`, is true; same users and movies."""
+        kept_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])
+        by_user = Csr(
+            kept_before[self.by_user.indptr],
+            self.by_user.indices[keep],
+            self.by_user.values[keep],
+            self.by_user.n_columns,
+        )
+        times = None if self.timestamps is None else self.timestamps[keep]
+        return Ratings(self.users, self.movies, by_user, self.scale, times)
