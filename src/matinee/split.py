@@ -28,8 +28,8 @@ class Split:
     """What a model is fitted on and what it is asked.
 
     train        the ratings a model may see; same users and movies (positions) as the data set
-    histories    (n_users, n_movies) what is folded in for each user when asked: the training ratings, or for visitors who
-                 are held out of training the few ratings they reveal
+    histories    (n_users, n_movies) what is folded in for each user when asked: the training ratings, or
+                 for visitors who are held out of training the few ratings they reveal
     validation   pairs to choose by, None where there are none
     test         pairs to measure on
     protocol     one line that says how the split was made, printed with every result

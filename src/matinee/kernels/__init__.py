@@ -93,7 +93,7 @@ def select_top_n(
     exclude: Csr | None = None,
     threads: int | None = None,
 ) -> tuple[Int32, Float32]:
-    """Return the n highest of each row of scores (B, M), best first, as `top_n` does. NaN and -inf are never returned."""
+    """Return the n highest of each row of scores (B, M) as `top_n` does; NaN and -inf are never returned."""
     raise NotImplementedError
 
 

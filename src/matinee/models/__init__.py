@@ -45,7 +45,7 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Why a score is what it is: base (m,) + the sum over the n rated movies of contributions (m, n) = score (m,), to 1e-4."""
+    """Why a score is what it is: base (m,) + contributions (m, n) summed over the n rated movies = score, to 1e-4."""
 
     base: NDArray[np.float64]
     contributions: NDArray[np.float64]
