@@ -8,12 +8,28 @@ for any number of threads and any slice of rows on one instruction set.
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.errors import ModelError
 from matinee.kernels.csr import Csr
 
-__all__ = ["Csr", "build_csr", "gram", "instruction_set", "select_top_n", "solve_side", "top_n", "transpose"]
+__all__ = [
+    "Csr",
+    "build_csr",
+    "gather_rows",
+    "gram",
+    "residual_sums",
+    "select_top_n",
+    "solve_side",
+    "top_n",
+    "transpose",
+    "weighted_gram",
+]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -22,9 +38,9 @@ Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 
-def instruction_set() -> str:
-    """Return the instruction set the kernels run on: "avx512", "avx2" or "portable"."""
-    raise NotImplementedError
+def default_threads() -> int:
+    """Return MATINEE_THREADS, or the number of cores this process may use."""
+    return int(os.environ.get("MATINEE_THREADS", 0)) or len(os.sched_getaffinity(0))
 
 
 def solve_side(
@@ -62,7 +78,29 @@ def solve_side(
     within 1e-5 norm-wise of the plain equation. A row with neither ratings nor A0 and b0 is zero.
     Raises ModelError, naming the row, where A is not positive definite or an input is not finite.
     """
-    raise NotImplementedError
+    k = Y.shape[1]
+    if out is None:
+        out = np.empty((rows.n_rows, k), np.float32)
+    bad = native.solve_side(
+        rows.indptr,
+        rows.indices,
+        rows.values,
+        Y,
+        np.ascontiguousarray(reg, np.float64),
+        A0,
+        None if b0 is None else np.atleast_2d(b0),
+        alpha,
+        row_weight,
+        other_weight,
+        other_offset,
+        noise,
+        first_row,
+        out,
+        threads or default_threads(),
+    )
+    if bad >= 0:
+        raise ModelError(f"row {bad}: its normal matrix is not positive definite or an input is not finite")
+    return out
 
 
 def top_n(
@@ -82,7 +120,7 @@ def top_n(
 
     Returns positions (B, n) and scores (B, n); where fewer than n are allowed the rest is -1 and -inf.
     """
-    raise NotImplementedError
+    return _select(native.top_n, (X, Y), len(X), n, bias, allowed, exclude, threads)
 
 
 def select_top_n(
@@ -94,7 +132,7 @@ def select_top_n(
     threads: int | None = None,
 ) -> tuple[Int32, Float32]:
     """Return the n highest of each row of scores (B, M) as `top_n` does; NaN and -inf are never returned."""
-    raise NotImplementedError
+    return _select(native.select_top_n, (scores,), len(scores), n, None, allowed, exclude, threads)
 
 
 def build_csr(
@@ -113,14 +151,86 @@ def build_csr(
     the last entry. Returns the matrix and the timestamps in its order.
     Raises ValueError where a position is out of range.
     """
-    raise NotImplementedError
+    order = (
+        np.lexsort((column, row)) if timestamps is None else np.lexsort((np.arange(len(row)), timestamps, column, row))
+    )
+    r, c = row[order], column[order]
+    keep = np.ones(len(r), bool)
+    keep[:-1] = (r[1:] != r[:-1]) | (c[1:] != c[:-1])
+    order, r, c = order[keep], r[keep], c[keep]
+    indptr = np.zeros(n_rows + 1, np.int64)
+    np.cumsum(np.bincount(r, minlength=n_rows), out=indptr[1:])
+    times = None if timestamps is None else timestamps[order]
+    return Csr(indptr, c.astype(np.int32), value[order].astype(np.float32), n_columns), times
 
 
 def transpose(matrix: Csr, *, threads: int | None = None) -> Csr:
     """Return the matrix by columns, as a Csr (n_columns, n_rows) with ascending columns."""
-    raise NotImplementedError
+    indptr = np.empty(matrix.n_columns + 1, np.int64)
+    indices, values = np.empty(matrix.n, np.int32), np.empty(matrix.n, np.float32)
+    native.transpose(matrix.indptr, matrix.indices, matrix.values, indptr, indices, values)
+    return Csr(indptr, indices, values, matrix.n_rows)
 
 
 def gram(Y: Float32, *, threads: int | None = None) -> Float64:
     """Return Y^T Y (k, k) of Y (M, k), summed in float64 over blocks of 128 rows."""
-    raise NotImplementedError
+    Z = Y.astype(np.float64)
+    return Z.T @ Z
+
+
+def _select(
+    call: Any,
+    inputs: tuple[Float32, ...],
+    n_rows: int,
+    n: int,
+    bias: Float32 | None,
+    allowed: Bool | None,
+    exclude: Csr | None,
+    threads: int | None,
+) -> tuple[Int32, Float32]:
+    positions, scores = np.empty((n_rows, n), np.int32), np.empty((n_rows, n), np.float32)
+    masks = (allowed, None, None) if exclude is None else (allowed, exclude.indptr, exclude.indices)
+    extra = (bias,) if len(inputs) == 2 else ()
+    call(*inputs, n, *extra, *masks, positions, scores, threads or default_threads())
+    return positions, scores
+
+
+def residual_sums(
+    rows: Csr,
+    X: Float32,
+    Y: Float32,
+    *,
+    row_offset: Float32 | None = None,
+    other_offset: Float32 | None = None,
+    other_weight: Float32 | None = None,
+    threads: int | None = None,
+) -> Float64:
+    """Return sum_p h (r - x . y - row_offset - other_offset)^2 (B,) over each row's ratings; h is `other_weight`."""
+    out = np.empty(rows.n_rows)
+    native.residual_sums(
+        rows.indptr,
+        rows.indices,
+        rows.values,
+        X,
+        Y,
+        row_offset,
+        other_offset,
+        other_weight,
+        out,
+        threads or default_threads(),
+    )
+    return out
+
+
+def weighted_gram(rows: Csr, weights: Float32, *, threads: int | None = None) -> Float32:
+    """Return X^T diag(weights) X (M, M) of the sparse matrix X (B, M), symmetric."""
+    out = np.empty((rows.n_columns, rows.n_columns))
+    native.weighted_gram(rows.indptr, rows.indices, rows.values, weights, out)
+    return out.astype(np.float32)
+
+
+def gather_rows(rows: Csr, matrix: Float32) -> Float32:
+    """Return rows @ matrix (B, m): for each row the sum of the named rows of `matrix` (M, m), times their values."""
+    out = np.empty((rows.n_rows, matrix.shape[1]), np.float32)
+    native.gather_rows(rows.indptr, rows.indices, rows.values, matrix, out)
+    return out
