@@ -124,7 +124,7 @@ class Inputs:
         sums = np.diff(np.concatenate([np.zeros(1), np.cumsum(stars, dtype=np.float64)])[rows.indptr])
         own_mean = (sums + PSEUDO_RATINGS * self.mean) / (rows.counts + PSEUDO_RATINGS)
         values = 1 + self.star_weight * (stars - np.repeat(own_mean, rows.counts)) / self.spread
-        return values.astype(np.float32)
+        return np.asarray(values, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
