@@ -3,7 +3,8 @@
 .PHONY: help demo test test-all check wheelhouse bench lock debian clean
 SHELL := /bin/bash
 
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p))))
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RECENT)' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 2
@@ -49,7 +50,7 @@ clean:  ## remove what the other targets made
 	rm -rf $(VENV) build wheelhouse
 
 $(VENV)/pip.stamp:
-	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Matinee needs Python 3.11 or newer: install it (Debian: apt-get install python3 python3-venv) or name it with PYTHON=/path/to/python3" >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c '$(RECENT)' || { echo "Matinee needs Python 3.11 or newer: install it (Debian: apt-get install python3 python3-venv) or name it with PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	@command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "a C++ compiler is missing: install one (Debian: apt-get install g++)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
