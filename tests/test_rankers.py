@@ -7,6 +7,7 @@ import pytest
 
 from matinee.errors import ModelError
 from matinee.ids import Ids
+from matinee.models.blend import Blend
 from matinee.models.ease import Ease, EaseModel, check_size
 from matinee.models.ials import IALS, positives
 from matinee.ratings import Ratings, Scale
@@ -162,3 +163,19 @@ def test_ials__contributions_sum_to_the_score() -> None:
         scores = model.scores(model.fold_in(ratings.by_user.rows(3, 4)))[0]
         explanation = model.explain(ratings.history(3), np.arange(30, dtype=np.int32))
         np.testing.assert_allclose(explanation.contributions.sum(1), scores, atol=1e-4)
+
+
+def test_blend__is_the_sum_of_both_with_equal_deviations() -> None:
+    ratings = make_ratings()
+    config = Blend(ials=IALS(rank=5), weight=0.5)
+    model = config.load(config.fit(ratings, NO_CATALOG).arrays())
+    eligible = model.ease.inputs.eligible
+    first = model.ease.scores(model.ease.fold_in(ratings.by_user), eligible)
+    second = model.ials.scores(model.ials.fold_in(ratings.by_user), eligible)
+    expected = first + 0.5 * second * (first.std(1) / second.std(1))[:, None]
+    profiles = model.fold_in(ratings.by_user)
+    np.testing.assert_allclose(model.scores(profiles, eligible), expected, atol=1e-5)
+    explanation = model.explain(ratings.history(3), eligible)
+    np.testing.assert_allclose(explanation.contributions.sum(1), expected[3], atol=1e-4)
+    top, _ = model.top_n(profiles, 3, exclude=ratings.by_user)
+    assert not any(set(row) & set(ratings.history(user).movies) for user, row in enumerate(top))
