@@ -3,21 +3,15 @@
 Sources: Salakhutdinov & Mnih 2008 (Bayesian probabilistic matrix factorization by Gibbs sampling); Simm et al. 2017
 (Macau: prior means that depend on features). docs/models.md has the formulas.
 
-The chain (matinee.models.gibbs) runs over users and movies; of it only the movies' side is kept, in some samples. A
-person is folded into each sample by the one equation, and what is shown is the mean over the samples:
-
-    A = Lambda + sum_p tau h_p y~_p y~_p^T       b = Lambda m + sum_p tau h_p y~_p (r_p - b_p)       x = A^-1 b
-    m = mu + B^T f    f = the person's who-rated features    y~ = [y; 1]
-
-Symbols: S samples; B people; M movies; k = rank + 1 with a bias; D features of a person. Inside, ratings are centred
-on the mean and divided by their standard deviation.
+`fit` runs the chain (matinee.models.gibbs) over users and movies and keeps the movies' side of some of its sweeps;
+matinee.models.posterior serves them.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +20,15 @@ from threadpoolctl import threadpool_limits
 from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError
-from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Prediction, Progress, Scores
+from matinee.models import Arrays, Progress
 from matinee.models.features import Components, components, movie_facts, scaled, who_rated
-from matinee.models.gibbs import NOISE_DEGREES, Gibbs, Side
-from matinee.ratings import History, Ratings, Scale, batch
+from matinee.models.gibbs import Gibbs, Side
+from matinee.models.posterior import BayesModel, Samples, Units
+from matinee.ratings import Ratings
 
 Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 
-INTERVAL = 1.6448536269514722  # standard deviations on either side that hold 90 % of a normal distribution
 log = logging.getLogger(__name__)
 
 
@@ -109,9 +101,7 @@ class Bayes:
 
     def load(self, arrays: Arrays) -> BayesModel:
         """Return the model whose `arrays()` these are, without copying them."""
-        mean, deviation, low, high = arrays["units"].tolist()
-        parts = {field: arrays[field] for field in Samples._fields}
-        return BayesModel(self, Units(mean, deviation, Scale(low, high)), Samples(**parts), arrays["components"])
+        return BayesModel.of_arrays(self, self.rank, arrays)
 
 
 def memory_needed(config: Bayes, ratings: Ratings) -> int:
@@ -122,41 +112,6 @@ def memory_needed(config: Bayes, ratings: Ratings) -> int:
     chain = 4 * (users + movies) * (4 * k + 4 * columns) + 8 * (users + movies) * 2 * k
     kept = 4 * config.samples * movies * (k + 2)
     return orientations + chain + kept
-
-
-class Units(NamedTuple):
-    """How the numbers inside are turned into stars: times `deviation`, plus `mean`, clipped to `scale`."""
-
-    mean: float
-    deviation: float
-    scale: Scale
-
-    @classmethod
-    def of(cls, ratings: Ratings) -> Units:
-        deviation = float(ratings.by_user.values.std(dtype=np.float64))
-        return cls(ratings.mean, deviation or 1.0, ratings.scale)
-
-    def inside(self, stars: Float32) -> Float32:
-        return ((stars - np.float32(self.mean)) / np.float32(self.deviation)).astype(np.float32)
-
-
-class Samples(NamedTuple):
-    """What is kept of the chain, S samples one after the other.
-
-    movies          (S M, k) y~, the last column one where there is a bias
-    biases          (S M,) b
-    precisions      (S M,) tau h; for a movie without ratings also as unsure as its factors are
-    prior_means     (S, k) mu
-    prior_precisions (S k, k) Lambda
-    regressions     (S D, k) B
-    """
-
-    movies: Float32
-    biases: Float32
-    precisions: Float32
-    prior_means: Float32
-    prior_precisions: Float32
-    regressions: Float32
 
 
 def _fit(
@@ -182,8 +137,7 @@ def _fit(
             progress(sweep + 1, config.sweeps, chain.rmse() * units.deviation)
     served = np.zeros((len(ratings.movies), person_parts.shape[1] if config.user_features else 0), np.float32)
     served[rated] = person_parts[:, : served.shape[1]]
-    samples = Samples(*(np.concatenate(part) for part in zip(*kept, strict=True)))
-    return BayesModel(config, units, samples, served)
+    return BayesModel(config, config.rank, units, Samples.joined(kept), served)
 
 
 def _rated_only(ratings: Ratings, units: Units) -> tuple[Csr, Csr, NDArray[np.bool_]]:
@@ -240,122 +194,3 @@ def _weight_of_unrated(chain: Gibbs) -> float:
     second_moment = kernels.gram(design) / len(design)
     covariance = np.linalg.inv(chain.movies.prior.precision)
     return float(1 / (1 + chain.tau * np.sum(covariance * second_moment)))
-
-
-@dataclass(frozen=True, eq=False)
-class Profiles:
-    """B people folded into S samples: their ratings inside (B, M), features (B, D), and X (S, B, k)."""
-
-    histories: Csr
-    features: Float32
-    X: Float32
-
-
-@dataclass(frozen=True, eq=False)
-class BayesModel:
-    """The movies' side of the chain, in some samples.
-
-    components (M, D) is what each rated movie adds to a person's features.
-    """
-
-    config: Bayes
-    units: Units
-    samples: Samples
-    components: Float32
-
-    def fold_in(self, histories: Csr) -> Profiles:
-        """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
-        inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
-        features = who_rated(inside, self.components)
-        X = np.empty((self.config.samples, inside.n_rows, self.samples.movies.shape[1]), np.float32)
-        for s in range(self.config.samples):
-            part = self._sample(s)
-            precision = part.prior_precisions.astype(np.float64)
-            kernels.solve_side(
-                inside,
-                part.movies,
-                np.zeros(inside.n_rows),
-                A0=precision,
-                b0=(part.prior_means + features @ part.regressions) @ precision,
-                other_weight=part.precisions,
-                other_offset=part.biases,
-                out=X[s],
-            )
-        return Profiles(inside, features, X)
-
-    def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
-        """Return unclipped stars of all movies, or of these (m,): the mean over the samples."""
-        chosen = slice(None) if movies is None else movies
-        total = np.zeros((profiles.X.shape[1], self.components[chosen].shape[0]), np.float32)
-        for s in range(self.config.samples):
-            part = self._sample(s)
-            total += profiles.X[s] @ part.movies[chosen].T + part.biases[chosen]
-        return (total * np.float32(self.units.deviation / self.config.samples) + np.float32(self.units.mean)).astype(
-            np.float32
-        )
-
-    def top_n(
-        self, profiles: Profiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
-    ) -> tuple[Positions, Scores]:
-        """Return the n best allowed movies of each profile, best first, ties by position."""
-        return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
-
-    def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
-        """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
-        people = profiles.histories.n_rows
-        centre, variance = self._moments(profiles, np.broadcast_to(movies, (people, np.shape(movies)[-1])))
-        stars = self.units.mean + self.units.deviation * centre
-        reach = INTERVAL * self.units.deviation * np.sqrt(variance)
-        clip = self.units.scale.clip
-        return Prediction(*(clip(part.astype(np.float32)) for part in (stars, stars - reach, stars + reach)))
-
-    def explain(self, history: History, movies: Positions) -> Explanation:
-        """Return the stranger's stars of these movies, and what each rating of one person adds to them."""
-        profile = self.fold_in(batch([history], len(self.components)))
-        base = np.zeros(len(movies))
-        contributions = np.zeros((len(movies), len(history)))
-        for s in range(self.config.samples):
-            part = self._sample(s)
-            rated, asked = part.movies[history.movies], part.movies[movies].astype(np.float64)
-            prior_mean = part.prior_means[0] + profile.features[0] @ part.regressions
-            surprise = profile.histories.values - part.biases[history.movies] - rated @ prior_mean
-            weight = part.precisions[history.movies] * surprise
-            towards = np.linalg.solve(self._normal_matrix(part, history.movies), rated.T * weight)
-            per_rating = self.components[history.movies] @ part.regressions * (len(history) + 10) ** -0.5
-            contributions += asked @ (towards + per_rating.T)
-            base += asked @ part.prior_means[0] + part.biases[movies]
-        unit = self.units.deviation / self.config.samples
-        return Explanation(self.units.mean + base * unit, contributions * unit)
-
-    def arrays(self) -> Arrays:
-        """Return everything learned, as named arrays of at most two dimensions."""
-        scale = self.units.scale
-        units = np.array([self.units.mean, self.units.deviation, scale.low, scale.high])
-        return {**self.samples._asdict(), "components": self.components, "units": units}
-
-    def _sample(self, s: int) -> Samples:
-        """One sample, as views."""
-        return Samples(
-            *(part[s * (size := len(part) // self.config.samples) : (s + 1) * size] for part in self.samples)
-        )
-
-    @staticmethod
-    def _normal_matrix(part: Samples, movies: Positions) -> Float64:
-        rated = part.movies[movies].astype(np.float64)
-        return part.prior_precisions + (rated.T * part.precisions[movies]) @ rated
-
-    def _moments(self, profiles: Profiles, movies: Positions) -> tuple[Float64, Float64]:
-        """Return mean and variance (B, m), inside, of what each person would give their movies (B, m)."""
-        means = np.empty((self.config.samples, *movies.shape))
-        variances = np.empty_like(means)
-        for s in range(self.config.samples):
-            part = self._sample(s)
-            for person in range(len(movies)):
-                rated, values = profiles.histories.row(person)
-                x, asked = profiles.X[s, person], part.movies[movies[person]]
-                errors = values - part.biases[rated] - part.movies[rated] @ x
-                weight = (NOISE_DEGREES + len(rated)) / (NOISE_DEGREES + np.sum(part.precisions[rated] * errors**2))
-                spread = asked @ np.linalg.inv(self._normal_matrix(part, rated))
-                means[s, person] = part.biases[movies[person]] + asked @ x
-                variances[s, person] = 1 / (weight * part.precisions[movies[person]]) + np.sum(spread * asked, axis=1)
-        return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)

@@ -1,0 +1,245 @@
+"""What `bayes` serves: the movies' side of the chain in some samples, and people folded into them.
+
+In each sample a person is one row of the one equation, and what is shown is the mean over the samples:
+
+    A = Lambda + sum_p tau h_p y~_p y~_p^T       b = Lambda m + sum_p tau h_p y~_p (r_p - b_p)       x = A^-1 b
+    m = mu + B^T f     f = who_rated(history)    y~ = [y; 1]
+
+    stars of movie i     mean_s[y~_i^T x + b_i]
+    their variance       mean_s[1 / (tau g h_i) + y~_i^T A^-1 y~_i] + var_s[y~_i^T x + b_i]
+                         g = (30 + n) / (30 + sum_p tau h_p (r_p - b_p - y~_p^T x)^2)
+
+Symbols: S samples; B people; M movies; k = rank + 1 with a bias; D features of a person. Inside, ratings are centred
+on the mean and divided by their standard deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import kernels
+from matinee.ids import Positions
+from matinee.kernels import Csr
+from matinee.kernels.posterior import posterior_means, posterior_moments
+from matinee.models import Arrays, Config, Explanation, Prediction, Scores
+from matinee.models.features import PSEUDO_RATINGS, who_rated
+from matinee.models.gibbs import NOISE_DEGREES
+from matinee.ratings import History, Ratings, Scale, batch
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+INTERVAL = 1.6448536269514722  # standard deviations on either side that hold 90 % of a normal distribution
+
+
+class Units(NamedTuple):
+    """How the numbers inside are turned into stars: times `deviation`, plus `mean`, clipped to `scale`."""
+
+    mean: float
+    deviation: float
+    scale: Scale
+
+    @classmethod
+    def of(cls, ratings: Ratings) -> Units:
+        """Return the units of these ratings; where all stars are equal the deviation counts as one."""
+        deviation = float(ratings.by_user.values.std(dtype=np.float64))
+        return cls(ratings.mean, deviation or 1.0, ratings.scale)
+
+    def inside(self, stars: Float32) -> Float32:
+        """Return stars as the numbers inside."""
+        return (stars - np.float32(self.mean)) / np.float32(self.deviation)
+
+    def stars(self, inside: Float32) -> Float32:
+        """Return the numbers inside as stars, unclipped."""
+        stars: Float32 = inside * np.float32(self.deviation) + np.float32(self.mean)
+        return stars
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What is kept of the chain, S samples one after the other.
+
+    movies            (S M, k) y~, the last column one where there is a bias
+    biases            (S M,) b
+    precisions        (S M,) tau h; for a movie without ratings also as unsure as its factors are
+    prior_means       (S, k) mu
+    prior_precisions  (S k, k) Lambda
+    regressions       (S D, k) B
+    """
+
+    movies: Float32
+    biases: Float32
+    precisions: Float32
+    prior_means: Float32
+    prior_precisions: Float32
+    regressions: Float32
+
+    @property
+    def n(self) -> int:
+        """S."""
+        return len(self.prior_means)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """Return samples one after the other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def at(self, s: int) -> Samples:
+        """Return one sample, as views."""
+        return Samples(*(part.reshape(self.n, -1, *part.shape[1:])[s] for part in self.parts().values()))
+
+    def parts(self) -> dict[str, Float32]:
+        """Return the arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """B people folded into S samples: their ratings inside (B, M), features (B, D), and X (S, B, k)."""
+
+    histories: Csr
+    features: Float32
+    X: Float32
+
+
+@dataclass(frozen=True, eq=False)
+class BayesModel:
+    """The movies' side of the chain in some samples.
+
+    rank        how many columns are factors; the one behind them, if any, belongs to the biases
+    components  (M, D) what rating each movie says of a person: `who_rated` of them are the features
+    """
+
+    config: Config
+    rank: int
+    units: Units
+    samples: Samples
+    components: Float32
+
+    def fold_in(self, histories: Csr) -> Profiles:
+        """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
+        inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
+        features = who_rated(inside, self.components)
+        samples = self.samples
+        X = posterior_means(
+            inside,
+            samples.movies,
+            samples.biases,
+            samples.precisions,
+            samples.prior_precisions,
+            self._prior_means(features),
+        )
+        return Profiles(inside, features, X)
+
+    def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
+        """Return unclipped stars of all movies, or of these (m,): the mean over the samples."""
+        chosen = slice(None) if movies is None else movies
+        total = np.zeros((profiles.X.shape[1], len(self.components[chosen])), np.float32)
+        for s in range(self.samples.n):
+            sample = self.samples.at(s)
+            total += profiles.X[s] @ sample.movies[chosen].T + sample.biases[chosen]
+        return self.units.stars(total / np.float32(self.samples.n))
+
+    def top_n(
+        self, profiles: Profiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
+    ) -> tuple[Positions, Scores]:
+        """Return the n best allowed movies of each profile, best first, ties by position."""
+        return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
+
+    def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
+        """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
+        samples = self.samples
+        asked = np.broadcast_to(movies, (profiles.histories.n_rows, np.shape(movies)[-1])).astype(np.int32)
+        mean, variance = posterior_moments(
+            profiles.histories,
+            profiles.X,
+            samples.movies,
+            samples.biases,
+            samples.precisions,
+            samples.prior_precisions,
+            asked,
+            NOISE_DEGREES,
+        )
+        stars, reach = self.units.stars(mean), np.float32(INTERVAL * self.units.deviation) * np.sqrt(variance)
+        clip = self.units.scale.clip
+        return Prediction(clip(stars), clip(stars - reach), clip(stars + reach))
+
+    def explain(self, history: History, movies: Positions) -> Explanation:
+        """Return the stranger's stars of these movies, and what each rating of one person adds to them.
+
+        A rating adds by how it differs from what was expected, and by which movie was rated at all.
+        """
+        profile = self.fold_in(batch([history], len(self.components)))
+        said = self.components[history.movies] / np.sqrt(len(history) + PSEUDO_RATINGS)
+        base, contributions = np.zeros(len(movies)), np.zeros((len(movies), len(history)))
+        for s in range(self.samples.n):
+            sample = self.samples.at(s)
+            asked = sample.movies[movies].astype(np.float64)
+            base += asked @ sample.prior_means[0] + sample.biases[movies]
+            per_rating = self._shift_per_rating(sample, profile, history.movies) + said @ sample.regressions
+            contributions += asked @ per_rating.T
+        unit = self.units.deviation / self.samples.n
+        return Explanation(self.units.mean + base * unit, contributions * unit)
+
+    def similar(self, movie: int) -> Scores:
+        """Return the correlation, over the people there could be, of what is liked in every movie and in this one."""
+        shared = np.zeros(len(self.components))
+        for s in range(self.samples.n):
+            factors = self._factors(s)
+            shared += factors @ (self._taste_covariance(s) @ factors[movie])
+        shared /= np.sqrt(self._taste_variances * self._taste_variances[movie])
+        shared[movie] = -np.inf
+        return shared.astype(np.float32)
+
+    @classmethod
+    def of_arrays(cls, config: Config, rank: int, arrays: Arrays) -> BayesModel:
+        """Return the model whose `arrays()` these are, as views on them."""
+        mean, deviation, low, high = arrays["units"].tolist()
+        samples = Samples(*(arrays[field.name] for field in fields(Samples)))
+        return cls(config, rank, Units(mean, deviation, Scale(low, high)), samples, arrays["components"])
+
+    def arrays(self) -> Arrays:
+        """Return everything learned, as named arrays of at most two dimensions."""
+        scale = self.units.scale
+        units = np.array([self.units.mean, self.units.deviation, scale.low, scale.high])
+        return {**self.samples.parts(), "components": self.components, "units": units}
+
+    def _prior_means(self, features: Float32) -> Float32:
+        """(S, B, k) where people's features put them."""
+        S, k = self.samples.prior_means.shape
+        regressions = self.samples.regressions.reshape(S, -1, k)
+        return np.asarray(self.samples.prior_means[:, None] + features @ regressions, np.float32)
+
+    def _shift_per_rating(self, sample: Samples, profile: Profiles, movies: Positions) -> Float64:
+        """(n, k) what each rating of one person adds to x, given their prior mean."""
+        rated, weights = sample.movies[movies].astype(np.float64), sample.precisions[movies]
+        prior_mean = sample.prior_means[0] + profile.features[0] @ sample.regressions
+        surprise = profile.histories.values - sample.biases[movies] - rated @ prior_mean
+        A = sample.prior_precisions + (rated.T * weights) @ rated
+        return np.linalg.solve(A, rated.T * (weights * surprise)).T
+
+    def _factors(self, s: int) -> Float32:
+        """(M, rank) movies without their bias."""
+        return self.samples.at(s).movies[:, : self.rank]
+
+    def _taste_covariance(self, s: int) -> Float64:
+        """(rank, rank) covariance of x over people: of the prior mean, with features of variance one, and around it."""
+        sample = self.samples.at(s)
+        whole = np.linalg.inv(sample.prior_precisions) + sample.regressions.T @ sample.regressions
+        return whole[: self.rank, : self.rank]
+
+    @cached_property
+    def _taste_variances(self) -> Float64:
+        """(M,) variance of y^T x over people, summed over the samples."""
+        total = np.zeros(len(self.components))
+        for s in range(self.samples.n):
+            factors = self._factors(s)
+            total += np.sum((factors @ self._taste_covariance(s)) * factors, axis=1)
+        return np.maximum(total, np.finfo(np.float32).tiny)
