@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from matinee import live as live_module
 from matinee.errors import LiveError, UsageError
@@ -175,6 +177,22 @@ def test_threads_writing_for_one_person__each_get_another_revision(live):
         thread.join()
     assert sorted(revisions) == list(range(1, 41))
     assert len(live.ratings("ann")) == 40
+
+
+def test_every_statement__finds_its_rows_by_a_key_and_scans_no_table(live, path):
+    seen = []
+    for engine in (live._writer, live._reader):
+        event.listen(
+            engine, "before_cursor_execute", lambda _c, _u, sql, values, _x, many: seen.append((sql, values, many))
+        )
+    live.rate("ann", {"1": 3, "2": 4})
+    live.read("ann")
+    live.revision("ann")
+    with closing(sqlite3.connect(path)) as connection:
+        for sql, values, many in seen:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values[0] if many else values).fetchall()
+            assert not [step for *_, step in plan if re.search("SCAN (ratings|users)", step)], (sql, plan)
+    assert len(seen) >= 6
 
 
 def test_readers__never_wait_for_a_writer(live, path):

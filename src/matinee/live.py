@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
@@ -34,16 +34,19 @@ from sqlalchemy import (
     Integer,
     MetaData,
     QueuePool,
+    Select,
     String,
     Table,
+    TextClause,
+    bindparam,
     create_engine,
     event,
     func,
     inspect,
     select,
-    tuple_,
+    text,
 )
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
 from matinee.errors import LiveError, UsageError
@@ -75,7 +78,29 @@ RATINGS = Table(
     sqlite_with_rowid=False,
 )
 
-_Key = TypeVar("_Key")
+
+def _upsert(table: Table) -> Insert:
+    statement = insert(table)
+    values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=table.primary_key, set_=values)
+
+
+# Made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_WHOLE_HISTORY = (
+    select(USERS.c.revision, RATINGS.c.movie, RATINGS.c.stars)
+    .join_from(USERS, RATINGS, USERS.c.user == RATINGS.c.user)
+    .where(USERS.c.user == bindparam("user_id"))
+    .order_by(RATINGS.c.movie)
+)
+_REVISION = select(USERS.c.revision).where(USERS.c.user == bindparam("user_id"))
+_COUNT = select(func.count(RATINGS.c.stars))
+_REVISIONS = select(USERS.c.user, USERS.c.revision).where(USERS.c.user.in_(bindparam("keys", expanding=True)))
+_STARS = text(  # SQLite finds pairs by the primary key only where they come from a plain SELECT, not from VALUES
+    "SELECT user, movie, stars FROM ratings WHERE (user, movie) IN (SELECT * FROM :keys)"
+).bindparams(bindparam("keys", expanding=True))
+_PUT_RATINGS = _upsert(RATINGS)
+_PUT_USERS = _upsert(USERS)
+
 _NOT_IN_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _REASONS = {
     "SQLITE_FULL": "the disk is full; make room and try again",
@@ -157,12 +182,7 @@ class LiveRatings:
 
     def read(self, user: str) -> LiveHistory:
         """Return what a person said, with its revision, as of one moment."""
-        rows = self._read(
-            select(USERS.c.revision, RATINGS.c.movie, RATINGS.c.stars)
-            .join_from(USERS, RATINGS, USERS.c.user == RATINGS.c.user)
-            .where(USERS.c.user == user)
-            .order_by(RATINGS.c.movie)
-        )
+        rows = self._read(_WHOLE_HISTORY, user_id=user)
         return LiveHistory(rows[0].revision if rows else 0, {movie: stars for _, movie, stars in rows})
 
     def ratings(self, user: str) -> dict[str, float | None]:
@@ -171,12 +191,12 @@ class LiveRatings:
 
     def revision(self, user: str) -> int:
         """Return how many writes have changed something for this person."""
-        rows = self._read(select(USERS.c.revision).where(USERS.c.user == user))
+        rows = self._read(_REVISION, user_id=user)
         return int(rows[0].revision) if rows else 0
 
     def count(self) -> int:
         """Return the number of live ratings of all people, deleted ones not counted."""
-        return int(self._read(select(func.count(RATINGS.c.stars)))[0][0])
+        return int(self._read(_COUNT)[0][0])
 
     def close(self) -> None:
         """Finish what is queued and close the file; may be called again."""
@@ -200,11 +220,11 @@ class LiveRatings:
             _sync_folder(self.path.parent)
             return _identity(self.path)
 
-    def _read(self, query: Any) -> Sequence[Any]:
+    def _read(self, query: Select[Any], **parameters: Any) -> Sequence[Any]:
         with self._reported():
             self._check_identity()
             with self._reader.connect() as connection:
-                return connection.execute(query).all()
+                return connection.execute(query, parameters).all()
 
     def _write(self, user: str, stars: Mapping[str, float | None]) -> int:
         write = _Write(checked_id(user, "user"), stars)
@@ -333,8 +353,10 @@ def _apply(connection: Connection, group: Sequence[_Write], at: int) -> Iterable
 
     Only changes are written, so a repeated write leaves no trace and keeps the revision.
     """
-    revisions = _revisions(connection, sorted({write.user for write in group}))
-    known = _stars(connection, sorted({(write.user, movie) for write in group for movie in write.stars}))
+    users = sorted({write.user for write in group})
+    keys = sorted({(write.user, movie) for write in group for movie in write.stars})
+    revisions: dict[str, int] = dict(_look_up(connection, _REVISIONS, users))
+    known = {(user, movie): stars for user, movie, stars in _look_up(connection, _STARS, keys)}
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     answers = []
     for write in group:
@@ -347,37 +369,18 @@ def _apply(connection: Connection, group: Sequence[_Write], at: int) -> Iterable
             }  # fmt: skip
         revisions[write.user] = revision
         answers.append(revision)
-    _upsert(connection, RATINGS, list(rows.values()))
-    _upsert(connection, USERS, [{"user": user, "revision": revisions[user]} for user in {user for user, _ in rows}])
+    if rows:
+        connection.execute(_PUT_RATINGS, list(rows.values()))
+        connection.execute(
+            _PUT_USERS, [{"user": user, "revision": revisions[user]} for user in {user for user, _ in rows}]
+        )
     return answers
 
 
-def _revisions(connection: Connection, users: Sequence[str]) -> dict[str, int]:
-    return {
-        row.user: row.revision
-        for part in _parts(users)
-        for row in connection.execute(select(USERS).where(USERS.c.user.in_(part)))
-    }
-
-
-def _stars(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float | None]:
-    query = select(RATINGS.c.user, RATINGS.c.movie, RATINGS.c.stars)
-    return {
-        (user, movie): stars
-        for part in _parts(keys)
-        for user, movie, stars in connection.execute(query.where(tuple_(RATINGS.c.user, RATINGS.c.movie).in_(part)))
-    }
-
-
-def _parts(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
-    return (keys[start : start + KEYS_PER_QUERY] for start in range(0, len(keys), KEYS_PER_QUERY))
-
-
-def _upsert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        statement = insert(table)
-        values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=values), rows)
+def _look_up(connection: Connection, query: Select[Any] | TextClause, keys: Sequence[Any]) -> Iterator[Any]:
+    """Yield the rows with these keys, in queries of a size that the database takes."""
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        yield from connection.execute(query, {"keys": keys[start : start + KEYS_PER_QUERY]})
 
 
 def _fail(group: Iterable[_Write], error: Exception) -> None:
