@@ -1,7 +1,6 @@
-# Matinee: every target does its own set-up. `make help` lists them.
+# Matinee: every target does its own set-up in .venv. `make` lists them.
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check wheelhouse bench lock debian clean
-SHELL := /bin/bash
+.PHONY: help demo test test-all check bench wheelhouse lock debian clean
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RECENT)' 2>/dev/null && { echo $$p; break; }; done)
@@ -9,63 +8,84 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 2
 WHEELHOUSE ?=
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(WHEELHOUSE),--no-index --find-links=$(abspath $(WHEELHOUSE)))
+QUIET := --quiet --disable-pip-version-check
+OFFLINE := $(if $(WHEELHOUSE),--no-index --find-links=$(abspath $(WHEELHOUSE)))
+INSTALL = $(BIN)/python -m pip install $(QUIET) $(OFFLINE)
+MATINEE = PATH="$(abspath $(BIN)):$$PATH" $(INSTALL) --no-deps --no-build-isolation --force-reinstall
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+# What stands in .venv: a user's installation, or the developer's, which can do all of that as well.
+USER := $(VENV)/user.stamp
+DEVELOPER := $(VENV)/developer.stamp
+INSTALLED := $(if $(wildcard $(DEVELOPER)),$(DEVELOPER),$(USER))
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
-DEV := $(VENV)/dev.stamp
-RUN := $(VENV)/run.stamp
+SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: $(RUN)  ## data, models and the page in one go, on 127.0.0.1:8000 or the next free port
+demo: $(INSTALLED)  ## data, models and the page in one go, on 127.0.0.1:8000 or the next free port
 	@$(BIN)/matinee demo
 
-test: $(DEV)  ## the fast tests
+test: $(DEVELOPER)  ## the fast tests, in a few minutes
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow"
 
-test-all: $(DEV)  ## all tests, the slow ones too
+test-all: $(DEVELOPER)  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
-check: $(DEV)  ## formatting, lint, types, the import contract
+check: $(DEVELOPER)  ## formatting, lint, types, the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheelhouse: $(VENV)/pip.stamp  ## collect what `make demo WHEELHOUSE=wheelhouse` needs without a network
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes -d wheelhouse -r requirements/run.txt
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes -d wheelhouse -r requirements/build.txt
+bench: $(DEVELOPER)  ## measure how fast; takes long and wants an idle machine
+	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+
+wheelhouse: OFFLINE :=
+wheelhouse: $(VENV)/build.stamp  ## collect in WHEELHOUSE=DIR what `make demo WHEELHOUSE=DIR` needs without a network
+	$(BIN)/python -m pip download $(QUIET) --only-binary :all: --require-hashes -d $(or $(WHEELHOUSE),wheelhouse) -r requirements/build.txt
+	$(BIN)/python -m pip download $(QUIET) --only-binary :all: --require-hashes -d $(or $(WHEELHOUSE),wheelhouse) -r requirements/run.txt
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip wheel $(QUIET) --no-deps --no-build-isolation -w $(or $(WHEELHOUSE),wheelhouse) .
 
 lock:  ## pin the dependencies anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml -o requirements/run.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml --all-extras --group dev -o requirements/dev.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet requirements/build.in -o requirements/build.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 
-debian:  ## the Debian packages that some tests need (as root; skipped elsewhere)
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends strace curl >/dev/null; \
-	else echo "debian packages: skipped, needs root and apt-get; the tests that need strace or curl will be skipped"; fi
+debian:  ## the Debian packages that some tests need (as root; left out elsewhere)
+	@if command -v strace >/dev/null && command -v curl >/dev/null; then :; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "strace and curl: left out, installing them needs root and apt-get; the tests that use them are skipped"; \
+	else apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends strace curl >/dev/null \
+	  || echo "strace and curl: left out, apt-get failed; the tests that use them are skipped"; fi
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build wheelhouse
+	rm -rf $(VENV) build wheelhouse .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+
+# $(call need,COMMAND,SENTENCE): end with this one sentence unless the command succeeds
+need = $(if $(shell $(1) >/dev/null 2>&1 && echo yes),,$(error $(2)))
+HEADERS := import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))
+CXX_NAMES := $(if $(filter default,$(origin CXX)),c++ g++ clang++,$(CXX))
 
 $(VENV)/pip.stamp:
-	@[ -n "$(PYTHON)" ] && $(PYTHON) -c '$(RECENT)' || { echo "Matinee needs Python 3.11 or newer: install it (Debian: apt-get install python3 python3-venv) or name it with PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
-	@command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "a C++ compiler is missing: install one (Debian: apt-get install g++)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(call need,[ '$(PYTHON)' ] && $(PYTHON) -c '$(RECENT)',Matinee needs Python 3.11 or newer: install it (Debian: apt-get install python3-venv python3-dev) or name one with PYTHON=/path/to/python3)
+	$(call need,$(PYTHON) -c 'import venv; import ensurepip',the venv module of $(PYTHON) is missing: install it (Debian: apt-get install python3-venv))
+	$(call need,$(PYTHON) -c '$(HEADERS)',the headers of $(PYTHON) are missing: install them (Debian: apt-get install python3-dev))
+	$(call need,for c in $(CXX_NAMES); do command -v $$c && break; done,a C++ compiler is missing: install one (Debian: apt-get install g++) or name it with CXX=/path/to/compiler)
+	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
 $(VENV)/build.stamp: $(VENV)/pip.stamp requirements/build.txt
-	$(PIP) --require-hashes -r requirements/build.txt
+	$(INSTALL) --require-hashes -r requirements/build.txt
 	@touch $@
 
-$(RUN): $(VENV)/build.stamp requirements/run.txt $(NATIVE) $(shell find src -name '*.py' -o -name '*.html' -o -name '*.css' -o -name '*.js')
-	$(PIP) --require-hashes -r requirements/run.txt
-	PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-deps --no-build-isolation --force-reinstall .
-	@rm -f $(DEV); touch $@
+$(USER): $(VENV)/build.stamp requirements/run.txt $(NATIVE) $(SOURCES)
+	$(INSTALL) --require-hashes -r requirements/run.txt
+	$(MATINEE) .
+	@touch $@
 
-$(DEV): $(VENV)/build.stamp requirements/dev.txt $(NATIVE)
-	$(PIP) --require-hashes -r requirements/dev.txt
-	PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-deps --no-build-isolation --editable .
-	@rm -f $(RUN); touch $@
+$(DEVELOPER): $(VENV)/build.stamp requirements/dev.txt $(NATIVE)
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(MATINEE) --editable .
+	@rm -f $(USER); touch $@
