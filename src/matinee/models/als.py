@@ -1,0 +1,215 @@
+"""Explicit ALS-WR (Zhou et al. 2008), the same as Spark's: no biases, no centring.
+
+    x = (sum_p y_p y_p^T + reg n I)^-1 sum_p r_p y_p        score = x . y
+
+Movies are solved first and users last, so a folded-in user of the data equals the trained one. What the model cannot
+say, it leaves to the `bias` baseline: histories shorter than `min_history`, and movies without ratings.
+
+Symbols: X (n_users, k), Y (n_movies, k) float32 factors; B people; m movies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import kernels
+from matinee.catalog import Catalog
+from matinee.errors import ModelError
+from matinee.ids import Positions
+from matinee.kernels import Csr
+from matinee.models import Arrays, Explanation, Prediction, Progress, Scores
+from matinee.models.baselines import Bias, BiasModel
+from matinee.models.intervals import Calibration, calibrate
+from matinee.ratings import History, Ratings
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ALS:
+    """Config of explicit ALS-WR."""
+
+    name: ClassVar[str] = "als"
+
+    rank: int = 8
+    """Number of factors."""
+    iterations: int = 10
+    """Times both sides are solved."""
+    reg: float = 0.1
+    """Lambda, multiplied by the row's number of ratings."""
+    min_history: int = 10
+    """Shorter histories are answered by the `bias` baseline, which is better there."""
+    intervals: bool = True
+    """Whether to fit once more without some people, to learn how far predictions miss for them."""
+    rng: int = 0
+    """Seed of the start."""
+
+    def fit(
+        self, ratings: Ratings, catalog: Catalog, *, threads: int | None = None, progress: Progress | None = None
+    ) -> AlsModel:
+        """Learn the movies' factors; `catalog` is not used.
+
+        `progress` is told the training RMSE after each iteration.
+        Raises ModelError where there are no ratings, or reg is not positive.
+        """
+        if not ratings.n:
+            raise ModelError("als cannot be fitted without ratings; read a file that has some")
+        if not (self.reg > 0 and 1 <= self.rank <= 512 and self.iterations >= 1):
+            raise ModelError(
+                f"als needs reg > 0, a rank from 1 to 512 and at least one iteration, not reg={self.reg:g}, "
+                f"rank={self.rank}, iterations={self.iterations}"
+            )
+        factors, sigma = self._factors(ratings, threads, progress)
+        bias = Bias().fit(ratings, catalog)
+        model = AlsModel(self, factors, bias, sigma, Calibration.unknown())
+        if not self.intervals:
+            return model
+        return AlsModel(self, factors, bias, sigma, calibrate(self, ratings, catalog, threads))
+
+    def _factors(self, ratings: Ratings, threads: int | None, progress: Progress | None) -> tuple[Float32, float]:
+        """Return Y (n_movies, k) and the standard deviation of the training errors."""
+        by_user, by_movie = ratings.by_user, ratings.by_movie
+        X = _start(by_user.n_rows, self.rank, self.rng)
+        for iteration in range(self.iterations):
+            Y = kernels.solve_side(by_movie, X, _ridge(self, by_movie), threads=threads)
+            kernels.solve_side(by_user, Y, _ridge(self, by_user), out=X, threads=threads)
+            if progress:
+                progress(iteration + 1, self.iterations, _rmse(by_user, X, Y, threads))
+        return Y, _rmse(by_user, X, Y, threads)
+
+    def load(self, arrays: Arrays) -> AlsModel:
+        """Return the model whose `arrays()` these are."""
+        calibration = Calibration(arrays["interval_edges"], arrays["interval_widths"])
+        return AlsModel(self, arrays["movie_factors"], Bias().load(arrays), float(arrays["sigma"][0]), calibration)
+
+
+def _start(n_rows: int, rank: int, rng: int) -> Float32:
+    """Return random unit vectors without negative entries, which positive ratings are closest to."""
+    X = np.abs(np.random.default_rng(rng).normal(size=(n_rows, rank)))
+    return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
+
+
+def _ridge(config: ALS, rows: Csr) -> Float64:
+    return np.asarray(config.reg * rows.counts, np.float64)
+
+
+def _rmse(by_user: Csr, X: Float32, Y: Float32, threads: int | None) -> float:
+    return float(np.sqrt(kernels.residual_sums(by_user, X, Y, threads=threads).sum() / max(by_user.n, 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class AlsProfiles:
+    """B people: factors X (B, k), the baseline's b_u (B,), histories (B, n_movies), and whose are too short."""
+
+    factors: Float32
+    biases: Float64
+    histories: Csr
+    short: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class AlsModel:
+    """The movies' factors Y (n_movies, k), the baseline, and what turns a variance into an interval."""
+
+    config: ALS
+    movie_factors: Float32
+    bias: BiasModel
+    sigma: float
+    calibration: Calibration
+
+    @cached_property
+    def _cold(self) -> Positions:
+        """Movies without ratings."""
+        return np.flatnonzero(~self.movie_factors.any(axis=1)).astype(np.int32)
+
+    def fold_in(self, histories: Csr) -> AlsProfiles:
+        """Return the people's factors, each as if trained."""
+        factors = kernels.solve_side(histories, self.movie_factors, _ridge(self.config, histories), threads=1)
+        return AlsProfiles(factors, self.bias.fold_in(histories), histories, histories.counts < self.config.min_history)
+
+    def scores(self, profiles: AlsProfiles, movies: Positions | None = None) -> Scores:
+        """Return x . y, or the baseline's score for short histories and movies without ratings."""
+        factors = self.movie_factors if movies is None else self.movie_factors[movies]
+        scores: Scores = profiles.factors @ factors.T
+        baseline = self.bias.scores(profiles.biases, movies)
+        by_baseline = profiles.short[:, None] | ~factors.any(axis=1)
+        return np.where(by_baseline, baseline, scores)
+
+    def top_n(
+        self, profiles: AlsProfiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
+    ) -> tuple[Positions, Scores]:
+        """Return the n best allowed movies of each profile."""
+        cold_allowed = len(self._cold) and (allowed is None or allowed[self._cold].any())
+        if profiles.short.any() or cold_allowed:
+            return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
+        return kernels.top_n(profiles.factors, self.movie_factors, n, allowed=allowed, exclude=exclude)
+
+    def predict(self, profiles: AlsProfiles, movies: Positions) -> Prediction:
+        """Return clipped stars with the 90 % interval that held for people who were held out."""
+        movies = np.atleast_2d(movies)
+        rows = range(len(profiles.factors))
+        stars = np.concatenate([self._stars(profiles, row, movies[row % len(movies)]) for row in rows])
+        spread = np.stack([self.spread(profiles, row, movies[row % len(movies)]) for row in rows])
+        reach = (spread * self.calibration.widths_for(profiles.histories.counts)[:, None]).astype(np.float32)
+        clip = self.bias.scale.clip
+        return Prediction(clip(stars), clip(stars - reach), clip(stars + reach))
+
+    def _stars(self, profiles: AlsProfiles, row: int, movies: Positions) -> Scores:
+        one = AlsProfiles(
+            profiles.factors[row : row + 1],
+            profiles.biases[row : row + 1],
+            profiles.histories.rows(row, row + 1),
+            profiles.short[row : row + 1],
+        )
+        return self.scores(one, movies)
+
+    def spread(self, profiles: AlsProfiles, row: int, movies: Positions) -> Float64:
+        """Return s = sigma (1 + y^T A^-1 y)^1/2 of each movie (m,); sigma alone where the baseline answers."""
+        columns, _ = profiles.histories.row(row)
+        if profiles.short[row]:
+            return np.full(len(movies), self.sigma)
+        A = self._normal_matrix(columns)
+        Y = self.movie_factors[movies].astype(np.float64)
+        return np.asarray(self.sigma * np.sqrt(1 + np.einsum("mk,km->m", Y, np.linalg.solve(A, Y.T))))
+
+    def _normal_matrix(self, columns: Positions) -> Float64:
+        Y = self.movie_factors[columns].astype(np.float64)
+        return np.asarray(Y.T @ Y + self.config.reg * len(columns) * np.eye(Y.shape[1]))
+
+    def explain(self, history: History, movies: Positions) -> Explanation:
+        """Return r_p y_i^T A^-1 y_p for each asked movie i and rated movie p, base 0; or the baseline's explanation."""
+        baseline = self.bias.explain(history, movies)
+        if len(history) < self.config.min_history:
+            return baseline
+        asked = self.movie_factors[movies].astype(np.float64)
+        cold = np.asarray(~asked.any(axis=1))
+        rated = self.movie_factors[history.movies].astype(np.float64)
+        part = asked @ np.linalg.solve(self._normal_matrix(history.movies), rated.T * history.stars)
+        return Explanation(np.where(cold, baseline.base, 0.0), np.where(cold[:, None], baseline.contributions, part))
+
+    @cached_property
+    def _unit_factors(self) -> Float32:
+        norms = np.linalg.norm(self.movie_factors, axis=1, keepdims=True)
+        return np.asarray(self.movie_factors / np.where(norms > 0, norms, 1), np.float32)
+
+    def similar(self, movie: int) -> Scores:
+        """Return the cosine between this movie's factors and every other's."""
+        scores: Scores = self._unit_factors @ self._unit_factors[movie]
+        scores[movie] = -np.inf
+        return scores
+
+    def arrays(self) -> Arrays:
+        """Return everything learned."""
+        return {
+            "movie_factors": self.movie_factors,
+            "sigma": np.array([self.sigma]),
+            "interval_edges": self.calibration.edges,
+            "interval_widths": self.calibration.widths,
+            **self.bias.arrays(),
+        }
