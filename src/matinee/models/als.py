@@ -90,8 +90,8 @@ class ALS:
 
 
 def _start(n_rows: int, rank: int, rng: int) -> Float32:
-    """Return random unit vectors without negative entries, which positive ratings are closest to."""
-    X = np.abs(np.random.default_rng(rng).normal(size=(n_rows, rank)))
+    """Return unit vectors in random directions."""
+    X = np.random.default_rng(rng).normal(size=(n_rows, rank))
     return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
 
 

@@ -27,7 +27,8 @@ SIZES = (0, 5, 10, 20, 50, 100, 200)
 """Lower edges of the buckets of history sizes."""
 REVEALED = (0, 2, 7, 14, 32, 70, 140, 280)
 """How many ratings are folded in to fill the buckets."""
-MOST_PEOPLE, MOST_HELD_OUT, FEWEST_HELD_OUT = 20_000, 1_000, 5
+MOST_PEOPLE, MOST_HELD_OUT, FEWEST_PEOPLE = 20_000, 1_000, 100
+FOLDS = 5
 FEWEST_ERRORS = 50
 
 
@@ -76,24 +77,36 @@ class SpreadConfig(Protocol):
 def calibrate(config: SpreadConfig, ratings: Ratings, catalog: Catalog, threads: int | None) -> Calibration:
     """Fit without some people, and return how many spreads their ratings were off.
 
-    At most 20,000 people take part and 1,000 of them are held out. With fewer than 100 people nothing is learned.
+    At most 20,000 people take part and 1,000 of them are held out; with few people everyone is held out once, in five
+    folds. With fewer than 100 people nothing is learned.
     """
     rng = np.random.default_rng((config.rng, 1))
-    people = np.flatnonzero(ratings.by_user.counts > 0)
-    people = rng.permutation(people)[:MOST_PEOPLE]
-    held_out = people[: min(len(people) // 20, MOST_HELD_OUT)]
-    if len(held_out) < FEWEST_HELD_OUT:
+    people = rng.permutation(np.flatnonzero(ratings.by_user.counts > 0))[:MOST_PEOPLE]
+    if len(people) < FEWEST_PEOPLE:
         return Calibration.unknown()
+    folds = np.array_split(people, FOLDS) if len(people) <= MOST_HELD_OUT * FOLDS else [people[:MOST_HELD_OUT]]
+    errors = [pair for fold in folds for pair in _errors_of(config, ratings, catalog, threads, people, fold, rng)]
+    sizes = np.concatenate([np.full(len(ratios), size) for size, ratios in errors])
+    return _quantiles(sizes, np.concatenate([ratios for _, ratios in errors]))
+
+
+def _errors_of(
+    config: SpreadConfig,
+    ratings: Ratings,
+    catalog: Catalog,
+    threads: int | None,
+    people: NDArray[np.int64],
+    held_out: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> list[tuple[int, Float64]]:
+    """Fit on the other people and return (ratings folded in, |error| / s) of those held out."""
     fitted_on = np.zeros(len(ratings.users), bool)
-    fitted_on[people[len(held_out) :]] = True
+    fitted_on[people] = True
+    fitted_on[held_out] = False
     train = ratings.select(np.repeat(fitted_on, ratings.by_user.counts))
     model = replace(config, intervals=False).fit(train, catalog, threads=threads)  # type: ignore[type-var]
-    sizes, ratios = [], []
-    for person in held_out:
-        for size, ratio in _ratios(model, ratings.history(int(person)), train.movie_counts > 0, rng):
-            sizes.append(np.full(len(ratio), size))
-            ratios.append(ratio)
-    return _quantiles(np.concatenate(sizes), np.concatenate(ratios))
+    warm = train.movie_counts > 0
+    return [pair for person in held_out for pair in _ratios(model, ratings.history(int(person)), warm, rng)]
 
 
 def _ratios(
