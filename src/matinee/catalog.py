@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matinee.ids import Ids
@@ -45,17 +46,20 @@ class Catalog:
     @cached_property
     def years(self) -> NDArray[np.int16]:
         """(n_movies,) year of release, 0 where unknown."""
-        raise NotImplementedError
+        return np.asarray(pc.fill_null(self.table["year"], 0), np.int16)
 
     @cached_property
     def genre_names(self) -> tuple[str, ...]:
         """All genres, sorted."""
-        raise NotImplementedError
+        return tuple(pc.unique(pc.list_flatten(self.table["genres"])).sort().to_pylist())
 
     @cached_property
     def genre_flags(self) -> NDArray[np.bool_]:
         """(n_movies, n_genres) in the order of `genre_names`."""
-        raise NotImplementedError
+        flags = np.zeros((len(self), len(self.genre_names)), bool)
+        genre = pc.index_in(pc.list_flatten(self.table["genres"]), pa.array(self.genre_names, pa.string()))
+        flags[np.asarray(pc.list_parent_indices(self.table["genres"])), np.asarray(genre)] = True
+        return flags
 
     def resolve(self, movie: str | int) -> int:
         """Return the position of a movie given by id or title, as people write it.
