@@ -89,7 +89,9 @@ def test_standardised__looks_at_rated_movies_only_and_drops_rare_columns():
     rng = np.random.default_rng(0)
     rated = np.arange(2000) < 1900
     columns = np.column_stack([rng.normal(5, 3, 2000), np.arange(2000) == 0, np.full(2000, 7.0)])
+    columns[-1, 0] = 1e6
     found = features.standardised(columns, rated)
+    assert found[-1, 0] == pytest.approx(found[rated, 0].max() + 1)
     assert found.shape == (2000, 1)
     assert found[rated].mean() == pytest.approx(0, abs=1e-5)
     assert found[rated].std() == pytest.approx(1, rel=1e-5)

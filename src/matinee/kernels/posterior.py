@@ -14,6 +14,7 @@ from matinee.kernels import solve_side
 from matinee.kernels.csr import Csr
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
 
@@ -72,3 +73,16 @@ def posterior_moments(
             means[s, person] = offset[movies[person]] + asked @ x
             variances[s, person] = 1 / (weight * precision[movies[person]]) + np.sum(spread * asked, axis=1)
     return means.mean(axis=0).astype(np.float32), (variances.mean(axis=0) + means.var(axis=0)).astype(np.float32)
+
+
+def posterior_covariances(rows: Csr, Y: Float32, precisions: Float32, A0: Float32) -> Float64:
+    """Return A^-1 (S, B, k, k) of every person in every sample."""
+    k = Y.shape[1]
+    S = len(A0) // k
+    M = len(Y) // S
+    C = np.empty((S, rows.n_rows, k, k))
+    for s in range(S):
+        for person in range(rows.n_rows):
+            rated = rows.row(person)[0] + s * M
+            C[s, person] = np.linalg.inv(A0[s * k : (s + 1) * k] + (Y[rated].T * precisions[rated]) @ Y[rated])
+    return C

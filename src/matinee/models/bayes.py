@@ -74,6 +74,8 @@ class Bayes:
     def __post_init__(self) -> None:
         if not 1 <= self.rank <= 511:
             raise ModelError(f"bayes needs a rank from 1 to 511, not {self.rank}")
+        if self.who_rated < 0:
+            raise ModelError(f"bayes needs who_rated columns of 0 or more, not {self.who_rated}")
         if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
             raise ModelError(
                 f"bayes keeps samples from the sweeps after burn_in: samples={self.samples} does not fit "

@@ -99,7 +99,11 @@ def year_hinges(years: NDArray[np.int16], rated: NDArray[np.bool_]) -> Float64:
 
 
 def standardised(columns: Float64, rated: NDArray[np.bool_]) -> Float32:
-    """Return the columns with mean 0 and standard deviation 1 over the rated rows, without the (nearly) constant."""
+    """Return the columns with mean 0 and standard deviation 1 over the rated rows, without the (nearly) constant.
+
+    Other rows stay within one standard deviation of the range of the rated: a prior mean is not extrapolated far.
+    """
     columns = columns[:, columns[rated].std(axis=0) > LEAST_DEVIATION]
     standard = (columns - columns[rated].mean(axis=0)) / columns[rated].std(axis=0)
-    return np.asarray(standard, np.float32)
+    seen = standard[rated]
+    return np.asarray(np.clip(standard, seen.min(axis=0) - 1, seen.max(axis=0) + 1), np.float32)
