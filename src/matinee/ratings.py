@@ -193,12 +193,5 @@ class Ratings:
 
     def select(self, keep: NDArray[np.bool_]) -> Ratings:
         """Return the ratings where `keep` (n,), aligned with `by_user`, is true; same users and movies."""
-        kept_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])
-        by_user = Csr(
-            kept_before[self.by_user.indptr],
-            self.by_user.indices[keep],
-            self.by_user.values[keep],
-            self.by_user.n_columns,
-        )
         times = None if self.timestamps is None else self.timestamps[keep]
-        return Ratings(self.users, self.movies, by_user, self.scale, times)
+        return Ratings(self.users, self.movies, self.by_user.where(keep), self.scale, times)

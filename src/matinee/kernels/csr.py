@@ -47,6 +47,13 @@ class Csr:
         indptr = self.indptr[start : stop + 1] - self.indptr[start]
         return Csr(indptr, self.indices[part], self.values[part], self.n_columns)
 
+    def where(self, keep: NDArray[np.bool_]) -> Csr:
+        """Return the matrix of the stored values for which `keep` (n,) is true; itself where that is all of them."""
+        if keep.all():
+            return self
+        kept_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])
+        return Csr(kept_before[self.indptr], self.indices[keep], self.values[keep], self.n_columns)
+
     def row_of_each(self) -> NDArray[np.int32]:
         """(n,) the row of each stored value."""
         return np.repeat(np.arange(self.n_rows, dtype=np.int32), self.counts)

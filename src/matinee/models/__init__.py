@@ -105,5 +105,8 @@ class Model(Protocol):
 class Rater(Model, Protocol):
     """A model whose scores are stars."""
 
+    def falls_back(self, profiles: Any) -> NDArray[np.bool_]:
+        """Return (B,) whose history is too short for this model, so that their stars are those of a baseline."""
+
     def predict(self, profiles: Any, movies: Positions) -> Prediction:
         """Return clipped stars with intervals for movies (m,) shared by all profiles, or (B, m) each its own."""

@@ -3,7 +3,8 @@
     x = (sum_p y_p y_p^T + reg n I)^-1 sum_p r_p y_p        score = x . y
 
 Movies are solved first and users last, so a folded-in user of the data equals the trained one. What the model cannot
-say, it leaves to the `bias` baseline: histories shorter than `min_history`, and movies without ratings.
+say, it leaves to the `bias` baseline: histories with fewer than `min_history` ratings of movies it knows, and movies
+without ratings. What people said of such movies is not counted.
 
 Symbols: X (n_users, k), Y (n_movies, k) float32 factors; B people; m movies.
 """
@@ -44,7 +45,7 @@ class ALS:
     reg: float = 0.1
     """Lambda, multiplied by the row's number of ratings."""
     min_history: int = 10
-    """Shorter histories are answered by the `bias` baseline, which is better there."""
+    """Shorter histories are answered by the `bias` baseline, which is better there; an empty one always is."""
     intervals: bool = True
     """Whether to fit once more without some people, to learn how far predictions miss for them."""
     rng: int = 0
@@ -105,7 +106,7 @@ def _rmse(by_user: Csr, X: Float32, Y: Float32, threads: int | None) -> float:
 
 @dataclass(frozen=True, eq=False)
 class AlsProfiles:
-    """B people: factors X (B, k), the baseline's b_u (B,), histories (B, n_movies), and whose are too short."""
+    """B people: factors X (B, k), the baseline's b_u (B,), known ratings (B, n_movies), and who has too few of them."""
 
     factors: Float32
     biases: Float64
@@ -124,29 +125,36 @@ class AlsModel:
     calibration: Calibration
 
     @cached_property
-    def _cold(self) -> Positions:
-        """Movies without ratings."""
-        return np.flatnonzero(~self.movie_factors.any(axis=1)).astype(np.int32)
+    def _known(self) -> NDArray[np.bool_]:
+        """(n_movies,) which movies had ratings."""
+        return np.asarray(self.movie_factors.any(axis=1))
+
+    def _too_short(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return counts < max(self.config.min_history, 1)
 
     def fold_in(self, histories: Csr) -> AlsProfiles:
         """Return the people's factors, each as if trained."""
-        factors = kernels.solve_side(histories, self.movie_factors, _ridge(self.config, histories), threads=1)
-        return AlsProfiles(factors, self.bias.fold_in(histories), histories, histories.counts < self.config.min_history)
+        known = histories.where(self._known[histories.indices])
+        factors = kernels.solve_side(known, self.movie_factors, _ridge(self.config, known), threads=1)
+        return AlsProfiles(factors, self.bias.fold_in(histories), known, self._too_short(known.counts))
+
+    def falls_back(self, profiles: AlsProfiles) -> NDArray[np.bool_]:
+        """Return (B,) whose stars are those of the `bias` baseline."""
+        return profiles.short
 
     def scores(self, profiles: AlsProfiles, movies: Positions | None = None) -> Scores:
         """Return x . y, or the baseline's score for short histories and movies without ratings."""
-        factors = self.movie_factors if movies is None else self.movie_factors[movies]
-        scores: Scores = profiles.factors @ factors.T
+        chosen = slice(None) if movies is None else movies
+        scores: Scores = profiles.factors @ self.movie_factors[chosen].T
         baseline = self.bias.scores(profiles.biases, movies)
-        by_baseline = profiles.short[:, None] | ~factors.any(axis=1)
-        return np.where(by_baseline, baseline, scores)
+        return np.where(profiles.short[:, None] | ~self._known[chosen], baseline, scores)
 
     def top_n(
         self, profiles: AlsProfiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
     ) -> tuple[Positions, Scores]:
         """Return the n best allowed movies of each profile."""
-        cold_allowed = len(self._cold) and (allowed is None or allowed[self._cold].any())
-        if profiles.short.any() or cold_allowed:
+        unknown = ~self._known if allowed is None else allowed & ~self._known
+        if profiles.short.any() or unknown.any():
             return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
         return kernels.top_n(profiles.factors, self.movie_factors, n, allowed=allowed, exclude=exclude)
 
@@ -185,12 +193,12 @@ class AlsModel:
     def explain(self, history: History, movies: Positions) -> Explanation:
         """Return r_p y_i^T A^-1 y_p for each asked movie i and rated movie p, base 0; or the baseline's explanation."""
         baseline = self.bias.explain(history, movies)
-        if len(history) < self.config.min_history:
+        known = history.movies[self._known[history.movies]]
+        if self._too_short(np.array(len(known))):
             return baseline
-        asked = self.movie_factors[movies].astype(np.float64)
-        cold = np.asarray(~asked.any(axis=1))
-        rated = self.movie_factors[history.movies].astype(np.float64)
-        part = asked @ np.linalg.solve(self._normal_matrix(history.movies), rated.T * history.stars)
+        cold = ~self._known[movies]
+        asked, rated = (self.movie_factors[some].astype(np.float64) for some in (movies, history.movies))
+        part = asked @ np.linalg.solve(self._normal_matrix(known), rated.T * history.stars)
         return Explanation(np.where(cold, baseline.base, 0.0), np.where(cold[:, None], baseline.contributions, part))
 
     @cached_property

@@ -132,6 +132,10 @@ class BiasModel:
         """Return the n allowed movies with the highest offsets."""
         return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
 
+    def falls_back(self, profiles: Float64) -> NDArray[np.bool_]:
+        """Return (B,) false: this is the baseline."""
+        return np.zeros(len(profiles), bool)
+
     def predict(self, profiles: Float64, movies: Positions) -> Prediction:
         """Return clipped stars, without an interval."""
         stars = self.scale.clip(self.scores(profiles, movies))

@@ -112,10 +112,8 @@ class Inputs:
 
     def restrict(self, matrix: Csr) -> Csr:
         """Return the eligible columns (B, M) of a matrix (B, n_movies)."""
-        places = self.place[matrix.indices]
-        known = places >= 0
-        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(known, dtype=np.int64)])
-        return Csr(before[matrix.indptr], places[known], matrix.values[known], len(self.eligible))
+        known = matrix.where(self.place[matrix.indices] >= 0)
+        return Csr(known.indptr, self.place[known.indices], known.values, len(self.eligible))
 
     def _values(self, rows: Csr) -> Float32:
         stars = rows.values

@@ -86,9 +86,7 @@ class IALS:
 def positives(config: IALS, matrix: Csr) -> Csr:
     """Return the entries the objective sees: stars kept under Spark's, ones under the tuned."""
     if config.positive_from is not None:
-        keep = matrix.values >= config.positive_from
-        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])
-        matrix = Csr(before[matrix.indptr], matrix.indices[keep], matrix.values[keep], matrix.n_columns)
+        matrix = matrix.where(matrix.values >= config.positive_from)
     if config.alpha is not None:
         return matrix
     return Csr(matrix.indptr, matrix.indices, np.ones(matrix.n, np.float32), matrix.n_columns)

@@ -153,6 +153,10 @@ class BayesModel:
         """Return the n best allowed movies of each profile, best first, ties by position."""
         return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
 
+    def falls_back(self, profiles: Profiles) -> NDArray[np.bool_]:
+        """Return (B,) false: also a stranger has a prior mean."""
+        return np.zeros(profiles.histories.n_rows, bool)
+
     def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
         """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
         samples = self.samples

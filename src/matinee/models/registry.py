@@ -1,0 +1,110 @@
+"""Configs by name: how a command, a manifest or a file of settings names a model and says what it is to be.
+
+{"model": "als", "rank": 8, "reg": 0.1, ...}       a config in JSON, a config inside a config likewise
+ease.reg=250                                       one setting, as in `--set`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from importlib import import_module
+from typing import Any
+
+from matinee.errors import UsageError
+from matinee.models import Config
+
+PLACES = {
+    "popular": "baselines.Popular",
+    "bias": "baselines.Bias",
+    "als": "als.ALS",
+    "bayes": "bayes.Bayes",
+    "ease": "ease.Ease",
+    "ials": "ials.IALS",
+    "blend": "blend.Blend",
+}
+"""Where each config is; a model is imported only when it is named."""
+RATERS = ("bias", "als", "bayes")
+RANKERS = ("popular", "ease", "ials", "blend")
+
+
+def by_name(name: str) -> type[Config]:
+    """Return the config class of a model.
+
+    Raises UsageError where there is no such model.
+
+    >>> by_name("als")(rank=4)
+    ALS(rank=4, iterations=10, reg=0.1, min_history=10, intervals=True, rng=0)
+    """
+    if name not in PLACES:
+        raise UsageError(f"unknown model {name!r}; there are {', '.join(PLACES)}")
+    module, _, config = PLACES[name].partition(".")
+    found: type[Config] = getattr(import_module(f"matinee.models.{module}"), config)
+    return found
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """Return a config as JSON holds it.
+
+    >>> to_json(by_name("bias")())
+    {'model': 'bias', 'movie_damping': 5.0, 'user_damping': 5.0}
+    """
+    values = {field.name: getattr(config, field.name) for field in fields(config)}  # type: ignore[arg-type]
+    inner = {name: to_json(value) for name, value in values.items() if hasattr(value, "fit")}
+    return {"model": config.name, **values, **inner}
+
+
+def from_json(said: Mapping[str, Any]) -> Config:
+    """Return the config that `to_json` described; settings that are not named keep their defaults.
+
+    Raises UsageError where the model or a setting does not exist or cannot have this value.
+    """
+    if not isinstance(said, Mapping) or "model" not in said:
+        raise UsageError(f'a config needs its model, as in {{"model": "als"}}, not {json.dumps(said)}')
+    kind = by_name(said["model"])
+    return _with(kind(), {name: value for name, value in said.items() if name != "model"})
+
+
+def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
+    """Return the config with some settings as people write them: {"reg": "250", "alpha": "none", "bias": "no"}.
+
+    Raises UsageError as `from_json` does.
+
+    >>> with_settings(by_name("als")(), {"rank": "12", "reg": ".05"}).reg
+    0.05
+    """
+    return _with(config, {name: _read(text) for name, text in settings.items()})
+
+
+def _with(config: Config, values: Mapping[str, Any]) -> Config:
+    checked = {name: _checked(config, name, value) for name, value in values.items()}
+    changed: Config = replace(config, **checked)  # type: ignore[type-var]
+    return changed
+
+
+def _read(text: str) -> Any:
+    """Return what a person wrote as a number, a yes or no, or nothing at all; otherwise the text itself."""
+    words = {"none": None, "yes": True, "true": True, "no": False, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
+
+
+def _checked(config: Config, name: str, value: Any) -> Any:
+    """Return the value as this setting of the config holds it."""
+    kinds = {field.name: str(field.type) for field in fields(config)}  # type: ignore[arg-type]
+    if name not in kinds:
+        raise UsageError(f"{config.name} has no setting {name!r}; it has {', '.join(kinds) or 'none'}")
+    value = from_json(value) if isinstance(value, Mapping) else value
+    kind = "None" if value is None else type(value).__name__
+    allowed = kinds[name].split(" | ")
+    if kind in allowed:
+        return value
+    if kind == "int" and "float" in allowed:
+        return float(value)
+    raise UsageError(f"{config.name}.{name} is {kinds[name]}, not {value!r}")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from matinee.errors import UsageError
+from matinee.models.als import ALS
+from matinee.models.blend import Blend
+from matinee.models.ease import Ease
+from matinee.models.ials import IALS
+from matinee.models.registry import PLACES, RANKERS, RATERS, by_name, from_json, to_json, with_settings
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_config__comes_back_from_json(name: str) -> None:
+    config = by_name(name)()
+    assert config.name == name
+    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_config__comes_back_with_its_settings_and_its_parts() -> None:
+    config = Blend(ease=Ease(reg=20.0), ials=IALS(rank=32, alpha=2.0), weight=0.3)
+    assert from_json(to_json(config)) == config
+
+
+def test_every_model__is_a_rater_or_a_ranker() -> None:
+    assert sorted(RATERS + RANKERS) == sorted(PLACES)
+
+
+def test_settings__are_read_as_people_write_them() -> None:
+    assert with_settings(ALS(), {"rank": "12", "reg": "1", "intervals": "no"}) == ALS(rank=12, reg=1.0, intervals=False)
+    assert with_settings(IALS(alpha=1.0), {"alpha": "none"}).alpha is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"rank": "8.5"}, "als.rank is int, not 8.5"),
+        ({"rank": "many"}, "als.rank is int, not 'many'"),
+        ({"rank": "yes"}, "als.rank is int, not True"),
+        ({"reg": "none"}, "als.reg is float, not None"),
+        ({"regg": "1"}, "als has no setting 'regg'; it has rank, iterations, reg"),
+    ],
+)
+def test_settings__say_what_they_can_be(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        with_settings(ALS(), settings)
+
+
+@pytest.mark.parametrize("said", [{}, [], {"model": "sald"}, {"model": "als", "rank": [8]}])
+def test_json__of_something_else_is_refused(said: object) -> None:
+    with pytest.raises(UsageError, match=r"needs its model|unknown model 'sald'; there are popular|als.rank is int"):
+        from_json(said)  # type: ignore[arg-type]
+
+
+def test_registry__imports_no_model_before_it_is_named() -> None:
+    code = "import sys, matinee.models.registry; print([m for m in sys.modules if m.startswith('matinee.models.')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "['matinee.models.registry']"
