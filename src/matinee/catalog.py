@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from matinee.errors import AmbiguousTitleError, UnknownMovieError
 from matinee.ids import Ids
 
 SCHEMA = pa.schema(
@@ -24,6 +29,69 @@ SCHEMA = pa.schema(
     ]
 )
 MAX_TAGS = 10
+MAX_CANDIDATES = 8
+
+ARTICLES = (
+    "The|An?|La|Las|Le|Les|L'|Il|Lo|Gli|I|El|Los|Un|Une|Una|Uno|Der|Die|Das|Dem|Den|Ein|Eine|De|Het|Een|Det|En|Ett|Et"
+    "|O|Os|As|Uma?|Az"
+)
+MOVED_ARTICLE = re.compile(rf"^(?P<rest>.+), (?P<article>{ARTICLES})$")
+YEAR = re.compile(r"\s*\((?P<year>\d{4})(?:\s*[-\u2013]\s*(?:\d{4})?)?\)\s*$")
+OTHER_TITLE = re.compile(r"\s*\(([^()]*)\)")
+
+
+def split_title(text: str) -> tuple[str, int | None]:
+    """Return the title as shown and the year, from the way MovieLens writes both.
+
+    >>> split_title("Matrix, The (1999)")
+    ('The Matrix', 1999)
+    >>> split_title("City of Lost Children, The (Cité des enfants perdus, La) (1995)")
+    ('The City of Lost Children (La Cité des enfants perdus)', 1995)
+    >>> split_title("Babylon 5")
+    ('Babylon 5', None)
+    """
+    text = text.strip()
+    found = YEAR.search(text)
+    year = int(found["year"]) if found else None
+    title = text[: found.start()] if found and found.start() else text
+    main, *others = OTHER_TITLE.split(title)
+    alternatives = [_in_order(other.removeprefix("a.k.a. ")) for other in others[::2]]
+    rest = "".join(others[1::2]).strip()
+    shown = _in_order(main.strip()) + "".join(f" ({other})" for other in alternatives) + (f" {rest}" if rest else "")
+    return shown.strip() or text, year
+
+
+def _in_order(title: str) -> str:
+    """Return "Matrix, The" as "The Matrix"."""
+    moved = MOVED_ARTICLE.match(title.strip())
+    if not moved:
+        return title.strip()
+    space = "" if moved["article"].endswith("'") else " "
+    return f"{moved['article']}{space}{moved['rest']}"
+
+
+@lru_cache(maxsize=4096)
+def fold(text: str) -> str:
+    """Return lower-case words without accents and punctuation, for comparing titles.
+
+    >>> fold("Amélie: l'Étoile & WALL·E")
+    'amelie l etoile and wall e'
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("&", " and ").replace("ø", "o").replace("ł", "l"))
+    return " ".join(re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c))))
+
+
+FOLDED_ARTICLES = frozenset(fold(article.replace("?", "")) for article in ARTICLES.split("|")) | {"a", "um"}
+
+
+def _without_article(folded: str) -> str:
+    """Return folded words without an article at the start or, moved, at the end."""
+    words = folded.split()
+    if len(words) > 1 and words[0] in FOLDED_ARTICLES:
+        return " ".join(words[1:])
+    if len(words) > 1 and words[-1] in {"the", "la", "le", "les", "el", "der", "die", "das", "il"}:
+        return " ".join(words[:-1])
+    return folded
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,34 +100,69 @@ class Catalog:
 
     table: pa.Table
 
+    @classmethod
+    def of(cls, ids: Ids, movies: pa.Table) -> Catalog:
+        """Return the catalogue of these ids, in their order, from rows with the columns of SCHEMA.
+
+        An id without a row is shown as "Movie ID"; of rows with the same id the last wins.
+        """
+        rows = np.full(len(ids), movies.num_rows, np.int64)
+        positions = ids.positions(movies["movie"])
+        known = positions >= 0
+        rows[positions[known]] = np.flatnonzero(known)
+        bare = pa.table({"movie": pa.array([""]), "title": [""], "genres": [[]], "tags": [[]]})
+        padded = pa.concat_tables([movies.cast(SCHEMA), bare], promote_options="permissive").combine_chunks()
+        table = padded.take(pa.array(rows))
+        titles = pc.if_else(
+            pc.equal(table["title"], ""), pc.binary_join_element_wise("Movie", ids.array, " "), table["title"]
+        )
+        table = table.set_column(0, "movie", ids.array).set_column(1, "title", titles)
+        return cls(table.select(SCHEMA.names).cast(SCHEMA).combine_chunks())
+
     @cached_property
     def ids(self) -> Ids:
-        return Ids(self.table["movie"].chunk(0), is_sorted=True)
+        """The movies' external ids."""
+        return Ids(self.table["movie"].chunk(0) if len(self) else pa.array([], pa.string()), is_sorted=True)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def title(self, movie: int) -> str:
         """Return the title with its year, as shown to people: "The Matrix (1999)"."""
-        raise NotImplementedError
+        year = self.table["year"][int(movie)].as_py()
+        return f"{self.table['title'][int(movie)].as_py()}{f' ({year})' if year else ''}"
 
     @cached_property
     def years(self) -> NDArray[np.int16]:
         """(n_movies,) year of release, 0 where unknown."""
-        return np.asarray(pc.fill_null(self.table["year"], 0), np.int16)
+        return np.asarray(pc.fill_null(self.table["year"], 0), dtype=np.int16)
 
     @cached_property
     def genre_names(self) -> tuple[str, ...]:
         """All genres, sorted."""
-        return tuple(pc.unique(pc.list_flatten(self.table["genres"])).sort().to_pylist())
+        return tuple(sorted(pc.unique(pc.list_flatten(self.table["genres"])).to_pylist()))
 
     @cached_property
     def genre_flags(self) -> NDArray[np.bool_]:
         """(n_movies, n_genres) in the order of `genre_names`."""
         flags = np.zeros((len(self), len(self.genre_names)), bool)
-        genre = pc.index_in(pc.list_flatten(self.table["genres"]), pa.array(self.genre_names, pa.string()))
-        flags[np.asarray(pc.list_parent_indices(self.table["genres"])), np.asarray(genre)] = True
+        genres = pc.list_flatten(self.table["genres"])
+        columns = pc.index_in(genres, value_set=pa.array(self.genre_names, pa.string()))
+        flags[np.asarray(pc.list_parent_indices(self.table["genres"])), np.asarray(columns)] = True
         return flags
+
+    @cached_property
+    def _names(self) -> list[tuple[str, ...]]:
+        """Every movie's titles, folded and without article: as shown, without parentheses, and those in them."""
+        return [_names_of(title) for title in self.table["title"].to_pylist()]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        by_name: dict[str, list[int]] = {}
+        for movie, names in enumerate(self._names):
+            for name in names:
+                by_name.setdefault(name, []).append(movie)
+        return by_name
 
     def resolve(self, movie: str | int) -> int:
         """Return the position of a movie given by id or title, as people write it.
@@ -68,8 +171,52 @@ class Catalog:
         with "(1995)" behind it only that year matches.
         Raises UnknownMovieError (with the closest titles), or AmbiguousTitleError where several movies share it.
         """
-        raise NotImplementedError
+        text = str(movie)
+        position = self.ids.position(text)
+        if position is not None:
+            return position
+        title, year = split_title(text)
+        found = self._by_name.get(_without_article(fold(title)), [])
+        if year is not None:
+            found = [candidate for candidate in found if self.years[candidate] == year]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise AmbiguousTitleError(text, self._listed(found))
+        raise UnknownMovieError(text, hint=self._closest(title))
 
-    def search(self, query: str, limit: int = 20) -> NDArray[np.int32]:
-        """Return positions of movies whose titles contain every word of the query as a prefix, best match first."""
-        raise NotImplementedError
+    def _listed(self, movies: Iterable[int]) -> list[tuple[str, str]]:
+        return [(self.ids[movie], self.title(movie)) for movie in list(movies)[:MAX_CANDIDATES]]
+
+    def _closest(self, title: str) -> str:
+        near = [int(movie) for movie in self.search(title, limit=3)]
+        names = difflib.get_close_matches(_without_article(fold(title)), list(self._by_name), n=3, cutoff=0.7)
+        near += [self._by_name[name][0] for name in names]
+        if not near:
+            return "search with `matinee movies DATA QUERY`"
+        listed = "; ".join(f"{movie_id}: {shown}" for movie_id, shown in self._listed(dict.fromkeys(near)))
+        return f"did you mean {listed}?"
+
+    def search(self, query: str, limit: int | None = 20, counts: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
+        """Return positions of movies whose titles and years contain every word of the query as a prefix.
+
+        Best first: the same title, then titles that begin with the query, then the others; most rated first among
+        those by `counts` (n_movies,) where given, shortest title first where not.
+        """
+        folded = fold(query)
+        words, name = folded.split(), _without_article(folded)
+        if not words:
+            return np.empty(0, np.int32)
+        ranked = []
+        for movie, names in enumerate(self._names):
+            text = f" {names[0]} {self.years[movie]}"
+            if all(f" {word}" in text or word in FOLDED_ARTICLES for word in words):
+                how = 0 if name in names else 1 if any(other.startswith(name) for other in names) else 2
+                ranked.append((how, -counts[movie] if counts is not None else len(names[0]), movie))
+        return np.array([movie for _, _, movie in sorted(ranked)[:limit]], np.int32)
+
+
+def _names_of(title: str) -> tuple[str, ...]:
+    main, *others = OTHER_TITLE.split(title)
+    names = [title, main, *others[::2]] if others else [title]
+    return tuple(dict.fromkeys(_without_article(fold(name)) for name in names if fold(name))) or ("",)
