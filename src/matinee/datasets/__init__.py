@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matinee.dataset import Dataset
-from matinee.datasets import movielens, tabular
+from matinee.datasets import movielens, sample, tabular
 from matinee.datasets.rows import OnBadRows
 from matinee.errors import DataError
 from matinee.ratings import Scale
@@ -28,7 +28,7 @@ def load(
     """Read a data set.
 
     data      folder or zip of any MovieLens release; CSV, TSV or Parquet file; name of a release that lies here (fetch
-              it first), or "sample"; or a data frame that offers Arrow data
+              it first), or "sample" (./sample is a folder); or a data frame that offers Arrow data
     user, movie, rating, timestamp, movies, scale     for tables: columns, movies, the scale (inferred without)
     on_bad_rows     "error" stops at the first bad row, "skip" leaves bad rows out and counts them in `facts.skipped`
 
@@ -45,6 +45,8 @@ def load(
     }
     if not isinstance(data, str | Path):
         return tabular.read_frame(data, **columns)
+    if data == "sample":
+        return sample.load()
     path = find(data)
     if path.is_dir() or path.suffix.lower() == ".zip":
         return movielens.read(path, on_bad_rows)
