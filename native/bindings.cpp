@@ -1,187 +1,242 @@
-// First plain version of every kernel: float64 throughout, one translation unit.
+// The module _matinee_native: NumPy arrays in, pointers out. matinee/kernels checks and documents every call.
+//
+// What the arrays hold, their dtypes and shapes, is checked in matinee/kernels; here only what a kernel reads as an
+// address: row pointers (and columns, in the kernels). Every call releases the GIL.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
+#include <utility>
+
+#include "isa.hpp"
+#include "run.hpp"
+#include "sparse.hpp"
 
 namespace nb = nanobind;
-using nb::ndarray;
-template <class T> using A1 = ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T> using A2 = ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T> using O1 = ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T> using O2 = ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T> const T* ptr(const std::optional<A1<T>>& a) { return a ? a->data() : nullptr; }
+using namespace nb::literals;
 
-template <class F> void parallel(int64_t n, int64_t chunk, int threads, F&& run) {
-    std::atomic<int64_t> next{0};
-    auto work = [&] {
-        for (;;) {
-            int64_t s = next.fetch_add(chunk);
-            if (s >= n) return;
-            run(s, std::min(n, s + chunk));
-        }
-    };
-    std::vector<std::thread> pool;
-    for (int t = 1; t < threads; t++) pool.emplace_back(work);
-    work();
-    for (auto& t : pool) t.join();
+namespace {
+
+template <class T, int dimensions>
+using In = nb::ndarray<const T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+template <class T, int dimensions>
+using Out = nb::ndarray<T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+template <class T, int dimensions>
+using Maybe = std::optional<In<T, dimensions>>;
+using Indptr = In<int64_t, 1>;
+using Indices = In<int32_t, 1>;
+using Values = In<float, 1>;
+
+template <class Array>
+auto pointer(const std::optional<Array>& array) -> decltype(array->data()) {
+    return array ? array->data() : nullptr;
+}
+template <class Array>
+int64_t rows_of(const Array& array) {
+    return static_cast<int64_t>(array.shape(0));
+}
+template <class Array>
+int64_t columns_of(const Array& array) {
+    return static_cast<int64_t>(array.shape(1));
 }
 
-static uint64_t mix(uint64_t z) {
-    z += 0x9E3779B97F4A7C15ull;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
+void require(bool fine, const char* rule) {
+    if (!fine) throw std::invalid_argument(rule);
 }
 
-static bool cholesky(double* A, int k) {
-    for (int j = 0; j < k; j++) {
-        double* aj = A + (size_t)j * k;
-        if (!(aj[j] > 0) || !std::isfinite(aj[j])) return false;
-        double inv = 1 / std::sqrt(aj[j]);
-        for (int c = j; c < k; c++) aj[c] *= inv;
-        for (int i = j + 1; i < k; i++) {
-            double s = aj[i], *ai = A + (size_t)i * k;
-            for (int c = i; c < k; c++) ai[c] -= s * aj[c];
-        }
-    }
-    return true;
+// The row pointers rise from 0 or more to at most the number of values, so that a row can be read.
+void check_indptr(const int64_t* indptr, int64_t n_rows, int64_t n) {
+    bool rises = indptr[0] >= 0 && indptr[n_rows] <= n;
+    for (int64_t row = 0; row < n_rows; row++) rises &= indptr[row] <= indptr[row + 1];
+    require(rises, "row pointers must rise from 0 to the number of values");
 }
 
-// returns -1, or the first row that has no solution
-static int64_t solve_side(A1<int64_t> indptr, A1<int32_t> indices, A1<float> values, A2<float> Y, A1<double> reg,
-                          std::optional<A2<double>> A0, std::optional<A2<double>> b0, std::optional<double> alpha,
-                          std::optional<A1<float>> g, std::optional<A1<float>> h, std::optional<A1<float>> off,
-                          std::optional<std::pair<uint64_t, uint64_t>> noise, int64_t first_row, O2<float> out, int threads) {
-    const int64_t n = (int64_t)indptr.shape(0) - 1;
-    const int k = (int)Y.shape(1);
-    const int64_t* p = indptr.data();
-    const int32_t* idx = indices.data();
-    const float *val = values.data(), *y = Y.data(), *G = ptr(g), *H = ptr(h), *Off = ptr(off);
-    std::atomic<int64_t> bad{INT64_MAX};
-    {
-        nb::gil_scoped_release release;
-        parallel(n, 16, threads, [&](int64_t s, int64_t e) {
-            std::vector<double> A((size_t)k * k), b(k);
-            for (int64_t u = s; u < e; u++) {
-                if (A0) std::copy_n(A0->data(), (size_t)k * k, A.data());
-                else std::fill(A.begin(), A.end(), 0.0);
-                if (b0) std::copy_n(b0->data() + (b0->shape(0) > 1 ? u * k : 0), k, b.data());
-                else std::fill(b.begin(), b.end(), 0.0);
-                for (int i = 0; i < k; i++) A[(size_t)i * k + i] += reg.data()[u];
-                for (int64_t q = p[u]; q < p[u + 1]; q++) {
-                    const int64_t c = idx[q];
-                    double w, v, r = val[q];
-                    if (alpha) { w = *alpha * std::fabs(r); v = r > 0 ? 1 + w : 0; }
-                    else { w = (G ? G[u] : 1.0) * (H ? H[c] : 1.0); v = w * (r - (Off ? Off[c] : 0.0)); }
-                    const float* yc = y + c * k;
-                    for (int i = 0; i < k; i++) {
-                        const double t = w * yc[i];
-                        b[i] += v * yc[i];
-                        for (int j = i; j < k; j++) A[(size_t)i * k + j] += t * yc[j];
-                    }
-                }
-                float* x = out.data() + u * k;
-                if (p[u] == p[u + 1] && !A0 && !b0) { std::fill_n(x, k, 0.f); continue; }
-                bool ok = cholesky(A.data(), k);
-                for (int i = 0; ok && i < k; i++) {
-                    b[i] /= A[(size_t)i * k + i];
-                    for (int c = i + 1; c < k; c++) b[c] -= A[(size_t)i * k + c] * b[i];
-                }
-                if (noise) {
-                    uint64_t s0 = mix(mix(mix(noise->first) ^ noise->second) ^ (uint64_t)(first_row + u));
-                    for (int i = 0; i < k; i++) {
-                        double u1 = ((mix(s0 + 2 * i) >> 11) + 0.5) / 9007199254740992.0, u2 = (mix(s0 + 2 * i + 1) >> 11) / 9007199254740992.0;
-                        b[i] += std::sqrt(-2 * std::log(u1)) * std::cos(6.283185307179586 * u2);
-                    }
-                }
-                for (int i = k - 1; ok && i >= 0; i--) {
-                    for (int c = i + 1; c < k; c++) b[i] -= A[(size_t)i * k + c] * b[c];
-                    b[i] /= A[(size_t)i * k + i];
-                    ok = std::isfinite(b[i]);
-                }
-                if (!ok) { int64_t was = bad; while (u < was && !bad.compare_exchange_weak(was, u)) {} continue; }
-                for (int i = 0; i < k; i++) x[i] = (float)b[i];
-            }
-        });
-    }
-    return bad == INT64_MAX ? -1 : bad.load();
+matinee::Rows rows_from(const Indptr& indptr, const Indices& indices, const Values& values, int64_t n_columns) {
+    require(indptr.shape(0) > 0, "row pointers must have one more entry than there are rows");
+    require(indices.shape(0) == values.shape(0), "there must be as many values as columns");
+    const int64_t n_rows = rows_of(indptr) - 1;
+    check_indptr(indptr.data(), n_rows, rows_of(indices));
+    return {indptr.data(), indices.data(), values.data(), n_rows, n_columns};
 }
 
-struct Best {
-    int n; std::vector<std::pair<float, int32_t>> heap;
-    explicit Best(int n) : n(n) { heap.reserve(n + 1); }
-    static bool before(const std::pair<float, int32_t>& a, const std::pair<float, int32_t>& b) { return a.first > b.first || (a.first == b.first && a.second < b.second); }
-    void offer(float s, int32_t i) {
-        if (!(s > -INFINITY)) return;
-        std::pair<float, int32_t> x{s, i};
-        if ((int)heap.size() < n) { heap.push_back(x); std::push_heap(heap.begin(), heap.end(), before); }
-        else if (n && before(x, heap.front())) { std::pop_heap(heap.begin(), heap.end(), before); heap.back() = x; std::push_heap(heap.begin(), heap.end(), before); }
-    }
-    void write(int32_t* pos, float* score) {
-        std::sort_heap(heap.begin(), heap.end(), before);
-        for (int i = 0; i < n; i++) { bool has = i < (int)heap.size(); pos[i] = has ? heap[i].second : -1; score[i] = has ? heap[i].first : -INFINITY; }
-    }
+struct Exclude {
+    const int64_t* indptr;
+    const int32_t* indices;
 };
 
-template <class Score>
-static void select(int64_t B, int64_t M, int n, const bool* allowed, const int64_t* ep, const int32_t* ei, int32_t* pos, float* score, int threads, Score&& of) {
-    parallel(B, 4, threads, [&](int64_t s, int64_t e) {
-        for (int64_t u = s; u < e; u++) {
-            Best best(n);
-            int64_t q = ep ? ep[u] : 0, qe = ep ? ep[u + 1] : 0;
-            for (int64_t m = 0; m < M; m++) {
-                if (q < qe && ei[q] == m) { q++; continue; }
-                if (allowed && !allowed[m]) continue;
-                best.offer(of(u, m), (int32_t)m);
-            }
-            best.write(pos + u * n, score + u * n);
-        }
-    });
+Exclude exclude_from(const Maybe<int64_t, 1>& indptr, const Maybe<int32_t, 1>& indices, int64_t n_rows) {
+    if (!indptr || !indices) return {nullptr, nullptr};
+    require(rows_of(*indptr) == n_rows + 1, "exclude must have one row per row asked about");
+    check_indptr(indptr->data(), n_rows, rows_of(*indices));
+    return {indptr->data(), indices->data()};
 }
 
-NB_MODULE(_matinee_native, mod) {
-    mod.def("solve_side", &solve_side, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("Y"), nb::arg("reg"),
-            nb::arg("A0").none(), nb::arg("b0").none(), nb::arg("alpha").none(), nb::arg("g").none(), nb::arg("h").none(), nb::arg("off").none(),
-            nb::arg("noise").none(), nb::arg("first_row"), nb::arg("out"), nb::arg("threads"));
-    mod.def("top_n", [](A2<float> X, A2<float> Y, int n, std::optional<A1<float>> bias, std::optional<A1<bool>> allowed, std::optional<A1<int64_t>> ep, std::optional<A1<int32_t>> ei, O2<int32_t> pos, O2<float> score, int threads) {
-        nb::gil_scoped_release r; const int64_t k = Y.shape(1); const float* b = ptr(bias);
-        select(X.shape(0), Y.shape(0), n, ptr(allowed), ptr(ep), ptr(ei), pos.data(), score.data(), threads, [&](int64_t u, int64_t m) {
-            const float *x = X.data() + u * k, *y = Y.data() + m * k; float s = 0; for (int64_t i = 0; i < k; i++) s += x[i] * y[i]; return b ? s + b[m] : s; });
-    }, nb::arg("X"), nb::arg("Y"), nb::arg("n"), nb::arg("bias").none(), nb::arg("allowed").none(), nb::arg("ep").none(), nb::arg("ei").none(), nb::arg("pos"), nb::arg("score"), nb::arg("threads"));
-    mod.def("select_top_n", [](A2<float> S, int n, std::optional<A1<bool>> allowed, std::optional<A1<int64_t>> ep, std::optional<A1<int32_t>> ei, O2<int32_t> pos, O2<float> score, int threads) {
-        nb::gil_scoped_release r; const int64_t M = S.shape(1);
-        select(S.shape(0), M, n, ptr(allowed), ptr(ep), ptr(ei), pos.data(), score.data(), threads, [&](int64_t u, int64_t m) { return S.data()[u * M + m]; });
-    }, nb::arg("S"), nb::arg("n"), nb::arg("allowed").none(), nb::arg("ep").none(), nb::arg("ei").none(), nb::arg("pos"), nb::arg("score"), nb::arg("threads"));
-    mod.def("transpose", [](A1<int64_t> indptr, A1<int32_t> indices, A1<float> values, O1<int64_t> tp, O1<int32_t> ti, O1<float> tv) {
-        nb::gil_scoped_release r; int64_t n = indptr.shape(0) - 1, M = tp.shape(0) - 1; const int64_t* p = indptr.data();
-        std::fill_n(tp.data(), M + 1, 0); for (int64_t q = 0; q < p[n]; q++) tp.data()[indices.data()[q] + 1]++;
-        for (int64_t m = 0; m < M; m++) tp.data()[m + 1] += tp.data()[m];
-        std::vector<int64_t> at(tp.data(), tp.data() + M);
-        for (int64_t u = 0; u < n; u++) for (int64_t q = p[u]; q < p[u + 1]; q++) { int64_t d = at[indices.data()[q]]++; ti.data()[d] = (int32_t)u; tv.data()[d] = values.data()[q]; }
-    });
-    mod.def("residual_sums", [](A1<int64_t> indptr, A1<int32_t> indices, A1<float> values, A2<float> X, A2<float> Y, std::optional<A1<float>> ro, std::optional<A1<float>> oo, std::optional<A1<float>> ow, O1<double> out, int threads) {
-        nb::gil_scoped_release r; const int64_t k = Y.shape(1); const float *a = ptr(ro), *b = ptr(oo), *w = ptr(ow);
-        parallel(out.shape(0), 64, threads, [&](int64_t s, int64_t e) { for (int64_t u = s; u < e; u++) { double sum = 0; for (int64_t q = indptr.data()[u]; q < indptr.data()[u + 1]; q++) {
-            int64_t c = indices.data()[q]; const float *x = X.data() + u * k, *y = Y.data() + c * k; double d = values.data()[q]; for (int64_t i = 0; i < k; i++) d -= x[i] * y[i]; if (a) d -= a[u]; if (b) d -= b[c]; sum += (w ? w[c] : 1.0) * d * d; } out.data()[u] = sum; } });
-    }, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg());
-    mod.def("weighted_gram", [](A1<int64_t> indptr, A1<int32_t> indices, A1<float> values, A1<float> weights, O2<double> out) {
-        nb::gil_scoped_release r; const int64_t M = out.shape(0), n = indptr.shape(0) - 1; std::fill_n(out.data(), M * M, 0.0);
-        for (int64_t u = 0; u < n; u++) for (int64_t q = indptr.data()[u]; q < indptr.data()[u + 1]; q++) { double t = (double)weights.data()[u] * values.data()[q]; double* row = out.data() + indices.data()[q] * M;
-            for (int64_t s = indptr.data()[u]; s < indptr.data()[u + 1]; s++) row[indices.data()[s]] += t * values.data()[s]; }
-    });
-    mod.def("gather_rows", [](A1<int64_t> indptr, A1<int32_t> indices, A1<float> values, A2<float> W, O2<float> out) {
-        nb::gil_scoped_release r; const int64_t M = W.shape(1), n = indptr.shape(0) - 1; std::fill_n(out.data(), n * M, 0.f);
-        for (int64_t u = 0; u < n; u++) for (int64_t q = indptr.data()[u]; q < indptr.data()[u + 1]; q++) { const float v = values.data()[q], *row = W.data() + indices.data()[q] * M; float* o = out.data() + u * M; for (int64_t m = 0; m < M; m++) o[m] += v * row[m]; }
-    });
+using Problem = std::pair<int64_t, std::string>;
+
+Problem problem_of(const matinee::Failure& failure) {
+    switch (failure.fault) {
+        case matinee::Fault::none: return {-1, ""};
+        case matinee::Fault::column_out_of_range: return {failure.row, "column"};
+        case matinee::Fault::not_positive_definite: return {failure.row, "definite"};
+    }
+    return {-1, ""};
+}
+
+// The arguments that solving and covariances share.
+class SideArguments {
+  public:
+    SideArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<double, 1> reg, Maybe<double, 2> A0, Maybe<double, 2> b0,
+                  std::optional<float> alpha, Maybe<float, 1> row_weight, Maybe<float, 1> other_weight, Maybe<float, 1> other_offset)
+        : indptr(indptr), indices(indices), values(values), Y(Y), reg(reg), A0(A0), b0(b0), alpha(alpha), row_weight(row_weight),
+          other_weight(other_weight), other_offset(other_offset) {}
+
+    matinee::Side side() const {
+        matinee::Side side{};
+        side.rows = rows_from(indptr, indices, values, rows_of(Y));
+        side.Y = Y.data();
+        side.k = static_cast<int>(columns_of(Y));
+        side.reg = reg.data();
+        side.A0 = pointer(A0);
+        side.b0 = pointer(b0);
+        side.b0_stride = b0 && b0->shape(0) > 1 ? side.k : 0;
+        side.implicit = alpha.has_value();
+        side.alpha = alpha.value_or(0);
+        side.row_weight = pointer(row_weight);
+        side.other_weight = pointer(other_weight);
+        side.other_offset = pointer(other_offset);
+        return side;
+    }
+
+  private:
+    Indptr indptr;
+    Indices indices;
+    Values values;
+    In<float, 2> Y;
+    In<double, 1> reg;
+    Maybe<double, 2> A0, b0;
+    std::optional<float> alpha;
+    Maybe<float, 1> row_weight, other_weight, other_offset;
+};
+
+Problem solve_side(const SideArguments& arguments, std::optional<std::pair<uint64_t, uint64_t>> noise, int64_t first_row, Out<float, 2> out, int threads) {
+    matinee::Side side = arguments.side();
+    side.noisy = noise.has_value();
+    if (noise) side.seed = noise->first, side.sweep = noise->second;
+    side.first_row = first_row;
+    side.out = out.data();
+    nb::gil_scoped_release released;
+    return problem_of(matinee::solve_side(side, threads));
+}
+
+Problem covariances(const SideArguments& arguments, Out<double, 3> out, int threads) {
+    matinee::Side side = arguments.side();
+    side.covariances = out.data();
+    nb::gil_scoped_release released;
+    return problem_of(matinee::covariances(side, threads));
+}
+
+void top_n(In<float, 2> X, In<float, 2> Y, Maybe<float, 1> bias, Indices candidates, Maybe<int64_t, 1> exclude_indptr,
+           Maybe<int32_t, 1> exclude, Out<int32_t, 2> positions, Out<float, 2> scores, int threads) {
+    const Exclude out = exclude_from(exclude_indptr, exclude, rows_of(X));
+    const matinee::TopN top{X.data(), Y.data(), pointer(bias), rows_of(X), rows_of(Y), static_cast<int>(columns_of(X)), columns_of(positions),
+                            candidates.data(), rows_of(candidates), out.indptr, out.indices, positions.data(), scores.data()};
+    nb::gil_scoped_release released;
+    matinee::top_n(top, threads);
+}
+
+void select_top_n(In<float, 2> scores, Maybe<bool, 1> allowed, Maybe<int64_t, 1> exclude_indptr, Maybe<int32_t, 1> exclude,
+                  Out<int32_t, 2> positions, Out<float, 2> best, int threads) {
+    const Exclude out = exclude_from(exclude_indptr, exclude, rows_of(scores));
+    const matinee::Selection selection{scores.data(), rows_of(scores), columns_of(scores), columns_of(positions),
+                                       pointer(allowed), out.indptr, out.indices, positions.data(), best.data()};
+    nb::gil_scoped_release released;
+    matinee::select_top_n(selection, threads);
+}
+
+int64_t build_csr(Indices row, Indices column, Values value, Maybe<int64_t, 1> time, int64_t n_columns, Out<int64_t, 1> indptr,
+                  Out<int32_t, 1> indices, Out<float, 1> values, std::optional<Out<int64_t, 1>> times, int threads) {
+    const matinee::Entries entries{row.data(), column.data(), value.data(), pointer(time), rows_of(row), rows_of(indptr) - 1, n_columns};
+    nb::gil_scoped_release released;
+    return matinee::build_csr(entries, {indptr.data(), indices.data(), values.data(), times ? times->data() : nullptr}, threads);
+}
+
+void transpose(Indptr indptr, Indices indices, Values values, Out<int64_t, 1> out_indptr, Out<int32_t, 1> out_indices, Out<float, 1> out_values, int threads) {
+    const matinee::Rows rows = rows_from(indptr, indices, values, rows_of(out_indptr) - 1);
+    nb::gil_scoped_release released;
+    matinee::transpose(rows, {out_indptr.data(), out_indices.data(), out_values.data(), nullptr}, threads);
+}
+
+void weighted_gram(Indptr indptr, Indices indices, Values values, Values weights, Out<float, 2> out, int threads) {
+    const matinee::Rows rows = rows_from(indptr, indices, values, rows_of(out));
+    nb::gil_scoped_release released;
+    matinee::weighted_gram(rows, weights.data(), out.data(), threads);
+}
+
+void gather_rows(Indptr indptr, Indices indices, Values values, In<float, 2> matrix, Out<float, 2> out, int threads) {
+    const matinee::Gathering gathering{rows_from(indptr, indices, values, rows_of(matrix)), matrix.data(), columns_of(matrix), out.data()};
+    nb::gil_scoped_release released;
+    matinee::check_columns(gathering.rows, threads);
+    matinee::gather_rows(gathering, threads);
+}
+
+void residual_sums(Indptr indptr, Indices indices, Values values, In<float, 2> X, In<float, 2> Y, Maybe<float, 1> row_offset,
+                   Maybe<float, 1> other_offset, Maybe<float, 1> other_weight, Out<double, 1> out, int threads) {
+    const matinee::Residuals residuals{rows_from(indptr, indices, values, rows_of(Y)), X.data(), Y.data(), static_cast<int>(columns_of(Y)),
+                                       pointer(row_offset), pointer(other_offset), pointer(other_weight), out.data()};
+    nb::gil_scoped_release released;
+    matinee::check_columns(residuals.rows, threads);
+    matinee::residual_sums(residuals, threads);
+}
+
+void predict_pairs(Indices rows, Indices columns, In<float, 2> X, In<float, 2> Y, Maybe<float, 1> row_offset, Maybe<float, 1> other_offset,
+                   Out<float, 1> out, int threads) {
+    const matinee::Pairs pairs{rows.data(), columns.data(), X.data(), Y.data(), static_cast<int>(columns_of(Y)),
+                               pointer(row_offset), pointer(other_offset), out.data()};
+    nb::gil_scoped_release released;
+    matinee::predict_pairs(pairs, rows_of(rows), threads);
+}
+
+void quadratic_forms(In<double, 2> C, In<float, 2> Y, Maybe<int32_t, 1> positions, Out<float, 1> out, int threads) {
+    const matinee::Forms forms{C.data(), Y.data(), static_cast<int>(columns_of(Y)), pointer(positions), out.data()};
+    nb::gil_scoped_release released;
+    matinee::quadratic_forms(forms, rows_of(out), threads);
+}
+
+void gram(In<float, 2> Y, Out<double, 2> out, int threads) {
+    nb::gil_scoped_release released;
+    matinee::gram(Y.data(), rows_of(Y), static_cast<int>(columns_of(Y)), out.data(), threads);
+}
+
+double peak(int64_t steps) {
+    nb::gil_scoped_release released;
+    return matinee::peak(steps);
+}
+
+}  // namespace
+
+NB_MODULE(_matinee_native, module) {
+    nb::class_<SideArguments>(module, "Side")
+        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<double, 1>, Maybe<double, 2>, Maybe<double, 2>, std::optional<float>,
+                      Maybe<float, 1>, Maybe<float, 1>, Maybe<float, 1>>(),
+             "indptr"_a, "indices"_a, "values"_a, "Y"_a, "reg"_a, "A0"_a.none(), "b0"_a.none(), "alpha"_a.none(), "row_weight"_a.none(),
+             "other_weight"_a.none(), "other_offset"_a.none());
+    module.def("instruction_set", [] { return matinee::kernels().name; });
+    module.def("peak", &peak);
+    module.def("solve_side", &solve_side);
+    module.def("covariances", &covariances);
+    module.def("top_n", &top_n);
+    module.def("select_top_n", &select_top_n);
+    module.def("build_csr", &build_csr);
+    module.def("transpose", &transpose);
+    module.def("weighted_gram", &weighted_gram);
+    module.def("gather_rows", &gather_rows);
+    module.def("residual_sums", &residual_sums);
+    module.def("predict_pairs", &predict_pairs);
+    module.def("quadratic_forms", &quadratic_forms);
+    module.def("gram", &gram);
 }

@@ -1,0 +1,121 @@
+// What the bindings hand to the kernels: plain pointers into the caller's arrays, all row-major and without gaps.
+//
+// Symbols: B rows solved or asked at once; M rows of the other side; k rank; n values stored in a row.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace matinee {
+
+constexpr int kBlock = 128;     // ratings summed in float32 before they are added in float64
+constexpr int kMaxRank = 512;
+
+// A sparse matrix (B, M) by rows.
+struct Rows {
+    const int64_t* indptr;      // (B + 1)
+    const int32_t* indices;     // columns, ascending and distinct within a row
+    const float* values;
+    int64_t n_rows;
+    int64_t n_columns;
+};
+
+// One side of the equation (see matinee/kernels/equation.py); pointers marked ? may be null.
+struct Side {
+    Rows rows;                  // (B, M)
+    const float* Y;             // (M, k)
+    int k;
+    const double* reg;          // (B)
+    const double* A0;           // ? (k, k)
+    const double* b0;           // ? (k) where b0_stride is 0, or (B, k) where it is k
+    int64_t b0_stride;
+    bool implicit;              // w = alpha |r|, v = 1 + w where r > 0 else 0; the weights and offset are then null
+    float alpha;
+    const float* row_weight;    // ? (B)
+    const float* other_weight;  // ? (M)
+    const float* other_offset;  // ? (M)
+    bool noisy;
+    uint64_t seed, sweep;
+    int64_t first_row;          // number of the first row, for the noise
+    float* out;                 // (B, k) the solutions, or null
+    double* covariances;        // (B, k, k) A^-1, or null
+};
+
+enum class Fault : int { none, column_out_of_range, not_positive_definite };
+
+// The first row (by number) that could not be solved, and why.
+struct Failure {
+    int64_t row = INT64_MAX;
+    Fault fault = Fault::none;
+
+    __attribute__((always_inline)) void note(int64_t failed, Fault why) {
+        if (failed >= row) return;
+        row = failed;
+        fault = why;
+    }
+};
+
+struct TopN {
+    const float* X;             // (B, k)
+    const float* Y;             // (M, k)
+    const float* bias;          // ? (M)
+    int64_t n_rows, n_columns;
+    int k;
+    int64_t n;
+    const int32_t* candidates;  // rows of Y that may be returned, ascending
+    int64_t n_candidates;
+    const int64_t* exclude_indptr;  // ? (B + 1)
+    const int32_t* exclude;         // columns left out, ascending within a row
+    int32_t* positions;         // (B, n)
+    float* scores;              // (B, n)
+};
+
+struct Selection {
+    const float* scores;        // (B, M)
+    int64_t n_rows, n_columns;
+    int64_t n;
+    const bool* allowed;            // ? (M)
+    const int64_t* exclude_indptr;  // ? (B + 1)
+    const int32_t* exclude;         // columns left out, ascending within a row
+    int32_t* positions;         // (B, n)
+    float* best;                // (B, n)
+};
+
+struct Residuals {
+    Rows rows;                  // (B, M)
+    const float* X;             // (B, k)
+    const float* Y;             // (M, k)
+    int k;
+    const float* row_offset;    // ? (B)
+    const float* other_offset;  // ? (M)
+    const float* other_weight;  // ? (M)
+    double* out;                // (B)
+};
+
+struct Pairs {
+    const int32_t* rows;        // (P)
+    const int32_t* columns;     // (P)
+    const float* X;             // (B, k)
+    const float* Y;             // (M, k)
+    int k;
+    const float* row_offset;    // ? (B)
+    const float* other_offset;  // ? (M)
+    float* out;                 // (P)
+};
+
+struct Forms {
+    const double* C;            // (k, k) symmetric
+    const float* Y;             // (M, k)
+    int k;
+    const int32_t* positions;   // ? (m): rows of Y; all of them in order where null
+    float* out;                 // (m)
+};
+
+struct Gathering {
+    Rows rows;                  // (B, M)
+    const float* matrix;        // (M, m)
+    int64_t width;              // m
+    float* out;                 // (B, m)
+};
+
+}  // namespace matinee

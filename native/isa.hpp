@@ -1,0 +1,39 @@
+// The kernels of one instruction set, and the choice among them.
+//
+// Each function works on one range of rows in one thread, in a buffer the caller has aligned to 64 bytes and made as
+// large as the function beside it says.
+#pragma once
+
+#include "arguments.hpp"
+
+namespace matinee {
+
+struct Kernels {
+    const char* name;
+
+    size_t (*solve_bytes)(int k);
+    void (*solve_rows)(const Side&, char* buffer, int64_t begin, int64_t end, Failure*);
+    size_t (*covariance_bytes)(int k);
+    void (*covariance_rows)(const Side&, char* buffer, int64_t begin, int64_t end, Failure*);
+
+    int64_t top_n_rows_at_once;
+    size_t (*top_n_bytes)(int k);
+    void (*top_n_rows)(const TopN&, char* buffer, int64_t begin, int64_t end);
+    void (*select_rows)(const Selection&, int64_t begin, int64_t end);
+
+    void (*residual_rows)(const Residuals&, int64_t begin, int64_t end);
+    void (*predict_pairs)(const Pairs&, int64_t begin, int64_t end);
+    void (*gather_rows)(const Gathering&, int64_t begin, int64_t end);
+    size_t (*form_bytes)(int k);
+    void (*quadratic_forms)(const Forms&, char* buffer, int64_t begin, int64_t end);
+    size_t (*gram_bytes)(int k);
+    void (*gram_rows)(const float* Y, int k, char* buffer, int64_t begin, int64_t end, double* out);
+
+    double (*peak)(int64_t steps);  // runs independent float32 multiply-adds; returns how many operations
+};
+
+// The best instruction set this processor has, or the one MATINEE_ISA names (avx512, avx2, portable).
+// Throws std::invalid_argument where MATINEE_ISA names one that is unknown or that the processor lacks.
+const Kernels& kernels();
+
+}  // namespace matinee

@@ -1,0 +1,181 @@
+// Products with fixed factors: predictions of pairs, residuals, quadratic forms, sums of a matrix' rows, Y^T Y.
+#pragma once
+
+#include "arguments.hpp"
+#include "panel.hpp"
+#include "simd.hpp"
+#include "sums.hpp"
+
+namespace matinee::MATINEE_ISA {
+
+// Up to kLanes dot products x[i] . y[i]; the bits of one do not depend on the others.
+MATINEE_INLINE F dots(const float* const* x, const float* const* y, int n, int k) {
+    F sums[kLanes] = {};
+    for (int i = 0; i < n; i++)
+        for (int c = 0; c < k; c += kLanes) sums[i] += row_part(x[i], c, k) * row_part(y[i], c, k);
+    return sums_of_each(sums);
+}
+
+// w e^2 over one row's ratings, e the float32 residual, in float64.
+inline double residual_sum(const Residuals& args, int64_t row) {
+    const float *x[kLanes], *y[kLanes];
+    for (int i = 0; i < kLanes; i++) x[i] = args.X + row * args.k;
+    double sum = 0;
+    const int64_t end = args.rows.indptr[row + 1];
+    for (int64_t p = args.rows.indptr[row]; p < end; p += kLanes) {
+        const int n = (int)smaller(kLanes, end - p);
+        const int32_t* columns = args.rows.indices + p;
+        for (int i = 0; i < n; i++) {
+            y[i] = args.Y + (int64_t)args.k * columns[i];
+            if (p + kLanes + i < end)
+                for (int c = 0; c < args.k; c += 16) __builtin_prefetch(args.Y + (int64_t)args.k * columns[kLanes + i] + c);
+        }
+        const F predicted = dots(x, y, n, args.k);
+        for (int i = 0; i < n; i++) {
+            float e = args.rows.values[p + i] - predicted[i];
+            if (args.row_offset) e -= args.row_offset[row];
+            if (args.other_offset) e -= args.other_offset[columns[i]];
+            sum += (args.other_weight ? args.other_weight[columns[i]] : 1.0) * e * e;
+        }
+    }
+    return sum;
+}
+
+inline void residual_rows(const Residuals& args, int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) args.out[row] = residual_sum(args, row);
+}
+
+inline void predict_pairs(const Pairs& args, int64_t begin, int64_t end) {
+    const float *x[kLanes], *y[kLanes];
+    for (int64_t p = begin; p < end; p += kLanes) {
+        const int n = (int)smaller(kLanes, end - p);
+        for (int i = 0; i < n; i++) {
+            x[i] = args.X + (int64_t)args.k * args.rows[p + i];
+            y[i] = args.Y + (int64_t)args.k * args.columns[p + i];
+        }
+        const F predicted = dots(x, y, n, args.k);
+        for (int i = 0; i < n; i++) {
+            float out = predicted[i];
+            if (args.row_offset) out += args.row_offset[args.rows[p + i]];
+            if (args.other_offset) out += args.other_offset[args.columns[p + i]];
+            args.out[p + i] = out;
+        }
+    }
+}
+
+constexpr int kFormRows = 4;
+
+// C in float32, doubled above the diagonal and zero below it, with rows up to a multiple of kFormRows.
+inline void fold_symmetric(const Forms& args, float* folded) {
+    const int k = args.k;
+    for (int i = 0; i < round_up(k, kFormRows); i++)
+        for (int j = 0; j < k; j++) folded[i * k + j] = i >= k || j < i ? 0 : (float)((i == j ? 1 : 2) * args.C[(int64_t)i * k + j]);
+}
+
+MATINEE_INLINE void panel_forms(const float* folded, int k, const float* panel, F* out) {
+    for (int v = 0; v < kPanelWidth; v++) out[v] = F{};
+    for (int i = 0; i < k; i += kFormRows) {
+        F t[kFormRows][kPanelWidth] = {};
+        for (int j = i; j < k; j++) {
+            MATINEE_UNROLL
+            for (int r = 0; r < kFormRows; r++) {
+                const F c = all(folded[(i + r) * k + j]);
+                MATINEE_UNROLL
+                for (int v = 0; v < kPanelWidth; v++) t[r][v] += load<F>(panel + j * kPanelRows + v * kLanes) * c;
+            }
+        }
+        for (int r = 0; r < smaller(kFormRows, k - i); r++)
+            for (int v = 0; v < kPanelWidth; v++) out[v] += load<F>(panel + (i + r) * kPanelRows + v * kLanes) * t[r][v];
+    }
+}
+
+inline size_t form_bytes(int k) { return sizeof(float) * ((size_t)kPanelRows * k + (size_t)round_up(k, kFormRows) * k) + 128; }
+
+// y^T C y of the rows begin ... end of `positions`.
+inline void quadratic_forms(const Forms& args, char* buffer, int64_t begin, int64_t end) {
+    float* panel = (float*)buffer;
+    float* folded = panel + (int64_t)kPanelRows * args.k;
+    fold_symmetric(args, folded);
+    for (int64_t from = begin; from < end; from += kPanelRows) {
+        PanelRows rows;
+        for (int m = 0; m < kPanelRows; m++) {
+            const int64_t at = from + m;
+            rows.row[m] = at < end ? args.Y + (int64_t)args.k * (args.positions ? args.positions[at] : at) : nullptr;
+        }
+        fill_panel(rows, args.k, panel);
+        F forms[kPanelWidth];
+        alignas(kBytes) float out[kPanelRows];
+        panel_forms(folded, args.k, panel, forms);
+        for (int v = 0; v < kPanelWidth; v++) store(out + v * kLanes, forms[v]);
+        for (int m = 0; m < kPanelRows && from + m < end; m++) args.out[from + m] = out[m];
+    }
+}
+
+constexpr int64_t kGatherColumns = 4096;  // columns summed before the next ones, so that the sums stay in cache
+constexpr int kGatherRows = 4;
+
+template <int count>
+MATINEE_INLINE void add_rows(const float* const* rows, const float* values, int64_t begin, int64_t end, float* out) {
+    int64_t c = begin;
+    for (; c + kLanes <= end; c += kLanes) {
+        F sum = load<F>(out + c);
+        MATINEE_UNROLL
+        for (int i = 0; i < count; i++) sum += load<F>(rows[i] + c) * values[i];
+        store(out + c, sum);
+    }
+    for (; c < end; c++) {
+        F sum = all(out[c]);
+        MATINEE_UNROLL
+        for (int i = 0; i < count; i++) sum += all(rows[i][c]) * values[i];
+        out[c] = sum[0];
+    }
+}
+
+inline void gather_columns(const Gathering& args, int64_t row, int64_t begin, int64_t end) {
+    float* out = args.out + row * args.width;
+    const int64_t start = args.rows.indptr[row], stop = args.rows.indptr[row + 1];
+    memset(out + begin, 0, sizeof(float) * (end - begin));
+    for (int64_t p = start; p < stop;) {
+        const float* rows[kGatherRows];
+        const int n = (int)smaller(kGatherRows, stop - p);
+        for (int i = 0; i < n; i++) rows[i] = args.matrix + args.width * args.rows.indices[p + i];
+        if (n == kGatherRows) add_rows<kGatherRows>(rows, args.rows.values + p, begin, end, out);
+        else
+            for (int i = 0; i < n; i++) add_rows<1>(rows + i, args.rows.values + p + i, begin, end, out);
+        p += n;
+    }
+}
+
+inline void gather_rows(const Gathering& args, int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++)
+        for (int64_t c = 0; c < args.width; c += kGatherColumns) gather_columns(args, row, c, smaller(c + kGatherColumns, args.width));
+}
+
+inline size_t gram_bytes(int k) {
+    const Shape s = shape_of(k);
+    return sizeof(float) * ((kBlock + 1) * s.padded + kLanes + kBlock + 64) + sizeof(double) * layout_of(s).size + 256;
+}
+
+// The upper triangle of Y^T Y over rows begin ... end of Y, in blocks of kBlock, into out (k, k).
+inline void gram_rows(const float* Y, int k, char* buffer, int64_t begin, int64_t end, double* out) {
+    const Shape s = shape_of(k);
+    double* sums = (double*)buffer;
+    float* G = (float*)(buffer + (sizeof(double) * layout_of(s).size + 63) / 64 * 64);
+    float* v = G + (kBlock + 1) * s.padded + kLanes;
+    int32_t columns[kBlock];
+    memset(v, 0, sizeof(float) * (kBlock + 1));
+    memset(sums, 0, sizeof(double) * layout_of(s).size);
+    for (int i = 0; i < kBlock; i++) columns[i] = i;
+    for (int64_t from = begin; from < end; from += kBlock) {
+        Side side{};
+        side.Y = Y + from * k;
+        side.k = k;
+        Block block{columns, nullptr, (int)smaller(kBlock, end - from), G, G, v, nullptr};
+        gather(side, s, block, columns + block.n);
+        sum_block<false>(s, block, sums);
+    }
+    for (int i = 0; i < k; i++)
+        for (int j = i; j < k; j++) out[(int64_t)i * k + j] = sums[place_of(s, i, j)];
+}
+
+}  // namespace matinee::MATINEE_ISA

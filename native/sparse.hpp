@@ -1,0 +1,38 @@
+// Building, transposing and multiplying sparse matrices. Nothing here depends on the instruction set.
+#pragma once
+
+#include "arguments.hpp"
+
+namespace matinee {
+
+// One entry per value, in any order; pointers marked ? may be null.
+struct Entries {
+    const int32_t *row, *column;
+    const float* value;
+    const int64_t* time;  // ?
+    int64_t n, n_rows, n_columns;
+};
+
+// Arrays to write: indptr (n_rows + 1), the others as long as the values.
+struct CsrArrays {
+    int64_t* indptr;
+    int32_t* indices;
+    float* values;
+    int64_t* times;  // ? aligned with indices
+};
+
+// Sort entries into rows with ascending columns; of entries for one place the latest wins, among equal ones the last.
+// Returns how many were kept. Throws std::out_of_range naming the first entry outside the matrix.
+int64_t build_csr(const Entries&, const CsrArrays&, int threads);
+
+// Throws std::out_of_range where a column is outside the matrix.
+void transpose(const Rows&, const CsrArrays&, int threads);
+
+// The symmetric (M, M) matrix X^T diag(weights) X, summed in float64 row by row. The rows of X have ascending columns.
+// Throws std::out_of_range where a column is outside the matrix.
+void weighted_gram(const Rows&, const float* weights, float* out, int threads);
+
+// Throws std::out_of_range where a column is outside the matrix, naming its row.
+void check_columns(const Rows&, int threads);
+
+}  // namespace matinee

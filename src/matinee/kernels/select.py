@@ -1,0 +1,99 @@
+"""The best of many movies: fused scoring and selection, without an array of all scores.
+
+Symbols: B rows asked about; M candidates; k rank; n length of a list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import _matinee_native as native
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.kernels import check
+from matinee.kernels.csr import Csr
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+
+
+def top_n(
+    X: Float32,
+    Y: Float32,
+    n: int,
+    *,
+    bias: Float32 | None = None,
+    allowed: Bool | None = None,
+    exclude: Csr | None = None,
+    threads: int | None = None,
+) -> tuple[Int32, Float32]:
+    """Return for each row of X the n rows of Y with the highest x . y + bias, best first, ties by lower position.
+
+    X (B, k); Y (M, k); bias (M,), all float32; allowed (M,) bool, which rows of Y may be returned; exclude (B, M), its
+    stored columns (ascending) are left out for that row. One pass: no (B, M) array is made.
+
+    Returns positions (B, n) int32 and scores (B, n) float32; where fewer than n are allowed the rest is -1 and -inf.
+    A score of NaN or -inf is never returned. Raises ValueError for an array of another dtype or shape.
+
+    >>> positions, scores = top_n(np.ones((1, 1), np.float32), np.array([[1], [3], [2]], np.float32), 2)
+    >>> positions.tolist(), scores.tolist()
+    ([[1, 2]], [[3.0, 2.0]])
+    """
+    Y = check.array("Y", Y, np.float32, None, None)
+    k = check.rank("Y", Y)
+    X = check.array("X", X, np.float32, None, k)
+    allowed = check.optional("allowed", allowed, np.bool_, len(Y))
+    candidates = np.arange(len(Y), dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
+    positions, scores = _lists(len(X), n)
+    native.top_n(
+        X,
+        Y,
+        check.optional("bias", bias, np.float32, len(Y)),
+        candidates,
+        *_excluded(exclude, len(X), len(Y)),
+        positions,
+        scores,
+        check.thread_count(threads),
+    )
+    return positions, scores
+
+
+def select_top_n(
+    scores: Float32,
+    n: int,
+    *,
+    allowed: Bool | None = None,
+    exclude: Csr | None = None,
+    threads: int | None = None,
+) -> tuple[Int32, Float32]:
+    """Return the n highest of each row of scores (B, M) as `top_n` does; NaN and -inf are never returned."""
+    scores = check.array("scores", scores, np.float32, None, None)
+    B, M = scores.shape
+    positions, best = _lists(B, n)
+    native.select_top_n(
+        scores,
+        check.optional("allowed", allowed, np.bool_, M),
+        *_excluded(exclude, B, M),
+        positions,
+        best,
+        check.thread_count(threads),
+    )
+    return positions, best
+
+
+def _lists(B: int, n: int) -> tuple[Int32, Float32]:
+    if n < 0:
+        raise ValueError(f"n is {n}; a list has 0 or more places")
+    return np.empty((B, n), np.int32), np.empty((B, n), np.float32)
+
+
+def _excluded(exclude: Csr | None, B: int, M: int) -> tuple[Any, Any]:
+    if exclude is None:
+        return None, None
+    check.columns("exclude", exclude, M)
+    if exclude.n_rows != B:
+        raise ValueError(f"exclude has {exclude.n_rows} rows but {B} rows are asked about")
+    indptr, indices, _ = check.csr("exclude", exclude)
+    return indptr, indices
