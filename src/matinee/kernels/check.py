@@ -68,7 +68,7 @@ def columns(name: str, matrix: Csr, count: int) -> None:
 
 def rank(name: str, factors: NDArray[Any]) -> int:
     """Return the number of factors per row; raises ValueError outside 1 ... 512."""
-    k = factors.shape[1]
+    k = int(factors.shape[1])
     if not 1 <= k <= MAX_RANK:
         raise ValueError(f"{name} has {k} factors per row; a rank is 1 to {MAX_RANK}")
     return k
@@ -77,7 +77,7 @@ def rank(name: str, factors: NDArray[Any]) -> int:
 def positions(name: str, value: NDArray[Any], count: int, *shape: int | None) -> NDArray[np.int32]:
     """Return an int32 array whose entries are all 0 ... count - 1; raises ValueError otherwise."""
     checked = array(name, value, np.int32, *shape)
-    if checked.size and not (0 <= checked.min() and checked.max() < count):
+    if checked.size and not (checked.min() >= 0 and checked.max() < count):
         raise ValueError(f"{name} must be positions from 0 to {count - 1}, not {checked.min()} to {checked.max()}")
     return checked
 

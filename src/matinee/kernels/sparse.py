@@ -92,9 +92,9 @@ def gram(Y: Float32, *, threads: int | None = None) -> Float64:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     Y = check.array("Y", Y, np.float32, None, None)
-    k = check.rank("Y", Y)
-    out = np.zeros((k, k))
-    native.gram(Y, out, check.thread_count(threads))
+    out = np.zeros((Y.shape[1], Y.shape[1]))
+    if Y.size:
+        native.gram(Y, out, check.thread_count(threads))
     return out
 
 
@@ -114,7 +114,7 @@ def weighted_gram(rows: Csr, weights: Float32, *, threads: int | None = None) ->
 
 
 def gather_rows(rows: Csr, matrix: Float32, *, threads: int | None = None) -> Float32:
-    """Return rows @ matrix (B, m) float32: for each row the sum of the named rows of `matrix` (M, m), times their values.
+    """Return rows @ matrix (B, m) float32: per row, the named rows of `matrix` (M, m) times their values.
 
     The sums run in the order of the row's columns. Raises ValueError where a column is out of range.
     """
