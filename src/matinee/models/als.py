@@ -160,22 +160,25 @@ class AlsModel:
 
     def predict(self, profiles: AlsProfiles, movies: Positions) -> Prediction:
         """Return clipped stars with the 90 % interval that held for people who were held out."""
-        movies = np.atleast_2d(movies)
-        rows = range(len(profiles.factors))
-        stars = np.concatenate([self._stars(profiles, row, movies[row % len(movies)]) for row in rows])
-        spread = np.stack([self.spread(profiles, row, movies[row % len(movies)]) for row in rows])
-        reach = (spread * self.calibration.widths_for(profiles.histories.counts)[:, None]).astype(np.float32)
+        movies = np.broadcast_to(movies, (len(profiles.factors), np.shape(movies)[-1]))
         clip = self.bias.scale.clip
-        return Prediction(clip(stars), clip(stars - reach), clip(stars + reach))
+        stars = clip(self._stars(profiles, movies))
+        reach = self._reach(profiles, movies)
+        return Prediction(stars, clip(stars - reach), clip(stars + reach))
 
-    def _stars(self, profiles: AlsProfiles, row: int, movies: Positions) -> Scores:
-        one = AlsProfiles(
-            profiles.factors[row : row + 1],
-            profiles.biases[row : row + 1],
-            profiles.histories.rows(row, row + 1),
-            profiles.short[row : row + 1],
-        )
-        return self.scores(one, movies)
+    def _stars(self, profiles: AlsProfiles, movies: Positions) -> Scores:
+        """Return unclipped stars of everyone's own movies (B, m)."""
+        stars = np.einsum("bk,bmk->bm", profiles.factors, self.movie_factors[movies])
+        by_baseline = profiles.short[:, None] | ~self._known[movies]
+        return np.where(by_baseline, self.bias.scores(profiles.biases, movies), stars)
+
+    def _reach(self, profiles: AlsProfiles, movies: Positions) -> Scores:
+        """Return half the length (B, m) of the intervals, NaN where they were not calibrated."""
+        widths = self.calibration.widths_for(profiles.histories.counts)
+        reach = np.full(movies.shape, np.nan, np.float32)
+        for row in np.flatnonzero(~np.isnan(widths)):
+            reach[row] = widths[row] * self.spread(profiles, int(row), movies[row])
+        return reach
 
     def spread(self, profiles: AlsProfiles, row: int, movies: Positions) -> Float64:
         """Return s = sigma (1 + y^T A^-1 y)^1/2 of each movie (m,); sigma alone where the baseline answers."""

@@ -18,7 +18,7 @@ from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Progress, Scores
-from matinee.ratings import History, Ratings, batch
+from matinee.ratings import History, Ratings, Scale, batch
 
 Float64 = NDArray[np.float64]
 
@@ -106,11 +106,13 @@ def _errors_of(
     train = ratings.select(np.repeat(fitted_on, ratings.by_user.counts))
     model = replace(config, intervals=False).fit(train, catalog, threads=threads)  # type: ignore[type-var]
     warm = train.movie_counts > 0
-    return [pair for person in held_out for pair in _ratios(model, ratings.history(int(person)), warm, rng)]
+    return [
+        pair for person in held_out for pair in _ratios(model, ratings.history(int(person)), warm, ratings.scale, rng)
+    ]
 
 
 def _ratios(
-    model: SpreadModel, history: History, warm: NDArray[np.bool_], rng: np.random.Generator
+    model: SpreadModel, history: History, warm: NDArray[np.bool_], scale: Scale, rng: np.random.Generator
 ) -> Iterator[tuple[int, Float64]]:
     """Yield (ratings folded in, |error| / s on the person's other ratings)."""
     order = rng.permutation(len(history))
@@ -121,7 +123,7 @@ def _ratios(
         hidden = hidden[warm[history.movies[hidden]]]
         profiles = model.fold_in(batch([History(history.movies[shown], history.stars[shown])], len(warm)))
         asked = history.movies[hidden]
-        errors = np.abs(model.scores(profiles, asked)[0] - history.stars[hidden])
+        errors = np.abs(scale.clip(model.scores(profiles, asked)[0]) - history.stars[hidden])
         yield size, np.asarray(errors / model.spread(profiles, 0, asked), np.float64)
 
 
