@@ -1,6 +1,6 @@
 # Matinee: every target does its own set-up in .venv. `make` lists them.
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check bench wheelhouse lock debian clean
+.PHONY: help demo test test-all check docs bench wheelhouse lock debian clean
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RECENT)' 2>/dev/null && { echo $$p; break; }; done)
@@ -38,6 +38,9 @@ check: $(DEVELOPER)  ## formatting, lint, types, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(DEVELOPER)  ## write docs/cli.md anew from the commands' help
+	$(BIN)/python docs/command_reference.py
 
 bench: $(DEVELOPER)  ## measure how fast; takes long and wants an idle machine
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
+from matinee.cli import app
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +24,14 @@ def movielens() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def matinee() -> Callable[..., Result]:
+    """Run a command as on the command line, with no MATINEE_* variables but those given."""
+
+    def run(*arguments: object, **variables: str) -> Result:
+        nothing = {name: None for name in os.environ if name.startswith("MATINEE_")}
+        return CliRunner().invoke(app, [str(one) for one in arguments], env={**nothing, **variables})
+
+    return run

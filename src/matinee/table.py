@@ -79,7 +79,7 @@ class Table:
     def _shown(self) -> list[list[str]]:
         """The first rows as text, column by column."""
         shown = self.arrow.slice(0, MAX_SHOWN)
-        return [_texts(shown[name].to_pylist()) for name in self.columns]
+        return [texts(shown[name].to_pylist()) for name in self.columns]
 
     def _below(self) -> list[str]:
         hidden = len(self) - MAX_SHOWN
@@ -95,7 +95,7 @@ def _aligned(cells: Sequence[str], right: bool) -> list[str]:
     return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
 
 
-def _texts(values: Sequence[Any]) -> list[str]:
+def texts(values: Sequence[Any]) -> list[str]:
     """Show values of one column: floats with four digits at the column's largest, nothing for null and NaN."""
     largest = max((abs(value) for value in values if isinstance(value, float) and math.isfinite(value)), default=0.0)
     decimals = 4 if largest < 1 else max(4 - len(str(int(largest))), 0)

@@ -1,0 +1,52 @@
+"""The command line: a skin on the library. Each command parses, makes one call and prints.
+
+    program    errors into exit codes, options from the environment
+    options    options that several commands share
+    output     tables, JSON and progress
+    data       info, movies
+
+Modules of the library are imported inside the commands, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from matinee.cli import data, program
+
+app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
+
+
+def main_options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say more, and show where an error comes from.")] = False,
+) -> None:
+    """Matinee: rate a few films and at once see what to watch next.
+
+    Begin with `matinee demo`. DATA is a folder or zip of any MovieLens release, a CSV or Parquet file, the name of a
+    release, a store, or "sample". MOVIE is an id or a title.
+    """
+    program.start(verbose)
+    if version:
+        typer.echo(f"matinee {_version()}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("matinee")
+
+
+app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
+for module in (data,):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

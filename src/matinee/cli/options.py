@@ -1,0 +1,116 @@
+"""Options and arguments that several commands share, and what their text means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
+
+import typer
+from typer.models import ArgumentInfo
+
+from matinee.errors import UsageError
+
+if TYPE_CHECKING:
+    from matinee.dataset import Dataset
+    from matinee.datasets.rows import OnBadRows
+
+DEFAULT_STORE = Path("matinee-store")
+
+StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of snapshots and live ratings.")]
+SnapshotOption = Annotated[
+    str | None, typer.Option("--snapshot", metavar="ID", help="Another snapshot than the current one.")
+]
+UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user of the data or a visitor.")]
+RatingsFile = Annotated[
+    Path | None,
+    typer.Option("--ratings", metavar="FILE.csv", help="Lines MOVIE,STARS, where MOVIE is an id or a title."),
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result, whatever the number of threads.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use, by default one per core.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def dataset(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="Folder or zip of a MovieLens release, CSV or Parquet file, name, or store."
+        ),
+    ],
+    user: Annotated[
+        str | None, typer.Option(metavar="COLUMN", envvar="MATINEE_USER_COLUMN", help="Column of users, for a table.")
+    ] = None,
+    movie: Annotated[
+        str | None, typer.Option(metavar="COLUMN", envvar="MATINEE_MOVIE_COLUMN", help="Column of movies, for a table.")
+    ] = None,
+    rating: Annotated[
+        str | None, typer.Option(metavar="COLUMN", envvar="MATINEE_RATING_COLUMN", help="Column of stars, for a table.")
+    ] = None,
+    timestamp: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", envvar="MATINEE_TIMESTAMP_COLUMN", help="Column of times, for a table."),
+    ] = None,
+    movies: Annotated[Path | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What ratings can be, for a table."),
+    ] = None,
+    on_bad_rows: Annotated[
+        str, typer.Option(metavar="error|skip", help="Stop at a row that breaks a rule, or skip and count it.")
+    ] = "error",
+) -> Dataset:
+    """Return the data set that DATA and its options name."""
+    from matinee import datasets
+
+    table: dict[str, Any] = {
+        "user": user,
+        "movie": movie,
+        "rating": rating,
+        "timestamp": timestamp,
+        "movies": movies,
+        "scale": scale,
+    }
+    one_of("--on-bad-rows", on_bad_rows, ("error", "skip"))
+    return datasets.load(data, **table, on_bad_rows=cast("OnBadRows", on_bad_rows))
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command's first parameter, a data set, be read as DATA and its options say."""
+    own = _parameters(command)[1:]
+    reading = _parameters(dataset)
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(dataset(**{one.name: given.pop(one.name) for one in reading}), **given)
+
+    arguments = [one for one in (*reading, *own) if isinstance(one.annotation.__metadata__[0], ArgumentInfo)]
+    run.__signature__ = Signature([*arguments, *(one for one in (*own, *reading) if one not in arguments)])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (*reading, *own)}
+    return run
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    hints = get_type_hints(function, localns={"Dataset": object}, include_extras=True)
+    found = signature(function).parameters.values()
+    return [one.replace(annotation=hints[one.name], kind=Parameter.KEYWORD_ONLY) for one in found]
+
+
+def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise UsageError unless the value is one of these."""
+    if value not in allowed:
+        raise UsageError(f"{option} is {' or '.join(allowed)}, not {value!r}")
+
+
+def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[Any]:
+    """Read "4,8,12".
+
+    >>> numbers("--ranks", "4,8,12", int)
+    [4, 8, 12]
+    """
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes numbers with commas between them, such as 4,8,12, not {text!r}") from None

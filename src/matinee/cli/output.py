@@ -1,0 +1,131 @@
+"""What commands print: tables for people, JSON for programs, progress while one waits.
+
+Results go to standard output, everything else to standard error. Where the stream is not a terminal there are no
+colours and no progress bars, and lines are never wrapped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+from matinee.models import Progress as Advance
+from matinee.table import Table, texts
+
+UNWRAPPED = 1_000  # columns of what is not a terminal
+
+
+def complain(message: str) -> None:
+    """Say in one line on standard error why a command fails."""
+    _console(sys.stderr).print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
+
+
+def remark(message: str) -> None:
+    """Say on standard error what one should know besides the result."""
+    _console(sys.stderr).print(escape(message), soft_wrap=True)
+
+
+def line(text: str) -> None:
+    """Print one line of a result."""
+    _console(sys.stdout).print(escape(text), soft_wrap=True)
+
+
+def document(content: Any) -> None:
+    """Print JSON; a number that JSON does not have becomes null."""
+    print(json.dumps(_plain(content), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def result(table: Table, as_json: bool, **more: Any) -> None:
+    """Print a table with its note, or both and `more` as JSON."""
+    if as_json:
+        document({"rows": list(table), "note": table.note, **more})
+        return
+    grid(table.columns, (list(row.values()) for row in table))
+    note(table)
+
+
+def note(table: Table) -> None:
+    """Print what a reader of the table must know."""
+    for text in table.note.splitlines():
+        line(text)
+
+
+def facts(known: Mapping[str, Any]) -> None:
+    """Print names and values below each other, leaving out what is not there."""
+    shown = {name.replace("_", " "): texts([value])[0] for name, value in known.items() if value not in ("", [], False)}
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        if value:
+            line(f"{name:{width}}  {value}")
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows under headings; numbers are flushed right and have as many decimals as their column's largest."""
+    shown = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    by_column = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in columns]
+    for name, values in zip(columns, by_column, strict=True):
+        numeric = any(isinstance(value, int | float) for value in values)
+        shown.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in zip(*map(texts, by_column), strict=True):
+        shown.add_row(*map(escape, row))
+    _console(sys.stdout).print(shown)
+
+
+@contextmanager
+def iterations(label: str) -> Iterator[Advance]:
+    """Show a bar, with the RMSE after each iteration, while a model learns."""
+    columns = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[rmse]}"))
+    with _bars(*columns) as bars:
+        task = bars.add_task(label, total=None, rmse="")
+
+        def advance(done: int, total: int, rmse: float | None) -> None:
+            bars.update(task, completed=done, total=total, rmse="" if rmse is None else f"RMSE {rmse:.4f}")
+
+        yield advance
+
+
+@contextmanager
+def download(label: str) -> Iterator[Any]:
+    """Show a bar while bytes arrive: call it with (bytes so far, bytes in all or None)."""
+    with _bars(DownloadColumn()) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _bars(*columns: Any) -> Progress:
+    console = _console(sys.stderr)
+    label = TextColumn("{task.description}")
+    return Progress(
+        label,
+        BarColumn(),
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _console(stream: TextIO) -> Console:
+    return Console(file=stream, width=None if stream.isatty() else UNWRAPPED, highlight=False, emoji=False)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {str(name): _plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case float():
+            return value if math.isfinite(value) else None
+    return _plain(value.tolist()) if hasattr(value, "tolist") else value

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from typer.main import get_command
+
+from matinee.cli import app
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("command_reference", DOCS / "command_reference.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_cli_page__is_what_the_commands_say_themselves(reference: ModuleType) -> None:
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == reference.page(), "run `make docs`"
+
+
+def test_cli_page__has_every_command_with_an_example_that_parses(reference: ModuleType) -> None:
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    for path, command in reference.commands("matinee", get_command(app)):
+        example = command.epilog.removeprefix("Example:").strip()
+        assert example.startswith(path)
+        assert f"## {path}\n" in page
+        assert f"```\n{example}\n```" in page
+        command.make_context(path, shlex.split(example)[len(path.split()) :])
+
+
+def test_every_option__has_help(reference: ModuleType) -> None:
+    for path, command in reference.commands("matinee", get_command(app)):
+        assert all(parameter.help for parameter in command.params if parameter.name != "help"), path
+
+
+def test_every_command__offers_json_or_answers_over_http(reference: ModuleType) -> None:
+    commands = reference.commands("matinee", get_command(app))
+    options = {path: {name for one in command.params for name in one.opts} for path, command in commands}
+    assert {path for path, names in options.items() if "--json" not in names} <= {"matinee serve", "matinee demo"}
