@@ -118,4 +118,41 @@ struct Gathering {
     float* out;                 // (B, m)
 };
 
+// S samples of the other side, one after the other, and the rows that are solved in each.
+struct Posterior {
+    Rows rows;                  // (B, M)
+    const float* Y;             // (S M, k)
+    const float* offsets;       // (S M)
+    const float* precisions;    // (S M)
+    const double* A0;           // (S k, k)
+    const double* reg;          // (B)
+    int64_t n_samples;
+    int k;
+
+    // One sample as a side, without b0 and results.
+    Side side(int64_t s) const {
+        Side side{};
+        side.rows = rows;
+        side.Y = Y + s * rows.n_columns * k;
+        side.k = k;
+        side.reg = reg;
+        side.A0 = A0 + s * k * k;
+        side.other_weight = precisions + s * rows.n_columns;
+        side.other_offset = offsets + s * rows.n_columns;
+        return side;
+    }
+};
+
+// Columns asked about, row by row: what would be their mean and variance.
+struct Moments {
+    Posterior posterior;
+    const float* X;             // (S B, k) the solutions
+    double degrees;             // ratings of ordinary noise that are added to a row's own
+    const int32_t* columns;     // (m) where columns_stride is 0, or (B, m) where it is m
+    int64_t columns_stride;
+    int64_t n_asked;            // m
+    float* mean;                // (B, m)
+    float* variance;            // (B, m)
+};
+
 }  // namespace matinee

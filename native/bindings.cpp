@@ -207,6 +207,43 @@ void quadratic_forms(In<double, 2> C, In<float, 2> Y, Maybe<int32_t, 1> position
     matinee::quadratic_forms(forms, rows_of(out), threads);
 }
 
+// The arguments that both calls over samples share.
+class PosteriorArguments {
+  public:
+    PosteriorArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<float, 1> offsets, In<float, 1> precisions,
+                       In<double, 2> A0, In<double, 1> reg)
+        : indptr(indptr), indices(indices), values(values), Y(Y), offsets(offsets), precisions(precisions), A0(A0), reg(reg) {}
+
+    matinee::Posterior posterior() const {
+        const int64_t n_samples = rows_of(A0) / columns_of(A0);
+        return {rows_from(indptr, indices, values, rows_of(Y) / n_samples), Y.data(), offsets.data(), precisions.data(), A0.data(), reg.data(),
+                n_samples, static_cast<int>(columns_of(Y))};
+    }
+
+  private:
+    Indptr indptr;
+    Indices indices;
+    Values values;
+    In<float, 2> Y;
+    In<float, 1> offsets, precisions;
+    In<double, 2> A0;
+    In<double, 1> reg;
+};
+
+Problem posterior_means(const PosteriorArguments& arguments, In<double, 3> b0, Out<float, 3> X, int threads) {
+    const matinee::Posterior posterior = arguments.posterior();
+    nb::gil_scoped_release released;
+    return problem_of(matinee::posterior_means(posterior, b0.data(), X.data(), threads));
+}
+
+Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, double degrees, In<int32_t, 2> columns, Out<float, 2> mean,
+                          Out<float, 2> variance, int threads) {
+    const int64_t m = columns_of(columns), stride = rows_of(columns) > 1 ? m : 0;
+    const matinee::Moments moments{arguments.posterior(), X.data(), degrees, columns.data(), stride, m, mean.data(), variance.data()};
+    nb::gil_scoped_release released;
+    return problem_of(matinee::posterior_moments(moments, threads));
+}
+
 void gram(In<float, 2> Y, Out<double, 2> out, int threads) {
     nb::gil_scoped_release released;
     matinee::gram(Y.data(), rows_of(Y), static_cast<int>(columns_of(Y)), out.data(), threads);
@@ -239,4 +276,8 @@ NB_MODULE(_matinee_native, module) {
     module.def("predict_pairs", &predict_pairs);
     module.def("quadratic_forms", &quadratic_forms);
     module.def("gram", &gram);
+    nb::class_<PosteriorArguments>(module, "Posterior")
+        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>, In<double, 1>>());
+    module.def("posterior_means", &posterior_means);
+    module.def("posterior_moments", &posterior_moments);
 }

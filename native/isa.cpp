@@ -2,6 +2,7 @@
 // flags of the set and MATINEE_ISA as its name.
 #include "isa.hpp"
 
+#include "posterior.hpp"
 #include "products.hpp"
 #include "select.hpp"
 #include "solve.hpp"
@@ -31,6 +32,7 @@ const Kernels kernels = {
     solve_bytes, solve_rows, covariance_bytes, covariance_rows,
     kPanelUsers, top_n_bytes, top_n_rows, select_rows,
     residual_rows, predict_pairs, gather_rows, form_bytes, quadratic_forms, gram_bytes, gram_rows,
+    moments_bytes, moments_row,
     peak,
 };
 

@@ -29,6 +29,9 @@ struct Kernels {
     size_t (*gram_bytes)(int k);
     void (*gram_rows)(const float* Y, int k, char* buffer, int64_t begin, int64_t end, double* out);
 
+    size_t (*moments_bytes)(int k, int64_t n_asked);
+    void (*moments_row)(const Moments&, char* buffer, int64_t row, Failure*);
+
     double (*peak)(int64_t steps);  // runs independent float32 multiply-adds; returns how many operations
 };
 

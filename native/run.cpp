@@ -111,6 +111,35 @@ void gram(const float* Y, int64_t n_rows, int k, double* out, int threads) {
         }
 }
 
+Failure posterior_means(const Posterior& posterior, const double* b0, float* X, int threads) {
+    const int64_t size = posterior.rows.n_rows * posterior.k;
+    for (int64_t s = 0; s < posterior.n_samples; s++) {
+        Side side = posterior.side(s);
+        side.b0 = b0 + s * size;
+        side.b0_stride = posterior.k;
+        side.out = X + s * size;
+        const Failure failure = solve_side(side, threads);
+        if (failure.fault != Fault::none) return failure;
+    }
+    return {};
+}
+
+Failure posterior_moments(const Moments& moments, int threads) {
+    const int k = moments.posterior.k;
+    const int64_t n_rows = moments.posterior.rows.n_rows;
+    const double per_row = static_cast<double>(moments.n_asked + k) * k * (k + 8) * static_cast<double>(moments.posterior.n_samples);
+    Failure first;
+    std::mutex lock;
+    in_team(n_rows, team_for(per_row * static_cast<double>(n_rows), threads), [&](const auto& next) {
+        Buffer buffer(kernels().moments_bytes(k, moments.n_asked));
+        Failure mine;
+        for (int64_t row = next(); row < n_rows; row = next()) kernels().moments_row(moments, buffer.data(), row, &mine);
+        const std::lock_guard<std::mutex> held(lock);
+        first.note(mine.row, mine.fault);
+    });
+    return first;
+}
+
 double peak(int64_t steps) { return kernels().peak(steps); }
 
 }  // namespace matinee

@@ -14,6 +14,8 @@ void predict_pairs(const Pairs&, int64_t n, int threads);
 void gather_rows(const Gathering&, int threads);
 void quadratic_forms(const Forms&, int64_t n, int threads);
 void gram(const float* Y, int64_t n_rows, int k, double* out, int threads);
+Failure posterior_means(const Posterior&, const double* b0, float* X, int threads);
+Failure posterior_moments(const Moments&, int threads);
 double peak(int64_t steps);
 
 }  // namespace matinee

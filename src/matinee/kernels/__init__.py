@@ -3,6 +3,7 @@
     solve.py      the one equation for many rows, its covariances, quadratic forms
     select.py     the n best movies
     sparse.py     building, transposing and multiplying sparse matrices
+    posterior.py  rows folded into many samples of the other side, and what they would say of it
     equation.py   one row of the equation in plain NumPy: the definition and the tests' oracle
     csr.py        Csr, the form in which ratings enter
     check.py      what is checked before memory is touched

@@ -1,17 +1,24 @@
-"""The native calls of `bayes`: people folded into many samples of the movies at once.
+"""People folded into many samples of the other side at once, and what they would say of it.
 
-Symbols: S samples; B people; M movies; k columns; m movies asked about; C = A^-1. All factors float32.
+In each sample a person is a row of the one equation with its own A0, weights w and offsets:
 
-    A = A0 + sum_p w_p y_p y_p^T       b = A0 m + sum_p w_p y_p (r_p - offset_p)       x = A^-1 b
+    A = A0 + sum_p w_p y_p y_p^T       b = b0 + sum_p w_p y_p (r_p - offset_p)       x = A^-1 b       C = A^-1
+
+Symbols: S samples; B people; M movies; k columns; m movies asked about.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.kernels import solve_side
+from matinee.errors import ModelError
+from matinee.kernels import check
 from matinee.kernels.csr import Csr
+from matinee.kernels.solve import covariances
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -19,70 +26,90 @@ Int32 = NDArray[np.int32]
 
 
 def posterior_means(
-    rows: Csr, Y: Float32, offsets: Float32, precisions: Float32, A0: Float32, prior_means: Float32
+    rows: Csr,
+    Y: Float32,
+    offsets: Float32,
+    precisions: Float32,
+    A0: Float64,
+    b0: Float64,
+    *,
+    threads: int | None = None,
 ) -> Float32:
-    """Return x (S, B, k) of every person in every sample.
+    """Return x (S, B, k) float32 of every person in every sample.
 
-    rows         (B, M) ratings
-    Y            (S M, k) the samples one after the other; offsets, precisions (S M,) likewise, A0 (S k, k)
-    prior_means  (S, B, k) m
+    rows        (B, M) ratings
+    Y           (S M, k) float32, the samples one after the other; offsets and precisions (w) (S M,) float32 likewise
+    A0          (S k, k) float64, symmetric and positive definite
+    b0          (S, B, k) float64
+
+    Raises ModelError, naming the row, where an input is not finite or A is not positive definite.
     """
-    S, B, k = prior_means.shape
-    M = len(Y) // S
-    X = np.empty((S, B, k), np.float32)
-    for s in range(S):
-        precision = A0[s * k : (s + 1) * k].astype(np.float64)
-        part = slice(s * M, (s + 1) * M)
-        b0 = prior_means[s] @ precision
-        solve_side(
-            rows,
-            Y[part],
-            np.zeros(B),
-            A0=precision,
-            b0=b0,
-            other_weight=precisions[part],
-            other_offset=offsets[part],
-            out=X[s],
-        )
+    posterior = _posterior(rows, Y, offsets, precisions, A0)
+    S, k = len(A0) // A0.shape[1], A0.shape[1]
+    b0 = check.array("b0", b0, np.float64, S, rows.n_rows, k)
+    X = np.empty((S, rows.n_rows, k), np.float32)
+    _raise(native.posterior_means(posterior, b0, X, check.thread_count(threads)))
     return X
 
 
 def posterior_moments(
-    rows: Csr, X: Float32, Y: Float32, offsets: Float32, precisions: Float32, A0: Float32, movies: Int32, degrees: float
+    rows: Csr,
+    Y: Float32,
+    offsets: Float32,
+    precisions: Float32,
+    A0: Float64,
+    X: Float32,
+    movies: Int32,
+    degrees: float,
+    *,
+    threads: int | None = None,
 ) -> tuple[Float32, Float32]:
-    """Return mean and variance (B, m) of what each person would give their movies (B, m).
+    """Return mean and variance (B, m) float32 of what people would give movies: (m,) for all, or (B, m) each their own.
 
-    X are the person's `posterior_means`; the rest is as there. The noise of a person is estimated from their
-    ratings, with `degrees` ratings of ordinary noise added.
+        mean_s[x . y + offset]        mean_s[1 / (g w) + y^T C y] + var_s[x . y + offset]
+        g = (degrees + n) / (degrees + sum_p w_p (r_p - offset_p - x . y_p)^2)
+
+    X (S, B, k) are the `posterior_means` of the same arguments. Raises as they do, and ValueError for a position that
+    is out of range.
     """
-    S, B, k = X.shape
-    M = len(Y) // S
-    means = np.empty((S, *movies.shape))
-    variances = np.empty_like(means)
-    for s in range(S):
-        A, y, offset, precision = (
-            A0[s * k : (s + 1) * k],
-            *(part[s * M : (s + 1) * M] for part in (Y, offsets, precisions)),
-        )
-        for person in range(B):
-            rated, values = rows.row(person)
-            x, asked = X[s, person], y[movies[person]]
-            errors = values - offset[rated] - y[rated] @ x
-            weight = (degrees + len(rated)) / (degrees + np.sum(precision[rated] * errors**2))
-            spread = asked @ np.linalg.inv(A + (y[rated].T * precision[rated]) @ y[rated])
-            means[s, person] = offset[movies[person]] + asked @ x
-            variances[s, person] = 1 / (weight * precision[movies[person]]) + np.sum(spread * asked, axis=1)
-    return means.mean(axis=0).astype(np.float32), (variances.mean(axis=0) + means.var(axis=0)).astype(np.float32)
+    posterior = _posterior(rows, Y, offsets, precisions, A0)
+    B, S, k = rows.n_rows, len(A0) // A0.shape[1], A0.shape[1]
+    movies = check.positions("movies", np.atleast_2d(movies), rows.n_columns, None, None)
+    if len(movies) not in (1, B):
+        raise ValueError(f"movies must be the same for all, or have {B} rows, not {len(movies)}")
+    mean, variance = np.empty((2, B, movies.shape[1]), np.float32)
+    X = check.array("X", X, np.float32, S, B, k)
+    problem = native.posterior_moments(posterior, X, degrees, movies, mean, variance, check.thread_count(threads))
+    _raise(problem)
+    return mean, variance
 
 
-def posterior_covariances(rows: Csr, Y: Float32, precisions: Float32, A0: Float32) -> Float64:
-    """Return A^-1 (S, B, k, k) of every person in every sample."""
-    k = Y.shape[1]
-    S = len(A0) // k
-    M = len(Y) // S
-    C = np.empty((S, rows.n_rows, k, k))
-    for s in range(S):
-        for person in range(rows.n_rows):
-            rated = rows.row(person)[0] + s * M
-            C[s, person] = np.linalg.inv(A0[s * k : (s + 1) * k] + (Y[rated].T * precisions[rated]) @ Y[rated])
-    return C
+def posterior_covariances(rows: Csr, Y: Float32, precisions: Float32, A0: Float64) -> Float64:
+    """Return C (S, B, k, k) float64 of every person in every sample; arguments as in `posterior_means`."""
+    k, M = Y.shape[1], rows.n_columns
+    S, reg = len(A0) // k, np.zeros(rows.n_rows)
+    samples = zip(A0.reshape(S, k, k), Y.reshape(S, M, k), precisions.reshape(S, M), strict=True)
+    return np.stack([covariances(rows, y, reg, A0=a0, other_weight=weights) for a0, y, weights in samples])
+
+
+def _posterior(rows: Csr, Y: Float32, offsets: Float32, precisions: Float32, A0: Float64) -> Any:
+    k = check.rank("A0", check.array("A0", A0, np.float64, None, None))
+    S, M = len(A0) // k, rows.n_columns
+    if not S or len(A0) % k:
+        raise ValueError(f"A0 must have a multiple of {k} rows, one matrix per sample, not {len(A0)}")
+    return native.Posterior(
+        *check.csr("rows", rows),
+        check.array("Y", Y, np.float32, S * M, k),
+        check.array("offsets", offsets, np.float32, S * M),
+        check.array("precisions", precisions, np.float32, S * M),
+        check.array("A0", A0, np.float64, S * k, k),
+        np.zeros(rows.n_rows),
+    )
+
+
+def _raise(problem: tuple[int, str]) -> None:
+    row, rule = problem
+    if rule == "column":
+        raise ValueError(f"row {row}: a column is out of range")
+    if row >= 0:
+        raise ModelError(f"row {row}: its ratings or the samples are not finite")

@@ -185,7 +185,7 @@ def _sample(chain: Gibbs, features: Float32, rated: NDArray[np.bool_]) -> Sample
         biases,
         np.float32(chain.tau) * weights,
         prior.mean[None].astype(np.float32),
-        prior.precision.astype(np.float32),
+        prior.precision,
         prior.regression.astype(np.float32),
     )
 

@@ -40,7 +40,7 @@ class Prior:
     def __init__(self, n_rows: int, k: int, features: Float32 | None) -> None:
         F = np.empty((n_rows, 0), np.float32) if features is None else features
         self.axes: Float64
-        eigenvalues, self.axes = np.linalg.eigh(kernels.gram(F))
+        eigenvalues, self.axes = np.linalg.eigh((F.T @ F).astype(np.float64))
         self.spread = np.maximum(eigenvalues, 0)
         self.features = F @ self.axes.astype(np.float32)
         self.mean, self.precision = np.zeros(k), np.eye(k)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Samples:
     biases            (S M,) b
     precisions        (S M,) tau h; for a movie without ratings also as unsure as its factors are
     prior_means       (S, k) mu
-    prior_precisions  (S k, k) Lambda
+    prior_precisions  (S k, k) float64 Lambda
     regressions       (S D, k) B
     """
 
@@ -77,7 +77,7 @@ class Samples:
     biases: Float32
     precisions: Float32
     prior_means: Float32
-    prior_precisions: Float32
+    prior_precisions: Float64
     regressions: Float32
 
     @property
@@ -95,7 +95,7 @@ class Samples:
         """Return one sample, as views."""
         return Samples(*(part.reshape(self.n, -1, *part.shape[1:])[s] for part in self.parts().values()))
 
-    def parts(self) -> dict[str, Float32]:
+    def parts(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -127,15 +127,7 @@ class BayesModel:
         """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
         inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
         features = who_rated(inside, self.components)
-        samples = self.samples
-        X = posterior_means(
-            inside,
-            samples.movies,
-            samples.biases,
-            samples.precisions,
-            samples.prior_precisions,
-            self._prior_means(features),
-        )
+        X = posterior_means(inside, *self._native_samples, self._linear_terms(features))
         return Profiles(inside, features, X)
 
     def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
@@ -159,17 +151,8 @@ class BayesModel:
 
     def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
         """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
-        samples = self.samples
-        asked = np.broadcast_to(movies, (profiles.histories.n_rows, np.shape(movies)[-1])).astype(np.int32)
         mean, variance = posterior_moments(
-            profiles.histories,
-            profiles.X,
-            samples.movies,
-            samples.biases,
-            samples.precisions,
-            samples.prior_precisions,
-            asked,
-            NOISE_DEGREES,
+            profiles.histories, *self._native_samples, profiles.X, np.asarray(movies, np.int32), NOISE_DEGREES
         )
         stars, reach = self.units.stars(mean), np.float32(INTERVAL * self.units.deviation) * np.sqrt(variance)
         clip = self.units.scale.clip
@@ -215,11 +198,16 @@ class BayesModel:
         units = np.array([self.units.mean, self.units.deviation, scale.low, scale.high])
         return {**self.samples.parts(), "components": self.components, "units": units}
 
-    def _prior_means(self, features: Float32) -> Float32:
-        """(S, B, k) where people's features put them."""
-        S, k = self.samples.prior_means.shape
-        regressions = self.samples.regressions.reshape(S, -1, k)
-        return np.asarray(self.samples.prior_means[:, None] + features @ regressions, np.float32)
+    @property
+    def _native_samples(self) -> tuple[Float32, Float32, Float32, Float64]:
+        samples = self.samples
+        return samples.movies, samples.biases, samples.precisions, samples.prior_precisions
+
+    def _linear_terms(self, features: Float32) -> Float64:
+        """(S, B, k) Lambda m: where people's features put them, as the equation's b0."""
+        (S, k), samples = self.samples.prior_means.shape, self.samples
+        prior_means = samples.prior_means[:, None] + features @ samples.regressions.reshape(S, -1, k)
+        return prior_means @ samples.prior_precisions.reshape(S, k, k)
 
     def _shift_per_rating(self, sample: Samples, profile: Profiles, movies: Positions) -> Float64:
         """(n, k) what each rating of one person adds to x, given their prior mean."""

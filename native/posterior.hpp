@@ -1,0 +1,157 @@
+// What people folded into several samples would say of movies: mean and variance, person by person.
+//
+//   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . y + offset], mean_s[1 / (g w) + y^T C y] + var_s[x . y + offset]
+//   g = (degrees + n) / (degrees + sum_p w_p (r_p - offset_p - x . y_p)^2)
+//
+// Sums, factors and C as in solve.hpp; forms over panels of movies as in products.hpp.
+#pragma once
+
+#include "arguments.hpp"
+#include "panel.hpp"
+#include "products.hpp"
+#include "simd.hpp"
+#include "solve.hpp"
+
+namespace matinee::MATINEE_ISA {
+
+struct MomentsSpace {
+    float *panel, *folded, *first, *sum, *squares, *variance;  // the last four with whole panels
+    double *V, *C;
+    size_t bytes;
+};
+
+// `at` is where the arrays of a solve end.
+inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
+    MomentsSpace space;
+    size_t used = 0;
+    auto take = [&](auto*& array, size_t count) {
+        array = (decltype(+array))(at + used);
+        used += (count * sizeof(*array) + 63) / 64 * 64;
+    };
+    const size_t rank = factored_size(k);
+    take(space.panel, (size_t)kPanelRows * k);
+    take(space.folded, (size_t)round_up(k, kFormRows) * k);
+    const size_t padded = (n_asked + kPanelRows - 1) / kPanelRows * kPanelRows;
+    take(space.first, padded);
+    take(space.sum, padded);
+    take(space.squares, padded);
+    take(space.variance, padded);
+    take(space.V, rank * rank);
+    take(space.C, (size_t)k * k);
+    space.bytes = used;
+    return space;
+}
+
+inline size_t moments_bytes(int k, int64_t n_asked) { return solve_bytes(k) + moments_space(k, n_asked, nullptr).bytes; }
+
+// C of one person in one sample, from sums in float32 blocks; from sums in float64 where those do not factor.
+inline bool covariance_of_row(const Side& side, const Shape& s, int64_t row, const Space& space, double* V, double* C, Failure* failure) {
+    const int rank = factored_size(s.k);
+    Block block = block_in(side, space);
+    if (!sum_row(side, s, row, block, space.sums)) {
+        failure->note(row, Fault::column_out_of_range);
+        return false;
+    }
+    assemble(side, s, row, space.sums, space.A);
+    if (!factor(space.A, rank, rank, space.inverse)) {
+        assemble_precisely(side, s, row, space.A, space.b);
+        if (!factor(space.A, rank, rank, space.inverse)) {
+            failure->note(row, Fault::not_positive_definite);
+            return false;
+        }
+    }
+    invert(space.A, rank, space.inverse, s.k, V, C);
+    return true;
+}
+
+// g of one person in one sample.
+inline double noise_weight(const Side& side, const float* x, int64_t row, double degrees) {
+    const Residuals residuals = {side.rows, x - row * side.k, side.Y, side.k, nullptr, side.other_offset, side.other_weight, nullptr};
+    const double n = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]);
+    return (degrees + n) / (degrees + residual_sum(residuals, row));
+}
+
+// The sums over samples of one panel of movies.
+struct PanelSums {
+    float *first, *sum, *squares, *variance;
+};
+
+MATINEE_INLINE PanelSums sums_at(const MomentsSpace& space, int64_t at) {
+    return {space.first + at, space.sum + at, space.squares + at, space.variance + at};
+}
+
+MATINEE_INLINE void fetch_rows(const Side& side, const int32_t* columns, int64_t n) {
+    for (int64_t m = 0; m < n; m++)
+        for (int c = 0; c < side.k; c += 16) __builtin_prefetch(side.Y + (int64_t)side.k * columns[m] + c);
+}
+
+// Add one panel of movies in one sample to their sums.
+inline void add_panel(const Side& side, const float* x, float noise, const int32_t* columns, int n, bool first_sample, const MomentsSpace& space,
+                      const PanelSums& sums) {
+    const int k = side.k;
+    PanelRows rows;
+    alignas(kBytes) float offsets[kPanelRows] = {}, weights[kPanelRows];
+    for (int m = 0; m < kPanelRows; m++) {
+        rows.row[m] = m < n ? side.Y + (int64_t)k * columns[m] : nullptr;
+        offsets[m] = m < n ? side.other_offset[columns[m]] : 0;
+        weights[m] = m < n ? side.other_weight[columns[m]] : 1;
+    }
+    fill_panel(rows, k, space.panel);
+    F forms[kPanelWidth], means[kPanelWidth];
+    panel_forms(space.folded, k, space.panel, forms);
+    MATINEE_UNROLL
+    for (int v = 0; v < kPanelWidth; v++) means[v] = load<F>(offsets + v * kLanes);
+    for (int c = 0; c < k; c++) {
+        MATINEE_UNROLL
+        for (int v = 0; v < kPanelWidth; v++) means[v] += load<F>(space.panel + c * kPanelRows + v * kLanes) * x[c];
+    }
+    for (int v = 0; v < kPanelWidth; v++) {
+        const F variance = forms[v] + noise / load<F>(weights + v * kLanes);
+        if (first_sample) {
+            store(sums.first + v * kLanes, means[v]);
+            store(sums.sum + v * kLanes, F{});
+            store(sums.squares + v * kLanes, F{});
+            store(sums.variance + v * kLanes, variance);
+        } else {
+            const F off = means[v] - load<F>(sums.first + v * kLanes);
+            store(sums.sum + v * kLanes, load<F>(sums.sum + v * kLanes) + off);
+            store(sums.squares + v * kLanes, load<F>(sums.squares + v * kLanes) + off * off);
+            store(sums.variance + v * kLanes, load<F>(sums.variance + v * kLanes) + variance);
+        }
+    }
+}
+
+inline void write_moments(const Moments& args, int64_t row, const MomentsSpace& space) {
+    float *mean = args.mean + row * args.n_asked, *variance = args.variance + row * args.n_asked;
+    const float part = 1.0f / (float)args.posterior.n_samples;
+    for (int64_t m = 0; m < args.n_asked; m++) {
+        const float off = space.sum[m] * part;
+        mean[m] = space.first[m] + off;
+        variance[m] = space.variance[m] * part + space.squares[m] * part - off * off;
+    }
+}
+
+// Mean and variance of one person's movies.
+inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure* failure) {
+    const Posterior& posterior = args.posterior;
+    const int k = posterior.k;
+    const Shape s = shape_of(k);
+    const Space solving = space_of(s, buffer);
+    const MomentsSpace space = moments_space(k, args.n_asked, buffer + solving.bytes);
+    const int32_t* columns = args.columns + row * args.columns_stride;
+    for (int64_t sample = 0; sample < posterior.n_samples; sample++) {
+        const Side side = posterior.side(sample);
+        const float* x = args.X + (sample * posterior.rows.n_rows + row) * k;
+        if (!covariance_of_row(side, s, row, solving, space.V, space.C, failure)) return;
+        fold_symmetric({space.C, nullptr, k, nullptr, nullptr}, space.folded);
+        const float noise = (float)(1 / noise_weight(side, x, row, args.degrees));
+        for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
+            const int64_t left = args.n_asked - from, after = left - kPanelRows;
+            if (after > 0) fetch_rows(side, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
+            add_panel(side, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space, sums_at(space, from));
+        }
+    }
+    write_moments(args, row, space);
+}
+
+}  // namespace matinee::MATINEE_ISA
