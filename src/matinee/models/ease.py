@@ -29,12 +29,12 @@ from matinee.errors import ModelError
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Arrays, Explanation, Progress, Scores
+from matinee.models.registry import MAX_EASE_MOVIES
 from matinee.ratings import History, Ratings
 
 log = logging.getLogger(__name__)
 
 PSEUDO_RATINGS = 5.0
-MAX_MOVIES = 20_000
 Float32 = NDArray[np.float32]
 
 
@@ -222,10 +222,10 @@ def check_size(n_eligible: int, min_ratings: int) -> None:
     needed = memory_needed(n_eligible)
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     log.info("ease: %d movies, %.1f GB while fitting", n_eligible, needed / 1e9)
-    if n_eligible > MAX_MOVIES or needed > 0.8 * available:
+    if n_eligible > MAX_EASE_MOVIES or needed > 0.8 * available:
         raise ModelError(
             f"ease: {n_eligible:,} movies have at least {min_ratings} ratings and would take {needed / 1e9:.1f} GB of "
-            f"{available / 1e9:.0f} GB (limit {MAX_MOVIES:,} movies); use --ranker ials, or a larger "
+            f"{available / 1e9:.0f} GB (limit {MAX_EASE_MOVIES:,} movies); use --ranker ials, or a larger "
             "--set ease.min_ratings="
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from matinee.errors import UsageError
 from matinee.models import Config
+from matinee.ratings import Ratings
 
 PLACES = {
     "popular": "baselines.Popular",
@@ -26,6 +27,7 @@ PLACES = {
     "blend": "blend.Blend",
 }
 """Where each config is; a model is imported only when it is named."""
+MAX_EASE_MOVIES = 20_000
 RATERS = ("bias", "als", "bayes")
 RANKERS = ("popular", "ease", "ials", "blend")
 
@@ -43,6 +45,21 @@ def by_name(name: str) -> type[Config]:
     module, _, config = PLACES[name].partition(".")
     found: type[Config] = getattr(import_module(f"matinee.models.{module}"), config)
     return found
+
+
+def default_rater() -> Config:
+    """Return the rater that is fitted where none is named."""
+    return by_name("bayes")()
+
+
+def default_ranker(ratings: Ratings) -> Config | None:
+    """Return the ranker that is fitted where none is named: `ease`, `ials` where it would not fit, or none.
+
+    There is none where no movie has the ratings that `ease` asks for.
+    """
+    ease: Any = by_name("ease")()
+    eligible = int((ratings.movie_counts >= ease.min_ratings).sum())
+    return None if not eligible else ease if eligible <= MAX_EASE_MOVIES else by_name("ials")()
 
 
 def to_json(config: Config) -> dict[str, Any]:

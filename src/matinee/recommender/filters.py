@@ -1,0 +1,107 @@
+"""Filters: which movies may be recommended at all, applied before the list is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.dataset import Dataset
+from matinee.errors import UsageError
+
+MIN_RATINGS = 25
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a movie must be to be recommended.
+
+    genres          at least one of these, where any are named
+    not_genres      none of these
+    year_from, year_to      released in these years, both included; a movie of unknown year is in no range
+    rated_since     count only ratings since the start of this day, UTC, for min_ratings
+    min_ratings     at least so many ratings
+    """
+
+    genres: tuple[str, ...] = ()
+    not_genres: tuple[str, ...] = ()
+    year_from: int | None = None
+    year_to: int | None = None
+    rated_since: date | None = None
+    min_ratings: int = MIN_RATINGS
+
+    @classmethod
+    def of(
+        cls,
+        genre: str | Iterable[str] | None = None,
+        not_genre: str | Iterable[str] | None = None,
+        year_from: int | None = None,
+        year_to: int | None = None,
+        rated_since: str | date | None = None,
+        min_ratings: int = MIN_RATINGS,
+    ) -> Filters:
+        """Make filters from what a person writes: one genre or several, a date as text.
+
+        Raises UsageError where the values cannot be meant.
+
+        >>> Filters.of(genre="Drama", rated_since="2015-04-01").rated_since
+        datetime.date(2015, 4, 1)
+        """
+        if year_from is not None and year_to is not None and year_from > year_to:
+            raise UsageError(f"year_from {year_from} is after year_to {year_to}; no movie is in that range")
+        if min_ratings < 0:
+            raise UsageError(f"min_ratings cannot be negative, as {min_ratings} is")
+        return cls(_names(genre), _names(not_genre), year_from, year_to, _day(rated_since), min_ratings)
+
+    def allowed(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return (n_movies,) which movies pass.
+
+        Raises UsageError naming a genre that no movie has, DataError where the ratings have no times to count since.
+        """
+        catalog, ratings = dataset.catalog, dataset.ratings
+        counts = ratings.movie_counts
+        if self.rated_since is not None:
+            counts = ratings.movie_counts_since(int(_midnight(self.rated_since).timestamp()))
+        allowed = np.asarray(counts >= self.min_ratings)
+        if self.genres:
+            allowed &= _flags(dataset, self.genres)
+        if self.not_genres:
+            allowed &= ~_flags(dataset, self.not_genres)
+        if self.year_from is not None:
+            allowed &= (catalog.years >= self.year_from) & (catalog.years > 0)
+        if self.year_to is not None:
+            allowed &= (catalog.years <= self.year_to) & (catalog.years > 0)
+        return allowed
+
+
+def _names(genre: str | Iterable[str] | None) -> tuple[str, ...]:
+    return () if genre is None else (genre,) if isinstance(genre, str) else tuple(genre)
+
+
+def _day(day: str | date | None) -> date | None:
+    if isinstance(day, datetime):
+        return day.date()
+    if day is None or isinstance(day, date):
+        return day
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        raise UsageError(f"a date is written 2015-04-01, not {day!r}") from None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _flags(dataset: Dataset, genres: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Return (n_movies,) which movies have one of the genres."""
+    known = {name.casefold(): column for column, name in enumerate(dataset.catalog.genre_names)}
+    missing = [genre for genre in genres if genre.casefold() not in known]
+    if missing:
+        listed = ", ".join(dataset.catalog.genre_names) or "none at all"
+        raise UsageError(f"no movie has the genre {missing[0]!r}; this data has {listed}")
+    columns = [known[genre.casefold()] for genre in genres]
+    return np.asarray(dataset.catalog.genre_flags[:, columns].any(axis=1))

@@ -1,0 +1,86 @@
+"""The manifest: what a snapshot holds, what it was made of and how well it did; JSON, written last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from matinee.dataset import Dataset, Facts
+from matinee.errors import StoreError
+from matinee.snapshot.files import Entry
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One snapshot's description.
+
+    id, created     its name, and when it was published (ISO 8601, UTC)
+    version         of the package that wrote it
+    data            facts and counts of the data set
+    models          {"rater": {"config": ..., "arrays": {name: file}}, "ranker": the same or None}
+    metrics         what was measured before it was published; empty where nothing was
+    files           {file name: size and SHA-256}
+    """
+
+    id: str
+    created: str
+    version: str
+    data: Mapping[str, Any]
+    models: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    files: Mapping[str, Entry]
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """Return the manifest as text."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, default=str) + "\n"
+
+    @property
+    def facts(self) -> Facts:
+        """Where the data came from."""
+        return Facts(**{name: self.data[name] for name in Facts.__dataclass_fields__})
+
+
+def read(folder: Path) -> Manifest:
+    """Read a snapshot's manifest. Raises StoreError where it is missing, damaged or of a newer format."""
+    path = folder / FILE_NAME
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{folder} is not a snapshot: it has no {FILE_NAME}") from None
+    except (OSError, ValueError) as problem:
+        raise StoreError(f"{path} is damaged ({problem}); activate another snapshot") from None
+    if not isinstance(said, dict) or not isinstance(said.get("format"), int):
+        raise StoreError(f"{path} is not a manifest of Matinee's")
+    if said["format"] > FORMAT:
+        raise StoreError(
+            f"{path} has format {said['format']}, newer than this Matinee reads ({FORMAT}); upgrade Matinee"
+        )
+    try:
+        files = {name: Entry(**entry) for name, entry in said.pop("files").items()}
+        manifest = Manifest(files=files, **said)
+        _ = manifest.facts, manifest.models["rater"]["config"]
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise StoreError(f"{path} is damaged: {problem}; activate another snapshot") from None
+    if any("/" in name for name in manifest.files):
+        raise StoreError(f"{path} names files outside the snapshot")
+    return manifest
+
+
+def data_of(dataset: Dataset) -> dict[str, Any]:
+    """Return the facts and counts of a data set, as a manifest holds them."""
+    ratings = dataset.ratings
+    return {
+        **asdict(dataset.facts),
+        "users": len(ratings.users),
+        "movies": len(ratings.movies),
+        "ratings": ratings.n,
+        "mean": ratings.mean,
+        "scale": asdict(ratings.scale),
+    }
