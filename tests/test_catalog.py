@@ -17,6 +17,8 @@ FILMS = {
     "5": ("City of Lost Children, The (Cité des enfants perdus, La) (1995)", []),
     "6": ("Amélie (2001)", ["Romance"]),
     "7": ("Toy Story 2 (1999)", ["Animation"]),
+    "8": ("Heat (1995)", []),
+    "9": ("Heat, The (2013)", []),
     "10": ("Nameless", []),
 }
 
@@ -68,6 +70,8 @@ def test_split_title__never_loses_everything(text: str) -> None:
         ("La cite des enfants perdus", "5"),
         ("City of Lost Children", "5"),
         ("toy story", "1"),
+        ("heat", "8"),
+        ("the heat", "9"),
     ],
 )
 def test_resolve__takes_an_id_or_a_title(asked: str | int, movie: str) -> None:

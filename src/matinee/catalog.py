@@ -177,6 +177,8 @@ class Catalog:
             return position
         title, year = split_title(text)
         found = self._by_name.get(_without_article(fold(title)), [])
+        exact = [candidate for candidate in found if fold(title) in map(fold, _titles_in(self._shown(candidate)))]
+        found = exact or found
         if year is not None:
             found = [candidate for candidate in found if self.years[candidate] == year]
         if len(found) == 1:
@@ -184,6 +186,9 @@ class Catalog:
         if found:
             raise AmbiguousTitleError(text, self._listed(found))
         raise UnknownMovieError(text, hint=self._closest(title))
+
+    def _shown(self, movie: int) -> str:
+        return str(self.table["title"][movie].as_py())
 
     def _listed(self, movies: Iterable[int]) -> list[tuple[str, str]]:
         return [(self.ids[movie], self.title(movie)) for movie in list(movies)[:MAX_CANDIDATES]]
@@ -216,7 +221,12 @@ class Catalog:
         return np.array([movie for _, _, movie in sorted(ranked)[:limit]], np.int32)
 
 
-def _names_of(title: str) -> tuple[str, ...]:
+def _titles_in(title: str) -> list[str]:
+    """Return a title as shown, without its parentheses, and those in them."""
     main, *others = OTHER_TITLE.split(title)
-    names = [title, main, *others[::2]] if others else [title]
-    return tuple(dict.fromkeys(_without_article(fold(name)) for name in names if fold(name))) or ("",)
+    return [title, main, *others[::2]] if others else [title]
+
+
+def _names_of(title: str) -> tuple[str, ...]:
+    names = (_without_article(fold(name)) for name in _titles_in(title))
+    return tuple(dict.fromkeys(name for name in names if name)) or ("",)

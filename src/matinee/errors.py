@@ -59,7 +59,8 @@ class AmbiguousTitleError(UnknownMovieError):
 
     def __init__(self, movie: str, candidates: Sequence[tuple[str, str]]) -> None:
         listed = "; ".join(f"{movie_id}: {title}" for movie_id, title in candidates)
-        super().__init__(movie, hint=f"several movies match, name one by its id: {listed}")
+        MatineeError.__init__(self, f"several movies are called {movie!r}; name one by its id: {listed}")
+        self.movie = movie
         self.candidates = tuple(candidates)
 
 
