@@ -16,29 +16,52 @@ MATINEE_INLINE F dots(const float* const* x, const float* const* y, int n, int k
     return sums_of_each(sums);
 }
 
-// w e^2 over one row's ratings, e the float32 residual, in float64.
-inline double residual_sum(const Residuals& args, int64_t row) {
-    const float *x[kLanes], *y[kLanes];
-    for (int i = 0; i < kLanes; i++) x[i] = args.X + row * args.k;
-    double sum = 0;
+// kLanes dot products x . y[i].
+template <bool whole>
+MATINEE_INLINE F dots_with(const float* x, const float* const* y, int k) {
+    F sums[kLanes];
+    MATINEE_UNROLL
+    for (int i = 0; i < kLanes; i++) sums[i] = F{};
+    for (int c = 0; c < k; c += kLanes) {
+        const F part = whole ? load<F>(x + c) : row_part(x, c, k);
+        MATINEE_UNROLL
+        for (int i = 0; i < kLanes; i++) sums[i] += part * (whole ? load<F>(y[i] + c) : row_part(y[i], c, k));
+    }
+    return sums_of_each(sums);
+}
+
+// sum w e^2 over one row's ratings, in float64; e and w e^2 of a rating in float32.
+template <bool whole>
+inline double residual_sum_of(const Residuals& args, int64_t row) {
+    const float *x = args.X + row * args.k, *y[kLanes];
+    D sum{};
     const int64_t end = args.rows.indptr[row + 1];
     for (int64_t p = args.rows.indptr[row]; p < end; p += kLanes) {
         const int n = (int)smaller(kLanes, end - p);
         const int32_t* columns = args.rows.indices + p;
-        for (int i = 0; i < n; i++) {
-            y[i] = args.Y + (int64_t)args.k * columns[i];
-            if (p + kLanes + i < end)
-                for (int c = 0; c < args.k; c += 16) __builtin_prefetch(args.Y + (int64_t)args.k * columns[kLanes + i] + c);
+        alignas(kBytes) float target[kLanes] = {}, weight[kLanes] = {};
+        for (int i = 0; i < kLanes; i++) {
+            const bool stored = i < n;
+            const int32_t column = columns[stored ? i : 0];
+            y[i] = args.Y + (int64_t)args.k * column;
+            target[i] = stored ? args.rows.values[p + i] - (args.other_offset ? args.other_offset[column] : 0) : 0;
+            weight[i] = stored ? args.other_weight ? args.other_weight[column] : 1 : 0;
         }
-        const F predicted = dots(x, y, n, args.k);
-        for (int i = 0; i < n; i++) {
-            float e = args.rows.values[p + i] - predicted[i];
-            if (args.row_offset) e -= args.row_offset[row];
-            if (args.other_offset) e -= args.other_offset[columns[i]];
-            sum += (args.other_weight ? args.other_weight[columns[i]] : 1.0) * e * e;
-        }
+        const int64_t ahead = smaller((int64_t)kLanes, end - p - kLanes);
+        for (int64_t i = 0; i < ahead; i++)
+            for (int c = 0; c < args.k; c += 16) __builtin_prefetch(args.Y + (int64_t)args.k * columns[kLanes + i] + c);
+        F e = load<F>(target) - dots_with<whole>(x, y, args.k);
+        if (args.row_offset) e -= args.row_offset[row];
+        const F part = load<F>(weight) * e * e;
+        sum += widen(lower_half(part)) + widen(upper_half(part));
     }
-    return sum;
+    double total = 0;
+    for (int lane = 0; lane < kDoubles; lane++) total += sum[lane];
+    return total;
+}
+
+inline double residual_sum(const Residuals& args, int64_t row) {
+    return args.k % kLanes ? residual_sum_of<false>(args, row) : residual_sum_of<true>(args, row);
 }
 
 inline void residual_rows(const Residuals& args, int64_t begin, int64_t end) {
