@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from matinee.datasets import load
+from matinee.datasets.synthetic import synthetic
+from matinee.errors import AmbiguousTitleError, DataError, ModelError, UnknownMovieError, UnknownUserError, UsageError
+from matinee.live import LiveRatings
+from matinee.models.als import ALS
+from matinee.models.baselines import Bias, Popular
+from matinee.models.ease import Ease
+from matinee.ratings import History, batch
+from matinee.recommender import Filters, Recommender
+
+DATA = synthetic(300, 400, 12_000, rng=0)
+TUTORIAL = dict(zip([260, 1, 16, 25, 32, 335, 379, 296, 858, 50], [9, 8, 7, 8, 9, 4, 3, 7, 10, 8], strict=True))
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return Recommender.fit(DATA, ALS(rank=4, iterations=3), Ease())
+
+
+@pytest.fixture(scope="module")
+def real(movielens: Callable[[str], Path]) -> Recommender:
+    return Recommender.fit(load(movielens("ml-latest-small")), ALS(), Ease())
+
+
+filters = st.builds(
+    dict,
+    genre=st.none() | st.lists(st.sampled_from(DATA.catalog.genre_names), min_size=1, max_size=2),
+    not_genre=st.none() | st.sampled_from(DATA.catalog.genre_names),
+    year_from=st.none() | st.integers(1950, 2010),
+    rated_since=st.none() | st.sampled_from(["2000-01-01", "2012-06-30"]),
+    min_ratings=st.integers(0, 60),
+)
+
+
+def passes(movie: int, asked: Mapping[str, object]) -> bool:
+    """Whether one movie passes, written out as a person would check it."""
+    genres = set(DATA.catalog.table["genres"][movie].as_py())
+    year = DATA.catalog.table["year"][movie].as_py()
+    wanted, unwanted, since = asked["genre"], asked["not_genre"], asked["rated_since"]
+    times = DATA.ratings.timestamps[DATA.ratings.by_user.indices == movie]  # type: ignore[index]
+    if since is not None:
+        times = times[times >= datetime.fromisoformat(str(since)).replace(tzinfo=UTC).timestamp()]
+    return (
+        len(times) >= asked["min_ratings"]  # type: ignore[operator]
+        and (wanted is None or bool(genres & set(wanted)))  # type: ignore[call-overload]
+        and unwanted not in genres
+        and (asked["year_from"] is None or (year is not None and year >= asked["year_from"]))
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=filters, user=st.integers(0, 299), n=st.integers(1, 40), order=st.sampled_from(["match", "stars"]))
+def test_recommend__lists_exactly_n_of_the_movies_that_pass_and_are_not_rated(
+    recommender: Recommender, asked: dict[str, object], user: int, n: int, order: str
+) -> None:
+    name = DATA.ratings.users[user]
+    table = recommender.recommend(user=name, n=n, order=order, **asked)  # type: ignore[arg-type]
+    rated = set(DATA.ratings.history(user).movies.tolist())
+    passing = {movie for movie in range(len(DATA.catalog)) if passes(movie, asked)}
+    found = [DATA.catalog.ids.position(movie) for movie in table["movie"]]
+    assert len(set(found)) == len(found) == min(n, len(passing - rated))
+    assert set(found) <= passing - rated
+    assert ("instead of" in table.note) == (len(found) < n)
+    if order == "stars":
+        profile = recommender.rater.fold_in(batch([DATA.ratings.history(user)], len(DATA.catalog)))
+        scores = recommender.rater.scores(profile)[0]
+        best = sorted(passing - rated, key=lambda movie: (-scores[movie], movie))[: len(found)]
+        np.testing.assert_allclose(scores[found], scores[best], rtol=1e-5)
+
+
+def test_recommend__says_why_there_are_fewer_than_asked(recommender: Recommender) -> None:
+    table = recommender.recommend(user="1", n=500, min_ratings=100)
+    assert len(table) < 500
+    assert f"{len(table)} instead of 500: " in table.note
+    assert "have at least 100 ratings" in table.note
+
+
+def test_recommend__one_history_and_many_agree(recommender: Recommender) -> None:
+    together = recommender.recommend(users=["1", 2, "3"], n=5).to_pandas()
+    for user in ("1", "2", "3"):
+        alone = recommender.recommend(user=user, n=5).to_pandas()
+        pd.testing.assert_frame_equal(
+            together[together.user == user].drop(columns="user").reset_index(drop=True), alone
+        )
+
+
+def test_recommend__puts_movies_the_ranker_does_not_rank_behind_those_it_does(recommender: Recommender) -> None:
+    table = recommender.recommend(user="1", n=400, min_ratings=0)
+    ranked = np.array(table["ratings"]) >= 25
+    assert ranked.any()
+    assert not ranked.all()
+    assert (np.diff(ranked.astype(int)) <= 0).all()
+
+
+def test_recommend__gives_a_person_without_ratings_the_most_rated_movies_and_says_so(recommender: Recommender) -> None:
+    table = recommender.recommend(n=5)
+    assert table["ratings"] == sorted(DATA.ratings.movie_counts.tolist(), reverse=True)[:5]
+    assert "no ratings yet" in table.note
+    assert "simulated ratings" in table.note
+
+
+def test_recommend__says_when_a_history_is_too_short_for_the_rater(recommender: Recommender) -> None:
+    assert "few ratings yet" in recommender.recommend({"1": 5}).note
+    assert "few ratings yet" not in recommender.recommend(user="1").note
+
+
+def test_recommend__takes_a_history_in_any_form(recommender: Recommender) -> None:
+    stars = {"1": 4.0, "2": 2.5, "3": 5.0}
+    forms = [
+        {1: 4, "2": 2.5, "Synthetic movie 3": 5},
+        list(stars.items()),
+        pd.DataFrame({"movie": list(stars), "stars": list(stars.values())}),
+        pa.table({"movieId": [1, 2, 3], "rating": [4.0, 2.5, 5.0]}),
+    ]
+    expected = recommender.recommend(stars).arrow
+    for form in forms:
+        assert recommender.recommend(form).arrow.equals(expected)
+
+
+def test_recommend__speaks_another_scale_in_and_out(recommender: Recommender) -> None:
+    plain = recommender.recommend({"1": 0.5, "2": 5, "3": 2.75}, explain=True)
+    scaled = recommender.recommend({"1": 1, "2": 10, "3": 5.5}, explain=True, scale="1:10")
+    assert scaled["movie"] == plain["movie"]
+    assert scaled["why"] == plain["why"]
+    np.testing.assert_allclose(scaled["stars"], 1 + (np.array(plain["stars"]) - 0.5) * 2, atol=1e-5)
+    np.testing.assert_allclose(scaled["high"], 1 + (np.array(plain["high"]) - 0.5) * 2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda r: r.recommend(user="nobody"), UnknownUserError, "unknown user 'nobody'"),
+        (lambda r: r.recommend({"Nothing Such": 4}), UnknownMovieError, "unknown movie 'Nothing Such'"),
+        (lambda r: r.recommend({"1": 7}), DataError, r"7 stars for Synthetic movie 1 .* are outside 0\.5 to 5"),
+        (lambda r: r.recommend({"1": "x"}), DataError, "'x' stars for"),
+        (lambda r: r.recommend({"1": float("nan")}), DataError, "nan stars for"),
+        (lambda r: r.recommend({"1": 4, 1: 3}), DataError, "is rated twice"),
+        (lambda r: r.recommend(5), UsageError, "ratings are given as"),
+        (lambda r: r.recommend({"1": 4}, user="1"), UsageError, "not more than one of them"),
+        (lambda r: r.recommend(user="1", n=0), UsageError, "n is at least 1"),
+        (lambda r: r.recommend(user="1", order="best"), UsageError, "order is match or stars"),
+        (
+            lambda r: r.recommend(user="1", genre="Dramedy"),
+            UsageError,
+            "no movie has the genre 'Dramedy'; this data has",
+        ),
+        (lambda r: r.recommend(user="1", year_from=2000, year_to=1990), UsageError, "no movie is in that range"),
+        (lambda r: r.recommend(user="1", rated_since="April"), UsageError, "a date is written 2015-04-01"),
+        (lambda r: r.predict(user="1"), UsageError, "name at least one movie"),
+        (lambda r: r.predict(user="1", movies=["Synthetic"]), UnknownMovieError, "did you mean"),
+        (lambda r: Recommender.fit(DATA, rater=Popular()), ModelError, "popular orders but knows no stars"),
+    ],
+)
+def test_a_question_that_cannot_be_meant__gets_one_clear_line(
+    recommender: Recommender, ask: Callable[[Recommender], object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        ask(recommender)
+    assert "\n" not in str(caught.value)
+
+
+def test_predict__answers_in_the_order_asked_with_stars_inside_the_scale(recommender: Recommender) -> None:
+    table = recommender.predict({"1": 5, "2": 5, "3": 5}, ["3", "Synthetic movie 1", 7])
+    assert table["movie"] == ["3", "1", "7"]
+    assert all(0.5 <= stars <= 5 for stars in table["stars"])
+
+
+@pytest.mark.parametrize("of", ["stars", "match"])
+def test_explain__sums_to_the_unclipped_score(recommender: Recommender, of: str) -> None:
+    history = DATA.ratings.history(5)
+    model = recommender.rater if of == "stars" else recommender.ranker
+    movie = recommender.recommend(user=DATA.ratings.users[5], n=1)["movie"][0]
+    table = recommender.explain(user=DATA.ratings.users[5], movie=movie, of=of)  # type: ignore[arg-type]
+    profile = model.fold_in(batch([history], len(DATA.catalog)))  # type: ignore[union-attr]
+    score = model.scores(profile)[0, DATA.catalog.ids.position(movie)]  # type: ignore[union-attr]
+    assert sum(table["contribution"]) == pytest.approx(score, abs=1e-4)
+    assert len(table) == len(history) + 1
+
+
+def test_similar__leaves_out_the_movie_itself_and_rarely_rated_ones(recommender: Recommender) -> None:
+    movie = DATA.catalog.ids[int(np.argmax(DATA.ratings.movie_counts))]
+    table = recommender.similar(movie, n=8, min_ratings=30)
+    assert len(table) == 8
+    assert movie not in table["movie"]
+    assert min(table["ratings"]) >= 30
+    assert table["similarity"] == sorted(table["similarity"], reverse=True)
+
+
+@dataclass
+class Said:
+    stars: dict[str, float | None] = field(default_factory=dict)
+    revision: int = 1
+
+
+class Live:
+    def __init__(self, **people: dict[str, float | None]) -> None:
+        self.people = people
+
+    def read(self, user: str) -> Said:
+        return Said(self.people[user]) if user in self.people else Said(revision=0)
+
+
+def test_live_ratings__win_over_the_data_and_a_deletion_removes(recommender: Recommender) -> None:
+    imported = DATA.ratings.history(0)
+    user = DATA.ratings.users[0]
+    first, second = (DATA.catalog.ids[int(movie)] for movie in imported.movies[:2])
+    new = next(m for m in map(str, range(1, 400)) if DATA.catalog.ids.position(m) not in imported.movies)
+    live = Live(**{user: {first: 0.5, second: None, new: 5.0, "not in the data": 3.0}})
+    overlaid = Recommender(DATA, recommender.rater, recommender.ranker, live=live)
+    stars = dict(zip(imported.movies.tolist(), imported.stars.tolist(), strict=True))
+    stars[int(imported.movies[0])], stars[DATA.catalog.ids.position(new)] = 0.5, 5.0  # type: ignore[index]
+    del stars[int(imported.movies[1])]
+    expected = recommender.recommend(History.of(stars), n=10)
+    assert overlaid.recommend(user=user, n=10).arrow.equals(expected.arrow)
+
+
+def test_live_ratings__make_an_unknown_user_a_person_without_ratings(recommender: Recommender, tmp_path: Path) -> None:
+    with LiveRatings(tmp_path / "live.sqlite3") as live:
+        served = Recommender(DATA, recommender.rater, recommender.ranker, live=live)
+        assert "no ratings yet" in served.recommend(user="somebody").note
+        live.rate("somebody", {"1": 5.0})
+        assert "no ratings yet" not in served.recommend(user="somebody").note
+        assert "1" not in served.recommend(user="somebody", n=400, min_ratings=0)["movie"]
+
+
+def test_allowed__is_made_once_for_the_same_filters(recommender: Recommender) -> None:
+    assert recommender.allowed(Filters.of("Drama")) is recommender.allowed(Filters.of(["Drama"]))
+
+
+def test_recommender__without_a_ranker_orders_by_stars() -> None:
+    plain = Recommender.fit(DATA, Bias(), None)
+    assert plain.recommend(user="1")["movie"] == plain.recommend(user="1", order="stars")["movie"]
+    with pytest.raises(UsageError, match="there is no ranker to explain"):
+        plain.explain(user="1", movie="2", of="match")
+
+
+@pytest.mark.data
+def test_recommend__takes_the_ten_ratings_of_the_tutorial_on_its_scale(real: Recommender) -> None:
+    top = real.recommend(TUTORIAL, scale="1:10", n=25)
+    assert len(top) == 25
+    assert min(top["ratings"]) >= 25
+    assert not set(top["movie"]) & set(map(str, TUTORIAL))
+    assert {"The Shawshank Redemption", "The Godfather: Part II", "Fargo"} <= set(top["title"][:10])
+    assert all(
+        1 <= low <= stars <= high <= 10 for low, stars, high in zip(top["low"], top["stars"], top["high"], strict=True)
+    )
+    (quiz,) = real.predict(TUTORIAL, "Quiz Show", scale="1:10")
+    assert 5 < quiz["stars"] < 10
+    with pytest.raises(AmbiguousTitleError, match="several movies are called 'Hamlet'"):
+        real.predict({"Quiz Show": 4}, "Hamlet")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("film", "sequel"),
+    [
+        ("Toy Story", "Toy Story 2"),
+        ("The Godfather", "The Godfather: Part II"),
+        ("4993", "The Lord of the Rings: The Two Towers"),
+    ],
+)
+def test_similar__finds_the_sequels_of_a_film(real: Recommender, film: str, sequel: str) -> None:
+    assert sequel in real.similar(film, n=3)["title"]

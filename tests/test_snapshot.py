@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from matinee.dataset import Dataset
+from matinee.datasets.synthetic import synthetic
+from matinee.errors import StoreError, UsageError
+from matinee.models.als import ALS
+from matinee.models.ease import Ease
+from matinee.recommender import Recommender
+from matinee.snapshot import Snapshot, Store
+
+ALS_CONFIG = ALS(rank=4, iterations=2, intervals=False)
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return Recommender.fit(synthetic(200, 300, 8_000, rng=0), ALS_CONFIG, Ease(min_ratings=10))
+
+
+@pytest.fixture
+def store(tmp_path: Path, recommender: Recommender) -> Store:
+    recommender.publish(tmp_path / "store", metrics={"rmse": 0.9})
+    return Store(tmp_path / "store")
+
+
+def publish(store: Store, recommender: Recommender) -> Snapshot:
+    return recommender.publish(store.path)
+
+
+def test_publish__gives_back_the_same_answers_and_facts(store: Store, recommender: Recommender) -> None:
+    snapshot = store.open()
+    opened = Recommender.of(snapshot)
+    for order in ("match", "stars"):
+        expected, found = (one.recommend(user="7", order=order, explain=True) for one in (recommender, opened))
+        assert found.arrow.drop_columns(["low", "high"]).equals(expected.arrow.drop_columns(["low", "high"]))
+    assert snapshot.dataset.facts == recommender.dataset.facts
+    assert snapshot.dataset.catalog.table.equals(recommender.dataset.catalog.table)
+    np.testing.assert_array_equal(snapshot.dataset.ratings.timestamps, recommender.dataset.ratings.timestamps)
+    np.testing.assert_array_equal(snapshot.dataset.ratings.movie_means, recommender.dataset.ratings.movie_means)
+    assert (snapshot.rater.config, snapshot.manifest.metrics) == (ALS_CONFIG, {"rmse": 0.9})
+    assert snapshot.manifest.data["ratings"] == 8_000
+
+
+def test_open__copies_nothing(store: Store) -> None:
+    snapshot = store.open()
+    ratings = snapshot.dataset.ratings
+    arrays = [ratings.by_user.indices, ratings.by_user.values, ratings.by_user.indptr, ratings.movie_counts]
+    arrays += [array for array in snapshot.rater.arrays().values() if array.size > 100]
+    for array in arrays:
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+    before = pa.total_allocated_bytes()
+    again = store.open()
+    assert pa.total_allocated_bytes() - before < 100_000
+    assert again.id == snapshot.id
+
+
+def test_current__moves_to_the_newest_and_back(store: Store, recommender: Recommender) -> None:
+    first = store.current_id()
+    second = publish(store, recommender).id
+    assert store.current_id() == second
+    assert [manifest.id for manifest in store.list()] == [second, first]
+    store.activate(str(first))
+    assert store.open().id == first
+
+
+def test_verify__finds_one_flipped_byte_in_any_file(store: Store) -> None:
+    folder = store.open().path
+    store.verify()
+    for path in sorted(folder.glob("*.arrow")):
+        whole = path.read_bytes()
+        broken = bytearray(whole)
+        broken[len(whole) // 2] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(broken)
+        with pytest.raises(StoreError, match=rf"{path.name} is damaged: its checksum"):
+            store.verify()
+        path.write_bytes(whole)
+    store.verify()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "ratings.arrow").unlink(), r"ratings\.arrow is missing"),
+        (lambda folder: os.truncate(folder / "ratings.arrow", 1000), r"ratings\.arrow is damaged: it has 1,000 bytes"),
+        (lambda folder: overwrite(folder / "users.arrow"), r"users\.arrow is not an Arrow file"),
+        (lambda folder: overwrite(folder / "rater-movie-factors.arrow"), r"rater-movie-factors\.arrow is not an Arrow"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json is damaged"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), r"manifest\.json is not a manifest"),
+        (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest"),
+        (lambda folder: change(folder, format=99), "has format 99, newer than this Matinee reads"),
+        (lambda folder: change(folder, data={}), r"manifest\.json is damaged"),
+        (
+            lambda folder: change(folder, models={"rater": {"config": {"model": "oracle"}, "arrays": {}}}),
+            "its rater cannot",
+        ),
+        (
+            lambda folder: (folder / ".." / ".." / "current").write_text("no-such-snapshot"),
+            "there is no snapshot no-such",
+        ),
+        (lambda folder: (folder / ".." / ".." / "current").write_text("../../etc"), "is not the id of a snapshot"),
+    ],
+)
+def test_open__names_what_is_damaged_or_foreign(store: Store, damage: Callable[[Path], object], message: str) -> None:
+    damage(store.open().path)
+    with pytest.raises((StoreError, UsageError), match=message):
+        store.open()
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"\x01" * path.stat().st_size)
+
+
+def change(folder: Path, **values: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_open__says_how_to_make_a_snapshot_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no snapshot in .*; make one with `matinee train DATA --store"):
+        Store(tmp_path).open()
+    assert Store(tmp_path / "nowhere").list() == []
+
+
+def test_publish__into_a_place_that_is_no_folder_says_so(tmp_path: Path, recommender: Recommender) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written: Not a directory"):
+        recommender.publish(tmp_path / "file")
+
+
+def test_publish__cleans_up_after_a_crash_but_not_after_the_living(store: Store, recommender: Recommender) -> None:
+    dead, living = store.snapshots / ".writing-dead", store.snapshots / ".writing-living"
+    for folder in (dead, living):
+        folder.mkdir()
+        (folder / "ratings.arrow").write_text("half")
+    held = os.open(living, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    publish(store, recommender)
+    os.close(held)
+    assert not dead.exists()
+    assert living.exists()
+
+
+def test_publish__by_many_at_once_loses_none(store: Store, recommender: Recommender) -> None:
+    threads = [threading.Thread(target=publish, args=(store, recommender)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.list()) == 7
+    for manifest in store.list():
+        store.verify(manifest.id)
+    assert store.current_id() in {manifest.id for manifest in store.list()}
+    assert not list(store.snapshots.glob(".*"))
+
+
+PUBLISH_FOREVER = """
+import sys
+from matinee.recommender import Recommender
+store, = sys.argv[1:]
+recommender = Recommender.open(store)
+print("ready", flush=True)
+while True:
+    print(recommender.publish(store).id, flush=True)
+"""
+
+
+@pytest.mark.parametrize("rounds", [pytest.param(4), pytest.param(25, marks=pytest.mark.slow)])
+def test_publish__killed_at_any_moment_leaves_a_good_snapshot_served(store: Store, rounds: int) -> None:
+    draw = random.Random(0)
+    for _ in range(rounds):
+        process = subprocess.Popen(
+            [sys.executable, "-c", PUBLISH_FOREVER, store.path], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(draw.uniform(0, 0.12))
+        process.send_signal(signal.SIGKILL)
+        published = process.communicate()[0].split("\n")[:-1]
+        current = store.verify()
+        assert not published or current.created >= store.manifest(published[-1]).created
+    publish(store, Recommender.of(store.open()))
+    assert not list(store.snapshots.glob(".*"))
+
+
+def test_snapshot__of_data_without_times_and_years_opens(tmp_path: Path) -> None:
+    from matinee.datasets import load
+
+    data: Dataset = load(pa.table({"user": ["a", "b", "a"], "movie": ["x", "x", "y"], "rating": [1, 5, 3]}))
+    Recommender.fit(data, ALS_CONFIG, None).publish(tmp_path)
+    opened = Recommender.open(tmp_path)
+    assert opened.dataset.ratings.timestamps is None
+    assert len(opened.recommend(user="b", min_ratings=0)) == 1
