@@ -4,6 +4,8 @@
     options    options that several commands share
     output     tables, JSON and progress
     data       info, movies
+    asking     recommend, predict, similar
+    stores     snapshot list, show, verify, activate
 
 Modules of the library are imported inside the commands, so that help appears at once.
 """
@@ -14,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import data, program
+from matinee.cli import asking, data, program, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -43,7 +45,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (data,):
+for module in (data, asking, stores):
     module.add_to(app)
 
 

@@ -20,16 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_STORE = Path("matinee-store")
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of snapshots and live ratings.")]
-SnapshotOption = Annotated[
-    str | None, typer.Option("--snapshot", metavar="ID", help="Another snapshot than the current one.")
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", metavar="LOW:HIGH", help="Scale of the stars given and shown, such as 1:10.")
 ]
-UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user of the data or a visitor.")]
-RatingsFile = Annotated[
-    Path | None,
-    typer.Option("--ratings", metavar="FILE.csv", help="Lines MOVIE,STARS, where MOVIE is an id or a title."),
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, help="The same seed gives the same result, whatever the number of threads.")
 ]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same result, whatever the number of threads.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use, by default one per core.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads to use, by default one per core.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -62,7 +59,7 @@ def dataset(
         str, typer.Option(metavar="error|skip", help="Stop at a row that breaks a rule, or skip and count it.")
     ] = "error",
 ) -> Dataset:
-    """Return the data set that DATA and its options name."""
+    """Return the data set that DATA and its options name; of a store, that of its current snapshot."""
     from matinee import datasets
 
     table: dict[str, Any] = {
@@ -74,7 +71,23 @@ def dataset(
         "scale": scale,
     }
     one_of("--on-bad-rows", on_bad_rows, ("error", "skip"))
+    if is_store(data):
+        return _dataset_of_store(data, table)
     return datasets.load(data, **table, on_bad_rows=cast("OnBadRows", on_bad_rows))
+
+
+def is_store(path: str | Path) -> bool:
+    """Return whether this is a folder in which something was published."""
+    return Path(path, "snapshots").is_dir()
+
+
+def _dataset_of_store(store: str, table: dict[str, Any]) -> Dataset:
+    from matinee.snapshot import Store
+
+    for name, value in table.items():
+        if value is not None:
+            raise UsageError(f"--{name} describes a table, and {store} is a store, whose data is read already")
+    return Store(store).open().dataset
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:

@@ -23,6 +23,7 @@ from matinee.models import Progress as Advance
 from matinee.table import Table, texts
 
 UNWRAPPED = 1_000  # columns of what is not a terminal
+TITLE_WIDTH = 22  # columns that a title keeps where the terminal is narrow
 
 
 def complain(message: str) -> None:
@@ -75,10 +76,24 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     by_column = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in columns]
     for name, values in zip(columns, by_column, strict=True):
         numeric = any(isinstance(value, int | float) for value in values)
-        shown.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        wide = TITLE_WIDTH if name == "title" else None
+        heading = name.replace("_", " ")
+        shown.add_column(heading, justify="right" if numeric else "left", overflow="fold", min_width=wide)
     for row in zip(*map(texts, by_column), strict=True):
         shown.add_row(*map(escape, row))
     _console(sys.stdout).print(shown)
+
+
+def flat(known: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested names and values as one level.
+
+    >>> flat({"rater": {"model": "als", "rank": 8}, "id": 3})
+    {'rater model': 'als', 'rater rank': 8, 'id': 3}
+    """
+    level: dict[str, Any] = {}
+    for name, value in known.items():
+        level |= flat(value, f"{prefix}{name} ") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return level
 
 
 @contextmanager

@@ -1,0 +1,135 @@
+"""recommend, predict, similar: ask a snapshot of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from matinee.cli import options
+from matinee.cli.histories import read_ratings
+from matinee.cli.options import AsJson, ScaleOption, StoreOption
+from matinee.cli.program import command
+from matinee.errors import UnknownUserError, UsageError
+
+if TYPE_CHECKING:
+    from matinee.recommender import Order, Recommender
+
+UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user of the data, or a visitor.")]
+RatingsFile = Annotated[
+    Path | None, typer.Option("--ratings", metavar="FILE.csv", help="Lines MOVIE,STARS; MOVIE is an id or a title.")
+]
+SnapshotOption = Annotated[
+    str | None, typer.Option("--snapshot", metavar="ID", help="Another snapshot than the current one.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, "matinee recommend --user 1 -n 10 --genre Drama --year-from 1990")(recommend)
+    command(app, 'matinee predict --user 1 "Quiz Show" 260')(predict)
+    command(app, 'matinee similar "Toy Story"')(similar)
+
+
+def recommend(
+    user: UserOption = None,
+    ratings: RatingsFile = None,
+    store: StoreOption = options.DEFAULT_STORE,
+    n: Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")] = 25,
+    min_ratings: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
+    ] = 25,
+    genre: Annotated[list[str] | None, typer.Option(metavar="G", help="Only this genre; repeat it for more.")] = None,
+    not_genre: Annotated[list[str] | None, typer.Option(metavar="G", help="Not this genre; repeat for more.")] = None,
+    year_from: Annotated[int | None, typer.Option(metavar="Y", help="Not older than this year.")] = None,
+    year_to: Annotated[int | None, typer.Option(metavar="Y", help="Not newer than this year.")] = None,
+    rated_since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Count only ratings since this day (2015-04-01) as ratings.")
+    ] = None,
+    order: Annotated[
+        str, typer.Option(metavar="match|stars", help="By the ranker's match, or by predicted stars.")
+    ] = "match",
+    explain: Annotated[bool, typer.Option("--explain", help="Say which rated movies each answer comes from.")] = False,
+    scale: ScaleOption = None,
+    snapshot: SnapshotOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what one person should watch next, never a movie they rated."""
+    options.one_of("--order", order, ("match", "stars"))
+    with _asked(store, snapshot, user, ratings) as (recommender, whom):
+        table = recommender.recommend(
+            **whom,
+            n=n,
+            genre=genre,
+            not_genre=not_genre,
+            year_from=year_from,
+            year_to=year_to,
+            rated_since=rated_since,
+            min_ratings=min_ratings,
+            order=cast("Order", order),
+            explain=explain,
+            scale=scale,
+        )
+    _show(table, as_json, recommender)
+
+
+def predict(
+    movies: Annotated[list[str], typer.Argument(metavar="MOVIE...", help="Ids or titles.")],
+    user: UserOption = None,
+    ratings: RatingsFile = None,
+    store: StoreOption = options.DEFAULT_STORE,
+    scale: ScaleOption = None,
+    snapshot: SnapshotOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the stars that one person would give to these movies, with a 90 % interval."""
+    with _asked(store, snapshot, user, ratings) as (recommender, whom):
+        table = recommender.predict(**whom, movies=movies, scale=scale)
+    _show(table, as_json, recommender)
+
+
+def similar(
+    movie: Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title.")],
+    store: StoreOption = options.DEFAULT_STORE,
+    n: Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")] = 10,
+    min_ratings: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
+    ] = 25,
+    snapshot: SnapshotOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the movies nearest to this one."""
+    from matinee.recommender import Recommender
+
+    recommender = Recommender.open(store, snapshot=snapshot)
+    _show(recommender.similar(movie, n=n, min_ratings=min_ratings), as_json, recommender)
+
+
+@contextmanager
+def _asked(
+    store: Path, snapshot: str | None, user: str | None, ratings: Path | None
+) -> Iterator[tuple[Recommender, dict[str, Any]]]:
+    """Open a store with its live ratings, where there are any, and say whom a question is about."""
+    from matinee.live import FILE_NAME, LiveRatings
+    from matinee.recommender import Recommender
+
+    if (user is None) == (ratings is None):
+        raise UsageError("name one person: --user ID, or --ratings FILE.csv with lines MOVIE,STARS")
+    if ratings is not None:
+        yield Recommender.open(store, snapshot=snapshot), {"ratings": read_ratings(ratings)}
+    elif not (store / FILE_NAME).exists():
+        yield Recommender.open(store, snapshot=snapshot), {"user": user}
+    else:
+        opened = Recommender.open(store, snapshot=snapshot)
+        with LiveRatings(store / FILE_NAME) as live:
+            if opened.dataset.ratings.get(str(user)) is None and not live.read(str(user)).revision:
+                raise UnknownUserError(str(user))
+            yield Recommender.open(store, snapshot=snapshot, live=live), {"user": user}
+
+
+def _show(table: Any, as_json: bool, recommender: Recommender) -> None:
+    from matinee.cli import output
+
+    output.result(table, as_json, snapshot=recommender.snapshot_id)

@@ -1,0 +1,100 @@
+"""snapshot list, show, verify, activate: what a store holds and which snapshot of it is served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matinee.cli import options
+from matinee.cli.options import AsJson, StoreOption
+from matinee.cli.program import Subgroup, command
+
+if TYPE_CHECKING:
+    from matinee.snapshot.manifest import Manifest
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A snapshot, as `matinee snapshot list` names it.")]
+OptionalId = Annotated[str | None, typer.Argument(metavar="ID", help="A snapshot; without it the one that is served.")]
+
+snapshots = typer.Typer(cls=Subgroup)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(snapshots, name="snapshot")
+    command(snapshots, "matinee snapshot list --store matinee-store", "list")(list_all)
+    command(snapshots, "matinee snapshot show", "show")(show)
+    command(snapshots, "matinee snapshot verify", "verify")(verify)
+    command(snapshots, "matinee snapshot activate 20261123-104437-3f2a", "activate")(activate)
+
+
+@snapshots.callback(invoke_without_command=True)
+def about(context: typer.Context) -> None:
+    """Look at the snapshots of a store, check them, and choose the one to serve."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def list_all(store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """List the snapshots of a store, the newest first."""
+    from matinee.cli import output
+    from matinee.snapshot import Store
+    from matinee.table import Table
+
+    found = Store(store)
+    rows = [_row(manifest, found.current_id()) for manifest in found.list()]
+    columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+    output.result(Table.of(columns, "" if rows else f"no snapshots in {store}"), as_json)
+
+
+_COLUMNS = ("snapshot", "served", "created", "data", "ratings", "rater", "ranker", "MB")
+
+
+def _row(manifest: Manifest, current: str | None) -> dict[str, Any]:
+    return {
+        "snapshot": manifest.id,
+        "served": "yes" if manifest.id == current else "",
+        "created": manifest.created[:19].replace("T", " "),
+        "data": manifest.data["name"],
+        "ratings": manifest.data["ratings"],
+        **{role: model["config"]["model"] if model else "" for role, model in manifest.models.items()},
+        "MB": sum(entry.size for entry in manifest.files.values()) / 1e6,
+    }
+
+
+def show(snapshot: OptionalId = None, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Show what a snapshot was made of and how well it did."""
+    from matinee.cli import output
+    from matinee.snapshot import Store
+
+    manifest = Store(store).manifest(snapshot)
+    known = described(manifest)
+    return output.document(known) if as_json else output.facts(output.flat(known))
+
+
+def described(manifest: Manifest) -> dict[str, Any]:
+    """Return what people want to know of a snapshot."""
+    models = {role: model["config"] if model else None for role, model in manifest.models.items()}
+    made = {"snapshot": manifest.id, "created": manifest.created, "version": manifest.version}
+    return {**made, "data": manifest.data, **models, "metrics": manifest.metrics}
+
+
+def verify(snapshot: OptionalId = None, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Check every byte of a snapshot against the checksums written with it."""
+    from matinee.cli import output
+    from matinee.snapshot import Store
+
+    manifest = Store(store).verify(snapshot)
+    if as_json:
+        return output.document({"snapshot": manifest.id, "files": len(manifest.files), "intact": True})
+    return output.line(f"snapshot {manifest.id} is intact: all {len(manifest.files)} files match their checksums")
+
+
+def activate(snapshot: IdArgument, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Serve this snapshot from now on; running servers follow within seconds."""
+    from matinee.cli import output
+    from matinee.snapshot import Store
+
+    manifest = Store(store).activate(snapshot)
+    if as_json:
+        return output.document({"snapshot": manifest.id, "served": True})
+    return output.line(f"snapshot {manifest.id} is served from now on")
