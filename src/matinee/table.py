@@ -96,9 +96,9 @@ def _aligned(cells: Sequence[str], right: bool) -> list[str]:
 
 
 def texts(values: Sequence[Any]) -> list[str]:
-    """Show values of one column: floats with four digits at the column's largest, nothing for null and NaN."""
+    """Show values of one column: floats with four digits for the column's largest, nothing for null and NaN."""
     largest = max((abs(value) for value in values if isinstance(value, float) and math.isfinite(value)), default=0.0)
-    decimals = 4 if largest < 1 else max(4 - len(str(int(largest))), 0)
+    decimals = 4 if largest < 2 else max(4 - len(str(int(largest))), 0)
     return [_text(value, decimals) for value in values]
 
 

@@ -47,6 +47,13 @@ class Csr:
         indptr = self.indptr[start : stop + 1] - self.indptr[start]
         return Csr(indptr, self.indices[part], self.values[part], self.n_columns)
 
+    def take(self, rows: NDArray[np.integer]) -> Csr:
+        """Return the named rows, in that order, as a matrix of their own."""
+        counts = self.counts[rows]
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+        places = np.arange(indptr[-1]) + np.repeat(self.indptr[:-1][rows] - indptr[:-1], counts)
+        return Csr(indptr, self.indices[places], self.values[places], self.n_columns)
+
     def where(self, keep: NDArray[np.bool_]) -> Csr:
         """Return the matrix of the stored values for which `keep` (n,) is true; itself where that is all of them."""
         if keep.all():
