@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matinee.datasets import load as load
     from matinee.datasets.synthetic import synthetic as synthetic
     from matinee.errors import MatineeError as MatineeError
+    from matinee.evaluation import evaluate as evaluate
     from matinee.models.als import ALS as ALS
     from matinee.models.baselines import Bias as Bias
     from matinee.models.baselines import Popular as Popular
@@ -42,6 +43,7 @@ PLACES = {
     "Recommender": "recommender",
     "Scale": "ratings",
     "Store": "snapshot",
+    "evaluate": "evaluation",
     "load": "datasets",
     "synthetic": "datasets.synthetic",
 }
