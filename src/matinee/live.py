@@ -210,6 +210,8 @@ class LiveRatings:
 
     def _prepared(self) -> tuple[int, int]:
         """Create file and tables where they are missing, and return the file's identity."""
+        if self.path.is_dir():
+            raise LiveError(f"live ratings {self.path}: this is a folder; name a file in it")
         with self._reported(), _locked(self.path):
             self.path.touch(0o600)
             try:

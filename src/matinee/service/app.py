@@ -1,0 +1,45 @@
+"""create_app: routes, limits and the one place for errors around a recommender and the live ratings."""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from matinee.live import LiveRatings
+from matinee.ratings import Scale
+from matinee.recommender import Recommender
+from matinee.service import api, pages, problems, serving, tutorial
+
+MAX_BODY = 1_000_000  # bytes
+SNAPSHOT_HEADER = "Matinee-Snapshot"
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(recommender: Recommender, live: LiveRatings, *, tutorial_scale: Scale | None = None) -> Flask:
+    """Return the service as a WSGI application.
+
+    recommender      answers until `serving.serving_of(app).switch` puts another one in its place
+    live             where ratings are stored; the recommender must read the same
+    tutorial_scale   the scale of the stars on the tutorial's URLs, by default the data's own
+
+    Opens nothing and starts nothing; both arguments stay the caller's to close.
+    """
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    serving.install(app, serving.Serving(recommender, live, tutorial_scale))
+    problems.install(app)
+    for blueprint in (pages.routes, api.routes, tutorial.routes):
+        app.register_blueprint(blueprint)
+
+    @app.after_request
+    def name_the_snapshot(answer: Response) -> Response:
+        answer.headers.update(SECURITY_HEADERS)
+        answer.headers[SNAPSHOT_HEADER] = serving.recommender().snapshot_id
+        return answer
+
+    return app

@@ -1,0 +1,80 @@
+"""Errors as problem details (RFC 9457): the one place where what went wrong becomes an HTTP answer."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, json, request
+from werkzeug.exceptions import HTTPException
+
+from matinee.errors import (
+    DataError,
+    LiveError,
+    MatineeError,
+    ModelError,
+    StoreError,
+    UnknownMovieError,
+    UnknownUserError,
+    UsageError,
+)
+
+STATUS: dict[type[Exception], HTTPStatus] = {
+    UsageError: HTTPStatus.BAD_REQUEST,
+    DataError: HTTPStatus.BAD_REQUEST,
+    UnknownUserError: HTTPStatus.NOT_FOUND,
+    UnknownMovieError: HTTPStatus.NOT_FOUND,
+    ModelError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    LiveError: HTTPStatus.SERVICE_UNAVAILABLE,
+    MatineeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+RETRY_AFTER = "5"  # seconds
+
+log = logging.getLogger("matinee.service")
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(HTTPException, of_http)
+    app.register_error_handler(MatineeError, of_matinee)
+    app.register_error_handler(Exception, of_surprise)
+
+
+def problem(status: int, detail: str) -> Response:
+    """Return problem details with a message that a person can act on."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")
+
+
+def of_matinee(error: MatineeError) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    answer = problem(status, str(error))
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        log.error("%s", error)
+        answer.headers["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+def of_http(error: HTTPException) -> Response:
+    """Keep the headers that belong to the error, such as Allow, and those of a redirect."""
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    answer = problem(status, _detail(error))
+    for name, value in error.get_headers(request.environ):
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value
+    return answer
+
+
+def of_surprise(error: Exception) -> Response:
+    log.exception("unexpected error at %s %s", request.method, request.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; the server's log has the details")
+
+
+def _detail(error: HTTPException) -> str:
+    if error.code == HTTPStatus.NOT_FOUND:
+        return f"there is nothing at {request.path}; the page at / lists what there is"
+    if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{request.path} does not take {request.method}; the Allow header lists what it takes"
+    if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return f"the body is larger than {request.max_content_length:,} bytes; send the ratings in several requests"
+    return error.description or "the request was refused"

@@ -1,0 +1,286 @@
+"""Run the service on Granian: one process that watches, `workers` that answer.
+
+The listening socket belongs to the watching process and all workers accept from it. So a second server on the port is
+refused, and a visitor who comes while a killed worker is being replaced waits a moment instead of being turned away.
+Workers are started by spawn and open store, maps and threads themselves; they end when the watching process does.
+"""
+
+from __future__ import annotations
+
+import errno
+import http
+import http.client
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import resource_tracker
+from types import ModuleType
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LOGGING_CONFIG, LogLevels
+from granian.net import SocketHolder
+from granian.server.mp import MPServer
+
+from matinee.errors import MatineeError, UsageError
+from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
+
+THREADS = 16  # that answer requests, in each worker; most of the time they wait for the disk or are outside Python
+BACKLOG = 1024  # connections that wait to be accepted
+PORTS_TRIED = 100
+LAST_PORT = 65_535
+SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
+AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
+ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+LOG_TO_STDERR = {
+    **LOGGING_CONFIG,
+    "handlers": {
+        name: {**handler, "stream": "ext://sys.stderr"} for name, handler in LOGGING_CONFIG["handlers"].items()
+    },
+}
+
+
+class _Server(MPServer):  # type: ignore[misc]
+    """Granian's server with a socket of ours, and with workers that are replaced as often as they die.
+
+    Granian gives up when a worker dies twice within seconds; we give up only where none has ever answered.
+    """
+
+    def __init__(self, listener: socket.socket, workers: int) -> None:
+        super().__init__(
+            "matinee",
+            *listener.getsockname()[:2],
+            interface=Interfaces.WSGI,
+            http=HTTPModes.http1,
+            workers=workers,
+            blocking_threads=THREADS,
+            backlog=BACKLOG,
+            respawn_failed_workers=True,
+            workers_kill_timeout=KILL_TIMEOUT,
+            log_level=LogLevels.error,
+            log_dictconfig=LOG_TO_STDERR,
+        )
+        self.has_answered = False
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        self._sso, self._shd = self._listener, SocketHolder(self._listener.fileno(), False, BACKLOG)
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+        while True:
+            self.main_loop_interrupt.wait()
+            self.main_loop_interrupt.clear()  # before looking, so that nothing that happens meanwhile is missed
+            while self.interrupt_children and self.has_answered and not self.interrupt_signal:
+                dead = self.interrupt_children.pop(0)
+                if time.monotonic() - self.wrks[dead].birth < SHORT_LIFE:
+                    time.sleep(PAUSE)
+                self._respawn_workers([dead], spawn_target, target_loader)
+            if self.interrupt_signal or self.interrupt_children:
+                break
+            if self.reload_signal:
+                self._reload(spawn_target, target_loader)
+
+    def _spawn_workers(self, *arguments: Any) -> None:
+        with _interrupts_blocked():
+            super()._spawn_workers(*arguments)
+
+    def _respawn_workers(self, *arguments: Any, **options: Any) -> None:
+        with _interrupts_blocked():
+            super()._respawn_workers(*arguments, **options)
+
+
+class RunningServer:
+    """A server in a process of its own, which ends with `stop`, with the block it is used in, or with this process."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self.url = url
+        self._process = process
+
+    def __repr__(self) -> str:
+        return f"<matinee at {self.url}>" if self._process.poll() is None else "<matinee, stopped>"
+
+    def __enter__(self) -> RunningServer:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Let the server finish what it has and end; may be called again."""
+        self._process.terminate()
+        try:
+            self._process.wait(KILL_TIMEOUT + 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        _RUNNING.discard(self)
+
+
+_RUNNING: set[RunningServer] = set()  # keeps a server alive whose handle nobody kept
+
+
+def serve(
+    store: str | os.PathLike[str] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    live: str | os.PathLike[str] | None = None,
+    tutorial_scale: str | None = None,
+    block: bool = True,
+    *,
+    next_free_port: bool = False,
+) -> RunningServer | None:
+    """Serve a store over HTTP until SIGTERM or Ctrl-C.
+
+    store            by default MATINEE_STORE, or ./matinee-store
+    port             0 takes any free one; with `next_free_port` a busy one means the next
+    live             the database of live ratings, by default live.sqlite3 in the store
+    tutorial_scale   the scale of the stars on the tutorial's URLs, such as "1:10"; by default the data's own
+    block            False returns at once a handle with `.url` and `.stop()`; the server ends with this process
+
+    Prints the address, or returns, as soon as the server answers. A newly published snapshot is served within seconds.
+    Raises UsageError for a busy port or an impossible option, StoreError and LiveError where there is nothing to serve.
+    """
+    settings = Settings.of(store, live, tutorial_scale)
+    with _listen(host, port, next_free_port) as listener:
+        check(settings)
+        if not block:
+            return _serve_elsewhere(settings, listener, workers)
+        _serve_here(settings, listener, workers, _print_address)
+    return None
+
+
+def _serve_here(settings: Settings, listener: socket.socket, workers: int, announce: Callable[[str], None]) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError("only the main thread can serve and block; use block=False")
+    with _spawning():
+        server = _Server(listener, workers)
+        threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
+        try:
+            server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
+        except SystemExit:
+            if not server.interrupt_signal:  # else the workers got the signal too and were gone before they were told
+                raise MatineeError(
+                    "the service cannot start: its workers end before they answer; see the lines above"
+                ) from None
+
+
+def _serve_elsewhere(settings: Settings, listener: socket.socket, workers: int) -> RunningServer:
+    process = subprocess.Popen(
+        [sys.executable, "-c", AS_CHILD, json.dumps([asdict(settings), listener.fileno(), workers])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=[listener.fileno()],
+        text=True,
+    )
+    assert process.stdout is not None
+    running = RunningServer(process, process.stdout.readline().strip())
+    _RUNNING.add(running)
+    if not running.url:
+        running.stop()
+        raise MatineeError("the service cannot start; see the lines above")
+    return running
+
+
+def serve_as_child() -> None:
+    """The process of a `RunningServer`: says its address when it answers, and ends with its input."""
+    settings, descriptor, workers = json.loads(sys.argv[1])
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    with socket.socket(fileno=descriptor) as listener:
+        _serve_here(Settings(**settings), listener, workers, partial(print, flush=True))
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _listen(host: str, port: int, next_free_port: bool) -> socket.socket:
+    if not 0 <= port <= LAST_PORT:
+        raise UsageError(f"port {port} is outside 0 to {LAST_PORT}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    last = min(port + PORTS_TRIED, LAST_PORT) if next_free_port and port else port
+    while True:
+        try:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port == last:
+                raise UsageError(_why_not_listening(host, port, error)) from None
+            port += 1
+
+
+def _why_not_listening(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use; stop what uses it or name another one with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs root's rights; name one above 1023 with --port"
+    return f"cannot listen on {host} port {port}: {error.strerror}"
+
+
+@contextmanager
+def _spawning() -> Iterator[None]:
+    """Let Granian start its workers by spawn, with one BLAS thread each, and put everything back afterwards.
+
+    Workers must not import the program that called us, as spawn does: a script without a guard would start servers
+    without end, and the command line would be loaded for nothing.
+    """
+    method = multiprocessing.get_start_method(allow_none=True)
+    program, environment = sys.modules["__main__"], dict(os.environ)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    multiprocessing.set_start_method("spawn", force=True)
+    resource_tracker.ensure_running()  # else the first worker starts it, which lets interrupts through
+    sys.modules["__main__"] = ModuleType("__main__")
+    os.environ.update(ONE_BLAS_THREAD)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for name in ONE_BLAS_THREAD.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        sys.modules["__main__"] = program
+        multiprocessing.set_start_method(method, force=True)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let processes started meanwhile never see Ctrl-C, which goes to all of a terminal's: the watcher ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _announce_when_ready(server: _Server, announce: Callable[[str], None]) -> None:
+    """Ask once: the socket already listens, so the question waits for the first worker."""
+    host, port = _reachable(server.bind_addr), server.bind_port
+    connection = http.client.HTTPConnection(host, port)
+    with suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/readyz")
+        if connection.getresponse().status == http.HTTPStatus.OK:
+            server.has_answered = True
+            announce(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+    connection.close()
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _print_address(url: str) -> None:
+    print(f"Matinee answers at {url} (Ctrl-C stops it)", flush=True)

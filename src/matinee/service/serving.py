@@ -1,0 +1,64 @@
+"""Serving: what all requests of a process share, and the one snapshot that each request keeps to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, current_app, g
+
+from matinee.live import LiveRatings
+from matinee.ratings import Scale
+from matinee.recommender import Recommender
+
+log = logging.getLogger("matinee.service")
+
+
+@dataclass(eq=False)
+class Serving:
+    """The recommender that answers now, replaced whole when a snapshot is published, and the live ratings.
+
+    metrics   what was measured of the recommender before it was published
+    trouble   why the newest snapshot cannot be served, where that is so
+    """
+
+    recommender: Recommender
+    live: LiveRatings
+    tutorial_scale: Scale | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    trouble: str | None = None
+
+    def switch(self, recommender: Recommender, metrics: Mapping[str, Any]) -> None:
+        """Answer from this recommender, beginning with the next request."""
+        self.recommender, self.metrics, self.trouble = recommender, metrics, None
+
+    def stay(self, trouble: str) -> None:
+        """Keep the present recommender because of trouble with a newer one."""
+        if trouble != self.trouble:
+            log.error("snapshot %s is served on: %s", self.recommender.snapshot_id, trouble)
+        self.trouble = trouble
+
+
+def install(app: Flask, serving: Serving) -> None:
+    app.extensions["matinee"] = serving
+
+    @app.before_request
+    def keep_to_one_snapshot() -> None:
+        g.recommender = serving.recommender
+
+
+def serving_of(app: Flask) -> Serving:
+    found: Serving = app.extensions["matinee"]
+    return found
+
+
+def recommender() -> Recommender:
+    """Return the recommender of this request."""
+    found: Recommender = g.recommender
+    return found
+
+
+def live() -> LiveRatings:
+    return serving_of(current_app).live

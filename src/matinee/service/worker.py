@@ -1,0 +1,88 @@
+"""What happens in a worker: open the store, follow its newest snapshot, end with the process that started it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+from flask import Flask
+
+from matinee.errors import MatineeError
+from matinee.live import FILE_NAME, LiveRatings
+from matinee.ratings import Scale
+from matinee.recommender import Recommender
+from matinee.service.app import create_app
+from matinee.service.serving import Serving, serving_of
+from matinee.snapshot import Store
+
+KILL_TIMEOUT = 10  # seconds a worker has to finish what it has
+LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker needs to know, as text, so that it travels to another process."""
+
+    store: str
+    live: str
+    tutorial_scale: str | None
+
+    @classmethod
+    def of(
+        cls, store: str | os.PathLike[str] | None, live: str | os.PathLike[str] | None, tutorial_scale: str | None
+    ) -> Settings:
+        folder = Store(store).path.absolute()
+        return cls(str(folder), os.fspath(live if live is not None else folder / FILE_NAME), tutorial_scale)
+
+    @property
+    def scale(self) -> Scale | None:
+        return None if self.tutorial_scale is None else Scale.parse(self.tutorial_scale)
+
+
+def check(settings: Settings) -> None:
+    """Open and close everything once, so that what is wrong is said once, before any worker starts."""
+    _ = settings.scale
+    Store(settings.store).open()
+    LiveRatings(settings.live).close()
+
+
+def load_app(settings: Settings) -> Flask:
+    """Return the application of this worker: the one thing that Granian calls."""
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    live, store = LiveRatings(settings.live), Store(settings.store)
+    snapshot = store.open()
+    app = create_app(Recommender.of(snapshot, live=live), live, tutorial_scale=settings.scale)
+    serving = serving_of(app)
+    serving.metrics = snapshot.manifest.metrics
+    threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
+    return app
+
+
+def follow(serving: Serving, store: Store) -> None:
+    """Answer from the store's current snapshot, if it is another one than now and can be opened."""
+    try:
+        if store.current_id() not in (None, serving.recommender.snapshot_id):
+            snapshot = store.open()
+            serving.switch(Recommender.of(snapshot, live=serving.live), snapshot.manifest.metrics)
+    except MatineeError as error:
+        serving.stay(str(error))
+
+
+def _follow_forever(serving: Serving, store: Store) -> None:
+    while True:
+        time.sleep(LOOK_EVERY)
+        follow(serving, store)
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, then stop as at SIGTERM, and at the latest when the time for that is over."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(KILL_TIMEOUT)
+        os._exit(1)

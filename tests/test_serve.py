@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import matinee.service
+from matinee.datasets.synthetic import synthetic
+from matinee.errors import LiveError, MatineeError, StoreError, UsageError
+from matinee.live import LiveRatings
+from matinee.models.als import ALS
+from matinee.recommender import Recommender
+
+SERVE = "import sys; from matinee.service import serve; serve(sys.argv[1], port=0, workers=2, tutorial_scale='1:10')"
+TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
+PATIENCE = 30  # seconds, for busy machines
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in Linux' /proc")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    dataset = synthetic(300, 900, 30_000, rng=0)
+    store = tmp_path_factory.mktemp("published") / "store"
+    Recommender.fit(dataset, rater=ALS(rank=4, iterations=3, intervals=False)).publish(store)
+    return store
+
+
+@pytest.fixture
+def store(published, tmp_path):
+    return shutil.copytree(published, tmp_path / "store", symlinks=True)
+
+
+class Server:
+    """`serve` as the main program of a process in its own group, as a terminal or a service manager starts it."""
+
+    def __init__(self, store):
+        command = [sys.executable, "-c", SERVE, str(store)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(command, process_group=0, **pipes)
+        self.url = re.search("http://127.0.0.1:[0-9]+/", self.process.stdout.readline())[0]
+
+    def workers(self):
+        """The pids of the processes that answer, without Python's resource tracker."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return {int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()}
+
+    def end(self, number=signal.SIGTERM, group=False):
+        """Send a signal and return the exit code and what was said on stderr."""
+        (os.killpg if group else os.kill)(self.process.pid, number)
+        _, stderr = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, stderr
+
+
+@pytest.fixture
+def server(store):
+    running = Server(store)
+    yield running
+    if running.process.poll() is None:
+        running.end(signal.SIGKILL, group=True)
+    running.process.communicate()
+
+
+def ask(url, body=None):
+    with urllib.request.urlopen(url, body, timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def wait_until(true, what):
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_tutorials_conversation__works_over_real_http(server, tmp_path):
+    (tmp_path / "user_ratings.file").write_bytes(TUTORIAL_FILE)
+    before = ask(f"{server.url}0/ratings/top/25")
+    if curl := shutil.which("curl"):
+        command = [curl, "--silent", "--data-binary", f"@{tmp_path}/user_ratings.file", f"{server.url}0/ratings"]
+        answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout)
+    else:
+        answer = ask(f"{server.url}0/ratings", TUTORIAL_FILE)
+    assert answer[0] == ["0", "260", 9.0]
+    assert len(answer) == 10
+    assert len(ask(f"{server.url}0/ratings/top/25")) == 25
+    assert ask(f"{server.url}0/ratings/top/25") != before
+    assert len(ask(f"{server.url}0/ratings/500")) == 1
+    assert server.end() == (0, "")
+
+
+def test_a_killed_worker__is_replaced_again_and_again_and_no_visitor_is_turned_away(server):
+    for _ in range(4):
+        before = server.workers()
+        killed = random.choice(sorted(before))
+        os.kill(killed, signal.SIGKILL)
+        assert ask(f"{server.url}readyz")["status"] == "ready"
+        wait_until(lambda killed=killed: len(server.workers() - {killed}) == 2, "the worker was not replaced")
+    assert server.end()[0] == 0
+
+
+def test_when_the_watching_process_is_killed__no_worker_stays_and_ratings_are_kept(server, store):
+    ask(f"{server.url}ann/ratings", b"1,8\n260,9")
+    workers = server.workers()
+    assert len(workers) == 2
+    server.end(signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, workers)), "a worker outlived its parent")
+    again = Server(store)
+    with LiveRatings(store / "live.sqlite3") as live:
+        assert live.ratings("ann") == {"1": 4.0, "260": 4.5}
+    assert len(ask(f"{again.url}ann/ratings/top/10")) == 10
+    assert again.end() == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "service-manager"])
+def test_a_signal_to_all_its_processes__ends_it_cleanly(server, number):
+    code, stderr = server.end(number, group=True)
+    assert code == 0
+    assert "Traceback" not in stderr
+
+
+def test_sigterm__lets_requests_finish(server):
+    outcomes = []
+    stop = threading.Event()
+
+    def post(user):
+        host = server.url.split("/")[2]
+        for movie in range(1, 900):
+            if stop.is_set():
+                return
+            connection = http.client.HTTPConnection(host, timeout=PATIENCE)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                return
+            try:
+                connection.request("POST", f"/{user}/ratings", f"{movie},8")
+                outcomes.append(connection.getresponse().status)
+            except (OSError, http.client.HTTPException) as error:
+                outcomes.append(error)
+            finally:
+                connection.close()
+
+    threads = [threading.Thread(target=post, args=(f"user{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    code, _ = server.end()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert code == 0
+    assert outcomes.count(200) > 20
+    assert [outcome for outcome in outcomes if outcome != 200] == []
+
+
+def test_a_newly_published_snapshot__is_served_without_a_restart(server, store):
+    first = ask(f"{server.url}readyz")["snapshot"]
+    dataset = synthetic(300, 950, 30_000, rng=1)
+    Recommender.fit(dataset, rater=ALS(rank=4, iterations=2, intervals=False)).publish(store)
+    wait_until(lambda: ask(f"{server.url}readyz")["snapshot"] != first, "the new snapshot is not served")
+    wait_until(lambda: all(ask(f"{server.url}0/ratings/950") for _ in range(8)), "a worker serves the old one on")
+    workers = server.workers()
+    assert len(workers) == 2
+
+
+def kill_servers_at_random(store, rounds, draw):
+    """Post from four threads, kill everything in the middle of it, and return how many ratings were acknowledged."""
+    acknowledged = set()
+    for number in range(rounds):
+        server = Server(store)
+
+        def post(user, url=server.url):
+            for movie in range(1, 900):
+                try:
+                    ask(f"{url}{user}/ratings", f"{movie},8".encode())
+                except (OSError, http.client.HTTPException):
+                    return
+                acknowledged.add((user, str(movie)))
+
+        threads = [threading.Thread(target=post, args=(f"{number}-{thread}",)) for thread in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(draw.uniform(0.1, 0.5))
+        server.end(signal.SIGKILL, group=True)
+        for thread in threads:
+            thread.join()
+    with LiveRatings(store / "live.sqlite3") as live:
+        for user, movie in acknowledged:
+            assert live.ratings(user)[movie] == 4.0
+    return len(acknowledged)
+
+
+def test_kill_9_of_everything_in_the_middle_of_posts__loses_nothing_acknowledged(store):
+    assert kill_servers_at_random(store, 2, random.Random(0)) > 20
+
+
+@pytest.mark.slow
+def test_kill_9_of_everything_often__loses_nothing_acknowledged(store):
+    assert kill_servers_at_random(store, 30, random.Random(1)) > 300
+
+
+def test_block_false__returns_a_handle_that_answers_and_stops(store):
+    with matinee.service.serve(store, port=0, block=False) as running:
+        assert ask(f"{running.url}healthz") == {"status": "ok"}
+        assert running.url in repr(running)
+    assert "stopped" in repr(running)
+    with pytest.raises(urllib.error.URLError):
+        ask(f"{running.url}healthz")
+    running.stop()
+
+
+def test_a_script_without_a_guard__may_call_serve_and_leaves_no_server_behind(store, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, urllib.request, matinee.service\n"
+        "print(matinee.service.serve(sys.argv[1], port=0, block=False).url)\n"
+    )
+    ended = subprocess.run([sys.executable, script, store], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    url = ended.stdout.strip()
+
+    def is_gone():
+        try:
+            ask(f"{url}healthz")
+        except OSError:
+            return True
+        return False
+
+    wait_until(is_gone, "the server outlived the script")
+
+
+def test_a_busy_port__is_an_error_or_means_the_next_one(store):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        for block in (True, False):
+            with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 is in use; .* --port"):
+                matinee.service.serve(store, port=port, block=block)
+        with matinee.service.serve(store, port=port, next_free_port=True, block=False) as running:
+            assert int(running.url.split(":")[2].strip("/")) > port
+            with pytest.raises(UsageError, match="is in use"):
+                matinee.service.serve(store, port=int(running.url.split(":")[2].strip("/")))
+
+
+@pytest.mark.parametrize("block", [True, False])
+def test_what_cannot_be_served__is_said_at_once(store, tmp_path, block):
+    with pytest.raises(StoreError):
+        matinee.service.serve(tmp_path / "nowhere", port=0, block=block)
+    with pytest.raises(LiveError, match="this is a folder"):
+        matinee.service.serve(store, port=0, live=tmp_path, block=block)
+    with pytest.raises(MatineeError, match="a scale is LOW:HIGH"):
+        matinee.service.serve(store, port=0, tutorial_scale="ten", block=block)
+    with pytest.raises(UsageError, match="outside 0 to 65535"):
+        matinee.service.serve(store, port=70_000, block=block)
