@@ -24,6 +24,7 @@ from matinee.errors import LiveError, MatineeError, StoreError, UsageError
 from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
+from matinee.service.listener import listen, stop_taking
 
 SERVE = "import sys; from matinee.service import serve; serve(sys.argv[1], port=0, workers=2, tutorial_scale='1:10')"
 TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
@@ -166,14 +167,31 @@ def test_sigterm__lets_requests_finish(server):
     threads = [threading.Thread(target=post, args=(f"user{number}",)) for number in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    wait_until(lambda: outcomes.count(200) > 20, "the server answers too slowly")
     code, _ = server.end()
     stop.set()
     for thread in threads:
         thread.join()
     assert code == 0
-    assert outcomes.count(200) > 20
     assert [outcome for outcome in outcomes if outcome != 200] == []
+
+
+def greet(listener):
+    with listener.accept()[0] as visitor:
+        visitor.sendall(b"welcome")
+
+
+def test_stop_taking__answers_those_who_wait_and_ignores_newcomers():
+    with listen("127.0.0.1", 0, False) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address) as waiting:
+            accepting = threading.Timer(0.2, greet, [listener])
+            accepting.start()
+            stop_taking(listener)
+            assert waiting.recv(7) == b"welcome"
+            accepting.join()
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
 
 
 def test_a_newly_published_snapshot__is_served_without_a_restart(server, store):

@@ -7,7 +7,6 @@ Workers are started by spawn and open store, maps and threads themselves; they e
 
 from __future__ import annotations
 
-import errno
 import http
 import http.client
 import json
@@ -33,12 +32,10 @@ from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
 from matinee.errors import MatineeError, UsageError
+from matinee.service.listener import BACKLOG, listen, stop_taking
 from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
 
 THREADS = 16  # that answer requests, in each worker; most of the time they wait for the disk or are outside Python
-BACKLOG = 1024  # connections that wait to be accepted
-PORTS_TRIED = 100
-LAST_PORT = 65_535
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -75,6 +72,9 @@ class _Server(MPServer):  # type: ignore[misc]
 
     def _init_shared_socket(self) -> None:
         self._sso, self._shd = self._listener, SocketHolder(self._listener.fileno(), False, BACKLOG)
+
+    def _drop_shared_socket(self) -> None:
+        stop_taking(self._listener)
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while True:
@@ -155,7 +155,7 @@ def serve(
     Raises UsageError for a busy port or an impossible option, StoreError and LiveError where there is nothing to serve.
     """
     settings = Settings.of(store, live, tutorial_scale)
-    with _listen(host, port, next_free_port) as listener:
+    with listen(host, port, next_free_port) as listener:
         check(settings)
         if not block:
             return _serve_elsewhere(settings, listener, workers)
@@ -206,28 +206,6 @@ def serve_as_child() -> None:
 def _end_with_input() -> None:
     sys.stdin.read()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _listen(host: str, port: int, next_free_port: bool) -> socket.socket:
-    if not 0 <= port <= LAST_PORT:
-        raise UsageError(f"port {port} is outside 0 to {LAST_PORT}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    last = min(port + PORTS_TRIED, LAST_PORT) if next_free_port and port else port
-    while True:
-        try:
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or port == last:
-                raise UsageError(_why_not_listening(host, port, error)) from None
-            port += 1
-
-
-def _why_not_listening(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use; stop what uses it or name another one with --port"
-    if error.errno == errno.EACCES:
-        return f"port {port} needs root's rights; name one above 1023 with --port"
-    return f"cannot listen on {host} port {port}: {error.strerror}"
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""The listening socket: made before the workers, shared by them, and closed so that nobody is cut off."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+
+from matinee.errors import UsageError
+
+BACKLOG = 1024  # connections that wait to be accepted
+PORTS_TRIED = 100
+LAST_PORT = 65_535
+PATIENCE, MOMENT = 5.0, 0.1  # seconds for the waiting to be accepted, and for the accepted to say what they want
+
+SO_ATTACH_FILTER = 26  # Linux
+QUEUE_LENGTH = struct.Struct("24xI")  # in Linux' tcp_info of a listening socket
+IGNORE_SYN = (
+    b"".join(  # a program for the kernel, on the TCP header: load the flags; if SYN is set keep 0 bytes, else all
+        struct.pack("HBBI", *step)
+        for step in ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFF))
+    )
+)
+
+
+def listen(host: str, port: int, next_free_port: bool) -> socket.socket:
+    """Listen on a port: 0 takes any free one; a busy one means the next where `next_free_port`.
+
+    Raises UsageError where that cannot be.
+    """
+    if not 0 <= port <= LAST_PORT:
+        raise UsageError(f"port {port} is outside 0 to {LAST_PORT}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    last = min(port + PORTS_TRIED, LAST_PORT) if next_free_port and port else port
+    while True:
+        try:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port == last:
+                raise UsageError(_why_not_listening(host, port, error)) from None
+            port += 1
+
+
+def _why_not_listening(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use; stop what uses it or name another one with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs root's rights; name one above 1023 with --port"
+    return f"cannot listen on {host} port {port}: {error.strerror}"
+
+
+def stop_taking(listener: socket.socket) -> None:
+    """Let nobody new in and wait until everybody who came before was taken.
+
+    Connections that arrive now are ignored rather than refused: the visitor's kernel asks again after a second, and
+    finds the next server if one was started in the meantime. Closing would reset those that wait to be accepted.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(IGNORE_SYN, len(IGNORE_SYN))
+    header = struct.pack("HP", len(IGNORE_SYN) // 8, ctypes.addressof(program))
+    with suppress(OSError):  # a sandbox that knows no filters stops a little less gently
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, header)
+        deadline = time.monotonic() + PATIENCE
+        while _waiting(listener) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(MOMENT)
+
+
+def _waiting(listener: socket.socket) -> int:
+    """Return how many connections wait to be accepted."""
+    (count,) = QUEUE_LENGTH.unpack(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, QUEUE_LENGTH.size))
+    return int(count)
