@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matinee.recommender import Filters as Filters
     from matinee.recommender import Recommender as Recommender
     from matinee.snapshot import Store as Store
+    from matinee.training import train as train
 
 PLACES = {
     "ALS": "models.als",
@@ -46,6 +47,7 @@ PLACES = {
     "evaluate": "evaluation",
     "load": "datasets",
     "synthetic": "datasets.synthetic",
+    "train": "training",
 }
 """Where each public name is."""
 
