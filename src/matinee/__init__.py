@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matinee.recommender import Recommender as Recommender
     from matinee.snapshot import Store as Store
     from matinee.training import train as train
+    from matinee.tuning import tune as tune
 
 PLACES = {
     "ALS": "models.als",
@@ -48,6 +49,7 @@ PLACES = {
     "load": "datasets",
     "synthetic": "datasets.synthetic",
     "train": "training",
+    "tune": "tuning",
 }
 """Where each public name is."""
 

@@ -81,7 +81,7 @@ def from_json(said: Mapping[str, Any]) -> Config:
     if not isinstance(said, Mapping) or "model" not in said:
         raise UsageError(f'a config needs its model, as in {{"model": "als"}}, not {json.dumps(said)}')
     kind = by_name(said["model"])
-    return _with(kind(), {name: value for name, value in said.items() if name != "model"})
+    return with_values(kind(), {name: value for name, value in said.items() if name != "model"})
 
 
 def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
@@ -92,10 +92,11 @@ def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
     >>> with_settings(by_name("als")(), {"rank": "12", "reg": ".05"}).reg
     0.05
     """
-    return _with(config, {name: _read(text) for name, text in settings.items()})
+    return with_values(config, {name: _read(text) for name, text in settings.items()})
 
 
-def _with(config: Config, values: Mapping[str, Any]) -> Config:
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return the config with these settings. Raises UsageError as `from_json` does."""
     checked = {name: _checked(config, name, value) for name, value in values.items()}
     changed: Config = replace(config, **checked)  # type: ignore[type-var]
     return changed
