@@ -190,3 +190,17 @@ def test_movies_of_the_real_release__have_the_tutorials_counts(matinee: Run, mov
     assert (facts["users"], facts["movies"], facts["ratings"]) == (610, 9742, 100_836)
     rows = json.loads(matinee("movies", movielens("ml-latest-small"), "-n", 1, "--json").stdout)["rows"]
     assert (rows[0]["title"], rows[0]["ratings"]) == ("Forrest Gump", 329)
+
+
+def test_fetch__takes_a_file_that_one_has(matinee: Run, data: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(data), "zip", data.parent, "tiny")
+    target = tmp_path / "here"
+    answer = json.loads(matinee("fetch", "ml-latest-small", "--from", archive, "--to", target, "--json").stdout)
+    assert answer["folder"] == str(target / "ml-latest-small")
+    assert json.loads(matinee("info", target / "ml-latest-small", "--json").stdout)["ratings"] == 3
+
+
+def test_fetch__refuses_unknown_names_and_missing_files(matinee: Run, tmp_path: Path) -> None:
+    assert_one_line(matinee("fetch", "ml-2m", "--to", tmp_path), 2, "'ml-2m'", "ml-latest-small")
+    missing = tmp_path / "none.zip"
+    assert_one_line(matinee("fetch", "ml-1m", "--from", missing, "--to", tmp_path), 1, "none.zip")

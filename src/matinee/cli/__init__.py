@@ -3,7 +3,8 @@
     program    errors into exit codes, options from the environment
     options    options that several commands share
     output     tables, JSON and progress
-    data       info, movies
+    data       fetch, info, movies
+    learning   evaluate
     asking     recommend, predict, similar
     stores     snapshot list, show, verify, activate
 
@@ -16,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, data, program, stores
+from matinee.cli import asking, data, learning, program, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -45,7 +46,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (data, asking, stores):
+for module in (data, learning, asking, stores):
     module.add_to(app)
 
 

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from matinee.cli.options import AsJson, reads_data
+from matinee.cli.options import AsJson, Data, reads_data
 from matinee.cli.program import command
-
-if TYPE_CHECKING:
-    from matinee.dataset import Dataset
 
 BAR_WIDTH = 40
 
 
 def add_to(app: typer.Typer) -> None:
+    command(app, "matinee fetch ml-latest-small --to data")(fetch)
     command(app, "matinee info ml-latest-small")(info)
     command(app, "matinee movies ml-latest-small matrix --sort year")(movies)
 
 
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The release: ml-latest-small, ml-32m, ml-1m, ...")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to put it in.")] = Path(),
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|URL", help="The zip on a mirror, or one that you have.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(metavar="S", min=0.1, help="Give up after so many silent seconds.")] = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a MovieLens release here from GroupLens, checked and unpacked; a broken-off download is continued."""
+    from matinee.cli import output
+    from matinee.datasets.fetch import fetch
+
+    with output.download(name) as progress:
+        found = fetch(name, to, source, timeout=timeout, progress=progress)
+    if as_json:
+        return output.document({"folder": str(found.folder), "source": found.source, "verified": found.verified})
+    checked = ", checksum verified" if found.verified else ""
+    return output.line(f"{found.folder} is ready, from {found.source}{checked}")
+
+
 @reads_data
-def info(dataset: Dataset, as_json: AsJson = False) -> None:
+def info(data: Data, as_json: AsJson = False) -> None:
     """Count a data set: users, movies, ratings, scale, dates, and how often each number of stars was given."""
     from matinee.cli import output
     from matinee.datasets import overview
 
+    dataset = data.read()
     facts, stars = overview.describe(dataset), overview.stars(dataset)
     if as_json:
         output.document({**facts, "stars": list(stars)})
@@ -40,7 +61,7 @@ def info(dataset: Dataset, as_json: AsJson = False) -> None:
 
 @reads_data
 def movies(
-    dataset: Dataset,
+    data: Data,
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="Words of the title, and the year.")] = None,
     genre: Annotated[str | None, typer.Option(metavar="G", help="Only this genre.")] = None,
     sort: Annotated[
@@ -56,4 +77,4 @@ def movies(
     from matinee.cli import output
     from matinee.datasets import overview
 
-    output.result(overview.movies(dataset, query, genre=genre, sort=sort, min_ratings=min_ratings, n=n), as_json)
+    output.result(overview.movies(data.read(), query, genre=genre, sort=sort, min_ratings=min_ratings, n=n), as_json)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from typer.models import ArgumentInfo
 
 from matinee.errors import UsageError
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
-    from matinee.datasets.rows import OnBadRows
 
 DEFAULT_STORE = Path("matinee-store")
 
@@ -30,50 +29,47 @@ Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads t
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-def dataset(
+@dataclass(frozen=True)
+class Data:
+    """DATA and the options that say how to read it, the same in every command."""
+
     data: Annotated[
         str,
         typer.Argument(
             metavar="DATA", help="Folder or zip of a MovieLens release, CSV or Parquet file, name, or store."
         ),
-    ],
+    ]
     user: Annotated[
         str | None, typer.Option(metavar="COLUMN", envvar="MATINEE_USER_COLUMN", help="Column of users, for a table.")
-    ] = None,
+    ] = None
     movie: Annotated[
         str | None, typer.Option(metavar="COLUMN", envvar="MATINEE_MOVIE_COLUMN", help="Column of movies, for a table.")
-    ] = None,
+    ] = None
     rating: Annotated[
         str | None, typer.Option(metavar="COLUMN", envvar="MATINEE_RATING_COLUMN", help="Column of stars, for a table.")
-    ] = None,
+    ] = None
     timestamp: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", envvar="MATINEE_TIMESTAMP_COLUMN", help="Column of times, for a table."),
-    ] = None,
-    movies: Annotated[Path | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None,
+    ] = None
+    movies: Annotated[Path | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None
     scale: Annotated[
         str | None,
         typer.Option(metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What ratings can be, for a table."),
-    ] = None,
+    ] = None
     on_bad_rows: Annotated[
         str, typer.Option(metavar="error|skip", help="Stop at a row that breaks a rule, or skip and count it.")
-    ] = "error",
-) -> Dataset:
-    """Return the data set that DATA and its options name; of a store, that of its current snapshot."""
-    from matinee import datasets
+    ] = "error"
 
-    table: dict[str, Any] = {
-        "user": user,
-        "movie": movie,
-        "rating": rating,
-        "timestamp": timestamp,
-        "movies": movies,
-        "scale": scale,
-    }
-    one_of("--on-bad-rows", on_bad_rows, ("error", "skip"))
-    if is_store(data):
-        return _dataset_of_store(data, table)
-    return datasets.load(data, **table, on_bad_rows=cast("OnBadRows", on_bad_rows))
+    def read(self) -> Dataset:
+        """Return the data set; of a store, that of its current snapshot."""
+        from matinee import datasets
+
+        one_of("--on-bad-rows", self.on_bad_rows, ("error", "skip"))
+        options: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "data"}
+        if is_store(self.data):
+            return _of_store(self.data, options)
+        return datasets.load(self.data, **options)
 
 
 def is_store(path: str | Path) -> bool:
@@ -81,32 +77,36 @@ def is_store(path: str | Path) -> bool:
     return Path(path, "snapshots").is_dir()
 
 
-def _dataset_of_store(store: str, table: dict[str, Any]) -> Dataset:
+def _of_store(store: str, options: dict[str, Any]) -> Dataset:
     from matinee.snapshot import Store
 
-    for name, value in table.items():
-        if value is not None:
-            raise UsageError(f"--{name} describes a table, and {store} is a store, whose data is read already")
+    for name, value in options.items():
+        if value not in (None, "error"):
+            raise UsageError(f"--{name.replace('_', '-')} says how to read a file, and {store} is a store")
     return Store(store).open().dataset
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command's first parameter, a data set, be read as DATA and its options say."""
-    own = _parameters(command)[1:]
-    reading = _parameters(dataset)
+    """Let a command take DATA and its options; its first parameter is all of them as one `Data`.
+
+    Where that parameter has a default, DATA may be left out.
+    """
+    given_as, *own = _parameters(command)
+    data, *reading = _parameters(Data)
+    if given_as.default is not Parameter.empty:
+        data = data.replace(default="")
 
     @wraps(command)
     def run(**given: Any) -> None:
-        command(dataset(**{one.name: given.pop(one.name) for one in reading}), **given)
+        command(Data(**{one.name: given.pop(one.name) for one in (data, *reading)}), **given)
 
-    arguments = [one for one in (*reading, *own) if isinstance(one.annotation.__metadata__[0], ArgumentInfo)]
-    run.__signature__ = Signature([*arguments, *(one for one in (*own, *reading) if one not in arguments)])  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in (*reading, *own)}
+    run.__signature__ = Signature([data, *own, *reading])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (data, *own, *reading)}
     return run
 
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:
-    hints = get_type_hints(function, localns={"Dataset": object}, include_extras=True)
+    hints = get_type_hints(function, include_extras=True)
     found = signature(function).parameters.values()
     return [one.replace(annotation=hints[one.name], kind=Parameter.KEYWORD_ONLY) for one in found]
 

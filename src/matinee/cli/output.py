@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -19,8 +19,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-from matinee.models import Progress as Advance
 from matinee.table import Table, texts
+
+if TYPE_CHECKING:
+    from matinee.evaluation import Report
 
 UNWRAPPED = 1_000  # columns of what is not a terminal
 TITLE_WIDTH = 22  # columns that a title keeps where the terminal is narrow
@@ -61,6 +63,16 @@ def note(table: Table) -> None:
         line(text)
 
 
+def report(found: Report, as_json: bool) -> None:
+    """Print the tables of an evaluation under their headings, or everything measured as JSON."""
+    if as_json:
+        return result(found, as_json)
+    for heading, part in found.tables.items():
+        line(heading)
+        grid(part.columns, (list(row.values()) for row in part))
+    return note(found)
+
+
 def facts(known: Mapping[str, Any]) -> None:
     """Print names and values below each other, leaving out what is not there."""
     shown = {name.replace("_", " "): texts([value])[0] for name, value in known.items() if value not in ("", [], False)}
@@ -97,14 +109,15 @@ def flat(known: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def iterations(label: str) -> Iterator[Advance]:
-    """Show a bar, with the RMSE after each iteration, while a model learns."""
+def iterations(label: str) -> Iterator[Callable[..., None]]:
+    """Show a bar while models learn: call it with (done, total, training RMSE or None) and perhaps a new label."""
     columns = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[rmse]}"))
     with _bars(*columns) as bars:
         task = bars.add_task(label, total=None, rmse="")
 
-        def advance(done: int, total: int, rmse: float | None) -> None:
-            bars.update(task, completed=done, total=total, rmse="" if rmse is None else f"RMSE {rmse:.4f}")
+        def advance(done: int, total: int, rmse: float | None, label: str = label) -> None:
+            shown = "" if rmse is None else f"RMSE {rmse:.4f}"
+            bars.update(task, description=label, completed=done, total=total, rmse=shown)
 
         yield advance
 

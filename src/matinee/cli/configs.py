@@ -1,0 +1,87 @@
+"""Models as the command line names them: `--rater als --rank 16 --set ease.reg=250`, `--config best.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import DataError, UsageError
+from matinee.models import Config
+from matinee.models.registry import RANKERS, RATERS, by_name, default_ranker, default_rater, from_json, with_settings
+from matinee.ratings import Ratings
+
+Settings = dict[str, dict[str, str]]
+
+
+def parsed(assignments: Sequence[str] | None) -> Settings:
+    """Read ["ease.reg=250"] as {model: {setting: value}}.
+
+    >>> parsed(["ease.reg=250", "als.rank=12"])
+    {'ease': {'reg': '250'}, 'als': {'rank': '12'}}
+    """
+    found: Settings = {}
+    for assignment in assignments or ():
+        setting, equals, value = assignment.partition("=")
+        model, dot, name = setting.partition(".")
+        if not (equals and dot and name):
+            raise UsageError(f"--set takes MODEL.SETTING=VALUE such as ease.reg=250, not {assignment!r}")
+        found.setdefault(by_name(model).name, {})[name] = value
+    return found
+
+
+def several(names: str, settings: Settings, seed: int) -> list[Config]:
+    """Return the configs of models named with commas between. Raises UsageError for settings of another model."""
+    found = [by_name(name.strip())() for name in names.split(",")]
+    _check_used(settings, {config.name for config in found})
+    return [_with(config, settings, seed, {}) for config in found]
+
+
+def _with(found: Config, settings: Settings, seed: int, options: dict[str, Any]) -> Config:
+    seeded = {"rng": str(seed)} if "rng" in {field.name for field in fields(found)} else {}  # type: ignore[arg-type]
+    said = {name: str(value) for name, value in options.items() if value is not None}
+    return with_settings(found, {**seeded, **said, **settings.get(found.name, {})})
+
+
+def rater_and_ranker(
+    rater: str | None,
+    ranker: str | None,
+    file: Path | None,
+    settings: Settings,
+    seed: int,
+    ratings: Ratings,
+    **options: Any,
+) -> tuple[Config, Config | None]:
+    """Return what `matinee train` is to fit; `options` are the rater's.
+
+    Raises UsageError where a name is not one of a rater or ranker, or a setting is of neither.
+    """
+    _check("--rater", rater, RATERS)
+    _check("--ranker", ranker, (*RANKERS, "none"))
+    if file is not None and rater is not None:
+        raise UsageError(f"{file} names the rater already; leave --rater out")
+    kept = load(file) if file else by_name(rater)() if rater else default_rater()
+    _check(f"the rater in {file}", kept.name, RATERS)
+    ordering = default_ranker(ratings) if ranker is None else None if ranker == "none" else by_name(ranker)()
+    _check_used(settings, {kept.name} | ({ordering.name} if ordering else set()))
+    return _with(kept, settings, seed, options), _with(ordering, settings, seed, {}) if ordering else None
+
+
+def _check_used(settings: Settings, models: set[str]) -> None:
+    for model in settings.keys() - models:
+        raise UsageError(f"--set changes {model}, but the models here are {', '.join(sorted(models))}")
+
+
+def _check(what: str, name: str | None, allowed: tuple[str, ...]) -> None:
+    if name is not None and name not in allowed:
+        raise UsageError(f"{what} is one of {', '.join(allowed)}, not {name!r}")
+
+
+def load(file: Path) -> Config:
+    """Return the config that `save` wrote. Raises DataError where the file holds none."""
+    try:
+        return from_json(json.loads(file.read_text("utf-8")))
+    except (ValueError, UsageError) as problem:
+        raise DataError(f"{file} is not a config of `matinee tune --save`: {problem}") from None
