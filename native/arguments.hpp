@@ -143,10 +143,14 @@ struct Posterior {
     }
 };
 
-// Columns asked about, row by row: what would be their mean and variance.
+// Columns asked about, row by row: what would be their mean and variance. As they are asked about, columns have
+// factors of their own, which need not be those that they are rated with.
 struct Moments {
     Posterior posterior;
     const float* X;             // (S B, k) the solutions
+    const float* asked_Y;       // (S M, k)
+    const float* asked_offsets;     // (S M)
+    const float* asked_precisions;  // (S M)
     double degrees;             // ratings of ordinary noise that are added to a row's own
     const int32_t* columns;     // (m) where columns_stride is 0, or (B, m) where it is m
     int64_t columns_stride;

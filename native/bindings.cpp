@@ -236,10 +236,12 @@ Problem posterior_means(const PosteriorArguments& arguments, In<double, 3> b0, O
     return problem_of(matinee::posterior_means(posterior, b0.data(), X.data(), threads));
 }
 
-Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, double degrees, In<int32_t, 2> columns, Out<float, 2> mean,
-                          Out<float, 2> variance, int threads) {
+Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, In<float, 2> asked_Y, In<float, 1> asked_offsets,
+                          In<float, 1> asked_precisions, double degrees, In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance,
+                          int threads) {
     const int64_t m = columns_of(columns), stride = rows_of(columns) > 1 ? m : 0;
-    const matinee::Moments moments{arguments.posterior(), X.data(), degrees, columns.data(), stride, m, mean.data(), variance.data()};
+    const matinee::Moments moments{arguments.posterior(), X.data(), asked_Y.data(), asked_offsets.data(), asked_precisions.data(), degrees,
+                                   columns.data(), stride, m, mean.data(), variance.data()};
     nb::gil_scoped_release released;
     return problem_of(matinee::posterior_moments(moments, threads));
 }

@@ -1,9 +1,9 @@
 // What people folded into several samples would say of movies: mean and variance, person by person.
 //
-//   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . y + offset], mean_s[1 / (g w) + y^T C y] + var_s[x . y + offset]
+//   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . a + offset], mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
 //   g = (degrees + n) / (degrees + sum_p w_p (r_p - offset_p - x . y_p)^2)
 //
-// Sums, factors and C as in solve.hpp; forms over panels of movies as in products.hpp.
+// y are the movies as they are rated, a as they are asked about. Sums, factors and C as in solve.hpp; forms over panels of movies as in products.hpp.
 #pragma once
 
 #include "arguments.hpp"
@@ -69,6 +69,17 @@ inline double noise_weight(const Side& side, const float* x, int64_t row, double
     const Residuals residuals = {side.rows, x - row * side.k, side.Y, side.k, nullptr, side.other_offset, side.other_weight, nullptr};
     const double n = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]);
     return (degrees + n) / (degrees + residual_sum(residuals, row));
+}
+
+// One sample of the movies as they are asked about.
+MATINEE_INLINE Side asked_side(const Moments& args, int64_t s) {
+    const int64_t n_columns = args.posterior.rows.n_columns;
+    Side side{};
+    side.Y = args.asked_Y + s * n_columns * args.posterior.k;
+    side.k = args.posterior.k;
+    side.other_offset = args.asked_offsets + s * n_columns;
+    side.other_weight = args.asked_precisions + s * n_columns;
+    return side;
 }
 
 // The sums over samples of one panel of movies.
@@ -140,15 +151,15 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
     const MomentsSpace space = moments_space(k, args.n_asked, buffer + solving.bytes);
     const int32_t* columns = args.columns + row * args.columns_stride;
     for (int64_t sample = 0; sample < posterior.n_samples; sample++) {
-        const Side side = posterior.side(sample);
+        const Side side = posterior.side(sample), asked = asked_side(args, sample);
         const float* x = args.X + (sample * posterior.rows.n_rows + row) * k;
         if (!covariance_of_row(side, s, row, solving, space.V, space.C, failure)) return;
         fold_symmetric({space.C, nullptr, k, nullptr, nullptr}, space.folded);
         const float noise = (float)(1 / noise_weight(side, x, row, args.degrees));
         for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
             const int64_t left = args.n_asked - from, after = left - kPanelRows;
-            if (after > 0) fetch_rows(side, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
-            add_panel(side, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space, sums_at(space, from));
+            if (after > 0) fetch_rows(asked, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
+            add_panel(asked, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space, sums_at(space, from));
         }
     }
     write_moments(args, row, space);

@@ -132,16 +132,15 @@ def test_moments__equal_the_plain_equation(world, model):
     means, variances = [], []
     for s in range(model.samples.n):
         sample = model.samples.at(s)
-        Y, w = sample.movies[history.movies].astype(float), sample.precisions[history.movies].astype(float)
-        errors = values - sample.biases[history.movies]
-        precision = sample.prior_precisions.astype(float)
+        Y, offsets, w = (part[history.movies].astype(float) for part in sample.rated)
+        precision = sample.prior_precisions
         prior_mean = sample.prior_means[0] + profile.features[0] @ sample.regressions
-        A, b = equation.normal_equations(Y, w, w * errors, 0, precision, precision @ prior_mean)
+        A, b = equation.normal_equations(Y, w, w * (values - offsets), 0, precision, precision @ prior_mean)
         x = np.linalg.solve(A, b)
-        noise = (30 + np.sum(w * (errors - Y @ x) ** 2)) / (30 + len(history))
-        y = sample.movies[asked].astype(float)
-        means.append(y @ x + sample.biases[asked])
-        variances.append(noise / sample.precisions[asked] + np.sum(y @ np.linalg.inv(A) * y, axis=1))
+        noise = (30 + np.sum(w * (values - offsets - Y @ x) ** 2)) / (30 + len(history))
+        y, levels, precisions = (part[asked].astype(float) for part in sample.asked)
+        means.append(y @ x + levels)
+        variances.append(noise / precisions + np.sum(y @ np.linalg.inv(A) * y, axis=1))
     stars = model.units.mean + model.units.deviation * np.mean(means, axis=0)
     reach = 1.6448536 * model.units.deviation * np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0))
     shown = model.predict(profile, asked)
@@ -199,7 +198,7 @@ def test_fit__gives_the_same_bits_for_the_same_seed_and_any_number_of_threads(wo
     for name, values in one.items():
         np.testing.assert_array_equal(values, three[name])
     other = replace(config, rng=1).fit(world.ratings(), world.catalog(), threads=1)
-    assert np.any(other.arrays()["movies"] != one["movies"])
+    assert np.any(other.arrays()["rated_movies"] != one["rated_movies"])
 
 
 def test_arrays__bring_back_the_same_model(world, model):
@@ -208,7 +207,7 @@ def test_arrays__bring_back_the_same_model(world, model):
     again = SMALL.load(arrays)
     history = batch([world.ratings().history(3)], N_MOVIES)
     np.testing.assert_array_equal(again.scores(again.fold_in(history)), model.scores(model.fold_in(history)))
-    assert np.shares_memory(again.samples.movies, arrays["movies"])
+    assert np.shares_memory(again.samples.rated.Y, arrays["rated_movies"])
 
 
 def test_top_n__is_sorted_allowed_and_without_the_excluded(world, model):
@@ -242,10 +241,10 @@ def test_each_ingredient__can_be_switched_off(world, switch):
 def test_plain_factorization__is_the_model_without_all_ingredients(world):
     config = replace(SMALL, **PLAIN, sweeps=30, burn_in=15)
     model = config.fit(world.ratings(), world.catalog(), threads=1)
-    assert model.samples.movies.shape[1] == 7
-    assert not model.samples.biases.any()
+    assert model.samples.rated.Y.shape[1] == 7
+    assert not model.samples.rated.offsets.any()
     assert not model.samples.regressions.size
-    assert np.ptp(model.samples.at(0).precisions[:-N_UNRATED]) == 0
+    assert np.ptp(model.samples.at(0).rated.precisions[:-N_UNRATED]) == 0
     stars, _, _ = predictions(model, world.ratings(), world.hidden)
     assert np.sqrt(np.mean((stars - world.stars[world.hidden]) ** 2)) < 0.75
 

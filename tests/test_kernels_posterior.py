@@ -5,7 +5,7 @@ import pytest
 
 from matinee.errors import ModelError
 from matinee.kernels import Csr, equation
-from matinee.kernels.posterior import posterior_covariances, posterior_means, posterior_moments
+from matinee.kernels.posterior import Factors, posterior_covariances, posterior_means, posterior_moments
 
 B, M, DEGREES = 5, 70, 30.0
 
@@ -17,104 +17,109 @@ def drawn(k, S=3, seed=0):
     indptr = np.concatenate([[0], np.cumsum(given.sum(axis=1))])
     values = rng.standard_normal(int(given.sum())).astype(np.float32)
     rows = Csr(indptr, np.nonzero(given)[1].astype(np.int32), values, M)
-    Y = rng.standard_normal((S * M, k)).astype(np.float32)
-    offsets = rng.standard_normal(S * M).astype(np.float32)
-    precisions = rng.gamma(4, 0.5, S * M).astype(np.float32)
     halves = rng.standard_normal((S, k, k)) / np.sqrt(k)
     A0 = (halves @ halves.transpose(0, 2, 1) + np.eye(k)).reshape(S * k, k)
-    return (rows, Y, offsets, precisions, A0), rng.standard_normal((S, B, k))
+    return (rows, factors(rng, S, k), A0), rng.standard_normal((S, B, k)), factors(rng, S, k)
 
 
-def plain(samples, b0, person, movies):
-    rows, Y, offsets, precisions, A0 = samples
-    (S, _, k), (rated, values) = b0.shape, rows.row(person)
+def factors(rng, S, k):
+    Y = rng.standard_normal((S * M, k)).astype(np.float32)
+    return Factors(Y, rng.standard_normal(S * M).astype(np.float32), rng.gamma(4, 0.5, S * M).astype(np.float32))
+
+
+def in_sample(factors, s):
+    return (part.reshape(-1, M, *part.shape[1:])[s].astype(float) for part in factors)
+
+
+def plain(solved, b0, asked, person, movies):
+    rows, rated, A0 = solved
+    (S, _, k), (columns, values) = b0.shape, rows.row(person)
     solutions, means, variances = [], [], []
     for s in range(S):
-        y, offset, w = (part.reshape(S, M, -1)[s].astype(float) for part in (Y, offsets, precisions))
-        targets = values - offset[rated, 0]
-        weights = w[rated, 0]
-        A, b = equation.normal_equations(
-            y[rated], weights, weights * targets, 0, A0[s * k : (s + 1) * k], b0[s, person]
-        )
+        y, offset, w = (part[columns] for part in in_sample(rated, s))
+        a, level, precision = (part[movies] for part in in_sample(asked, s))
+        targets = values - offset
+        A, b = equation.normal_equations(y, w, w * targets, 0, A0[s * k : (s + 1) * k], b0[s, person])
         x = np.linalg.solve(A, b)
-        g = (DEGREES + len(rated)) / (DEGREES + np.sum(weights * (targets - y[rated] @ x) ** 2))
+        g = (DEGREES + len(columns)) / (DEGREES + np.sum(w * (targets - y @ x) ** 2))
         solutions.append(x)
-        means.append(y[movies] @ x + offset[movies, 0])
-        variances.append(1 / (g * w[movies, 0]) + np.sum(y[movies] @ np.linalg.inv(A) * y[movies], axis=1))
+        means.append(a @ x + level)
+        variances.append(1 / (g * precision) + np.sum(a @ np.linalg.inv(A) * a, axis=1))
     return solutions, np.mean(means, axis=0), np.mean(variances, axis=0) + np.var(means, axis=0)
 
 
 @pytest.mark.parametrize("k", [1, 7, 16, 31, 32, 33, 64])
 @pytest.mark.parametrize("m", [0, 1, 48, 49, 70])
 def test_means_and_moments__equal_the_plain_equation(k, m):
-    samples, b0 = drawn(k)
+    solved, b0, asked = drawn(k)
     movies = np.random.default_rng(m).permutation(M)[:m].astype(np.int32)
-    X = posterior_means(*samples, b0)
-    mean, variance = posterior_moments(*samples, X, movies, DEGREES)
+    X = posterior_means(*solved, b0)
+    mean, variance = posterior_moments(*solved, X, asked, movies, DEGREES)
     assert mean.shape == variance.shape == (B, m)
     for person in range(B):
-        solutions, means, variances = plain(samples, b0, person, movies)
+        solutions, means, variances = plain(solved, b0, asked, person, movies)
         np.testing.assert_allclose(X[:, person], solutions, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(mean[person], means, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(variance[person], variances, rtol=1e-3)
 
 
 def test_covariances__are_the_inverses_in_every_sample():
-    samples, _ = drawn(6)
-    rows, Y, _, precisions, A0 = samples
-    C = posterior_covariances(rows, Y, precisions, A0)
+    (rows, rated, A0), _, _ = drawn(6)
+    C = posterior_covariances(rows, rated, A0)
     for s in range(3):
-        rated = rows.row(2)[0] + s * M
-        A = A0[s * 6 : (s + 1) * 6] + (Y[rated].T * precisions[rated]) @ Y[rated].astype(float)
-        np.testing.assert_allclose(C[s, 2], np.linalg.inv(A), rtol=1e-4, atol=1e-6)
+        y, _, w = (part[rows.row(2)[0]] for part in in_sample(rated, s))
+        np.testing.assert_allclose(C[s, 2], np.linalg.inv(A0[s * 6 : (s + 1) * 6] + (y.T * w) @ y), rtol=1e-6)
 
 
 def test_each_persons_own_movies__are_asked_about_row_by_row():
-    samples, b0 = drawn(5)
-    X = posterior_means(*samples, b0)
+    solved, b0, asked = drawn(5)
+    X = posterior_means(*solved, b0)
     own = np.random.default_rng(1).integers(0, M, (B, 9)).astype(np.int32)
-    mean, variance = posterior_moments(*samples, X, own, DEGREES)
+    mean, variance = posterior_moments(*solved, X, asked, own, DEGREES)
     for person in range(B):
-        alone = posterior_moments(*samples, X, own[person], DEGREES)
+        alone = posterior_moments(*solved, X, asked, own[person], DEGREES)
         np.testing.assert_array_equal(mean[person], alone[0][person])
         np.testing.assert_array_equal(variance[person], alone[1][person])
 
 
 def test_moments__are_the_same_bits_for_any_number_of_threads():
-    samples, b0 = drawn(40, S=12)
+    solved, b0, asked = drawn(40, S=12)
     movies = np.arange(M, dtype=np.int32)
-    X = posterior_means(*samples, b0, threads=1)
-    np.testing.assert_array_equal(X, posterior_means(*samples, b0, threads=3))
+    X = posterior_means(*solved, b0, threads=1)
+    np.testing.assert_array_equal(X, posterior_means(*solved, b0, threads=3))
     for one, three in zip(
-        posterior_moments(*samples, X, movies, DEGREES, threads=1),
-        posterior_moments(*samples, X, movies, DEGREES, threads=3),
+        posterior_moments(*solved, X, asked, movies, DEGREES, threads=1),
+        posterior_moments(*solved, X, asked, movies, DEGREES, threads=3),
         strict=True,
     ):
         np.testing.assert_array_equal(one, three)
 
 
 def test_a_movie_that_does_not_exist__is_refused():
-    samples, b0 = drawn(4)
-    X = posterior_means(*samples, b0)
+    solved, b0, asked = drawn(4)
+    X = posterior_means(*solved, b0)
     with pytest.raises(ValueError, match="movies must be positions from 0 to 69, not 70 to 70"):
-        posterior_moments(*samples, X, np.array([70], np.int32), DEGREES)
+        posterior_moments(*solved, X, asked, np.array([70], np.int32), DEGREES)
     with pytest.raises(ValueError, match="have 5 rows, not 2"):
-        posterior_moments(*samples, X, np.zeros((2, 3), np.int32), DEGREES)
+        posterior_moments(*solved, X, asked, np.zeros((2, 3), np.int32), DEGREES)
 
 
 def test_arrays_that_do_not_fit__are_refused():
-    (rows, Y, offsets, precisions, A0), b0 = drawn(4)
-    with pytest.raises(ValueError, match="Y must have shape"):
-        posterior_means(rows, Y[1:], offsets, precisions, A0, b0)
+    (rows, rated, A0), b0, asked = drawn(4)
+    X = posterior_means(rows, rated, A0, b0)
+    with pytest.raises(ValueError, match=r"rated.Y must have shape"):
+        posterior_means(rows, rated._replace(Y=rated.Y[1:]), A0, b0)
+    with pytest.raises(ValueError, match=r"asked.offsets must have shape"):
+        posterior_moments(rows, rated, A0, X, asked._replace(offsets=asked.offsets[1:]), rows.indices[:2], DEGREES)
     with pytest.raises(ValueError, match="one matrix per sample"):
-        posterior_means(rows, Y, offsets, precisions, A0[1:], b0)
+        posterior_means(rows, rated, A0[1:], b0)
     beyond = Csr(rows.indptr, rows.indices + 1000, rows.values, M)
     with pytest.raises(ValueError, match="column is out of range"):
-        posterior_moments(beyond, Y, offsets, precisions, A0, np.zeros((3, B, 4), np.float32), rows.indices[:2], 30.0)
+        posterior_moments(beyond, rated, A0, X, asked, rows.indices[:2], DEGREES)
 
 
 def test_ratings_that_are_not_finite__are_refused():
-    (rows, *samples), b0 = drawn(4)
+    (rows, rated, A0), b0, _ = drawn(4)
     broken = Csr(rows.indptr, rows.indices, np.full_like(rows.values, np.nan), M)
     with pytest.raises(ModelError, match="row 1"):
-        posterior_means(broken, *samples, b0)
+        posterior_means(broken, rated, A0, b0)

@@ -9,7 +9,7 @@ Symbols: S samples; B people; M movies; k columns; m movies asked about.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import _matinee_native as native
 import numpy as np
@@ -25,26 +25,25 @@ Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
 
-def posterior_means(
-    rows: Csr,
-    Y: Float32,
-    offsets: Float32,
-    precisions: Float32,
-    A0: Float64,
-    b0: Float64,
-    *,
-    threads: int | None = None,
-) -> Float32:
+class Factors(NamedTuple):
+    """The other side in S samples, one after the other: Y (S M, k), offsets (S M,) and precisions w (S M,), float32."""
+
+    Y: Float32
+    offsets: Float32
+    precisions: Float32
+
+
+def posterior_means(rows: Csr, rated: Factors, A0: Float64, b0: Float64, *, threads: int | None = None) -> Float32:
     """Return x (S, B, k) float32 of every person in every sample.
 
-    rows        (B, M) ratings
-    Y           (S M, k) float32, the samples one after the other; offsets and precisions (w) (S M,) float32 likewise
-    A0          (S k, k) float64, symmetric and positive definite
-    b0          (S, B, k) float64
+    rows     (B, M) ratings
+    rated    the movies they are of
+    A0       (S k, k) float64, symmetric and positive definite
+    b0       (S, B, k) float64
 
     Raises ModelError, naming the row, where an input is not finite or A is not positive definite.
     """
-    posterior = _posterior(rows, Y, offsets, precisions, A0)
+    posterior = _posterior(rows, rated, A0)
     S, k = len(A0) // A0.shape[1], A0.shape[1]
     b0 = check.array("b0", b0, np.float64, S, rows.n_rows, k)
     X = np.empty((S, rows.n_rows, k), np.float32)
@@ -54,11 +53,10 @@ def posterior_means(
 
 def posterior_moments(
     rows: Csr,
-    Y: Float32,
-    offsets: Float32,
-    precisions: Float32,
+    rated: Factors,
     A0: Float64,
     X: Float32,
+    asked: Factors,
     movies: Int32,
     degrees: float,
     *,
@@ -66,44 +64,49 @@ def posterior_moments(
 ) -> tuple[Float32, Float32]:
     """Return mean and variance (B, m) float32 of what people would give movies: (m,) for all, or (B, m) each their own.
 
-        mean_s[x . y + offset]        mean_s[1 / (g w) + y^T C y] + var_s[x . y + offset]
+        mean_s[x . a + offset]        mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
         g = (degrees + n) / (degrees + sum_p w_p (r_p - offset_p - x . y_p)^2)
 
-    X (S, B, k) are the `posterior_means` of the same arguments. Raises as they do, and ValueError for a position that
-    is out of range.
+    rated    the movies (y) that the rows were solved with, X (S, B, k) being their `posterior_means`
+    asked    the movies (a, offset, w) as they are asked about
+
+    Raises as `posterior_means` does, and ValueError for a position that is out of range.
     """
-    posterior = _posterior(rows, Y, offsets, precisions, A0)
+    posterior = _posterior(rows, rated, A0)
     B, S, k = rows.n_rows, len(A0) // A0.shape[1], A0.shape[1]
     movies = check.positions("movies", np.atleast_2d(movies), rows.n_columns, None, None)
     if len(movies) not in (1, B):
         raise ValueError(f"movies must be the same for all, or have {B} rows, not {len(movies)}")
     mean, variance = np.empty((2, B, movies.shape[1]), np.float32)
     X = check.array("X", X, np.float32, S, B, k)
-    problem = native.posterior_moments(posterior, X, degrees, movies, mean, variance, check.thread_count(threads))
-    _raise(problem)
+    arguments = posterior, X, *_factors("asked", asked, S * rows.n_columns, k), degrees, movies, mean, variance
+    _raise(native.posterior_moments(*arguments, check.thread_count(threads)))
     return mean, variance
 
 
-def posterior_covariances(rows: Csr, Y: Float32, precisions: Float32, A0: Float64) -> Float64:
+def posterior_covariances(rows: Csr, rated: Factors, A0: Float64) -> Float64:
     """Return C (S, B, k, k) float64 of every person in every sample; arguments as in `posterior_means`."""
-    k, M = Y.shape[1], rows.n_columns
+    k, M = A0.shape[1], rows.n_columns
     S, reg = len(A0) // k, np.zeros(rows.n_rows)
+    Y, _, precisions = _factors("rated", rated, S * M, k)
     samples = zip(A0.reshape(S, k, k), Y.reshape(S, M, k), precisions.reshape(S, M), strict=True)
     return np.stack([covariances(rows, y, reg, A0=a0, other_weight=weights) for a0, y, weights in samples])
 
 
-def _posterior(rows: Csr, Y: Float32, offsets: Float32, precisions: Float32, A0: Float64) -> Any:
+def _posterior(rows: Csr, rated: Factors, A0: Float64) -> Any:
     k = check.rank("A0", check.array("A0", A0, np.float64, None, None))
     S, M = len(A0) // k, rows.n_columns
     if not S or len(A0) % k:
         raise ValueError(f"A0 must have a multiple of {k} rows, one matrix per sample, not {len(A0)}")
-    return native.Posterior(
-        *check.csr("rows", rows),
-        check.array("Y", Y, np.float32, S * M, k),
-        check.array("offsets", offsets, np.float32, S * M),
-        check.array("precisions", precisions, np.float32, S * M),
-        check.array("A0", A0, np.float64, S * k, k),
-        np.zeros(rows.n_rows),
+    A0 = check.array("A0", A0, np.float64, S * k, k)
+    return native.Posterior(*check.csr("rows", rows), *_factors("rated", rated, S * M, k), A0, np.zeros(rows.n_rows))
+
+
+def _factors(name: str, factors: Factors, n: int, k: int) -> Factors:
+    return Factors(
+        check.array(f"{name}.Y", factors.Y, np.float32, n, k),
+        check.array(f"{name}.offsets", factors.offsets, np.float32, n),
+        check.array(f"{name}.precisions", factors.precisions, np.float32, n),
     )
 
 

@@ -10,7 +10,7 @@ matinee.models.posterior serves them.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.kernels import Csr
+from matinee.kernels.posterior import Factors
 from matinee.models import Arrays, Progress
 from matinee.models.features import Components, components, movie_facts, scaled, who_rated
 from matinee.models.gibbs import Gibbs, Side
@@ -28,6 +29,7 @@ from matinee.models.posterior import BayesModel, Samples, Units
 from matinee.ratings import Ratings
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ def memory_needed(config: Bayes, ratings: Ratings) -> int:
     k, columns = config.rank + config.bias, config.who_rated
     orientations = 2 * 12 * ratings.n
     chain = 4 * (users + movies) * (4 * k + 4 * columns) + 8 * (users + movies) * 2 * k
-    kept = 4 * config.samples * movies * (k + 2)
+    kept = 2 * 4 * config.samples * movies * (k + 2)
     return orientations + chain + kept
 
 
@@ -130,16 +132,21 @@ def _fit(
     movies = Side.start(by_movie, k, movie_features[rated], config.bias, rng)
     chain = Gibbs(users, movies, config.rng, noise_per_row=config.noise_per_row, threads=threads)
     keep = set(np.linspace(config.burn_in, config.sweeps - 1, config.samples).astype(int).tolist())
-    kept = []
+    kept, spreads = [], []
     for sweep in range(config.sweeps):
         chain.sweep()
         if sweep in keep:
-            kept.append(_sample(chain, movie_features, rated))
+            sample, spread = _sample(chain, movie_features, rated)
+            kept.append(sample)
+            spreads.append(spread)
         if progress:
             progress(sweep + 1, config.sweeps, chain.rmse() * units.deviation)
     served = np.zeros((len(ratings.movies), person_parts.shape[1] if config.user_features else 0), np.float32)
     served[rated] = person_parts[:, : served.shape[1]]
-    return BayesModel(config, config.rank, units, Samples.joined(kept), served)
+    samples = _with_spread(
+        Samples.joined(kept), np.tile(np.mean(spreads, axis=0), len(kept)), np.tile(rated, len(kept))
+    )
+    return BayesModel(config, config.rank, units, samples, served)
 
 
 def _rated_only(ratings: Ratings, units: Units) -> tuple[Csr, Csr, NDArray[np.bool_]]:
@@ -169,30 +176,53 @@ def _movie_features(
     return np.hstack([movie_facts(ratings.movie_counts, catalog), everywhere])
 
 
-def _sample(chain: Gibbs, features: Float32, rated: NDArray[np.bool_]) -> Samples:
-    """Return what serving needs of the present draw; movies without ratings are where their features put them."""
-    users, movies = chain.users, chain.movies
-    rows = (features @ movies.prior.regression + movies.prior.mean).astype(np.float32)
-    rows[rated] = movies.X
-    weights = np.full(len(rated), _weight_of_unrated(chain), np.float32)
-    weights[rated] = movies.weights
-    biases = rows[:, -1].copy() if movies.has_bias else np.zeros(len(rows), np.float32)
-    if movies.has_bias:
-        rows[:, -1] = 1
-    prior = users.prior
-    return Samples(
-        rows,
-        biases,
-        np.float32(chain.tau) * weights,
+def _sample(chain: Gibbs, features: Float32, rated: NDArray[np.bool_]) -> tuple[Samples, Float64]:
+    """Return what serving needs of the present draw, and each movie's `_spread` around its mean."""
+    users, movies, prior = chain.users, chain.movies, chain.users.prior
+    expected = movies.expected_rows(users, chain.tau, chain.threads)
+    precisions = np.full(len(rated), chain.tau, np.float32)
+    precisions[rated] *= movies.weights
+    by_features = (features @ movies.prior.regression + movies.prior.mean).astype(np.float32)
+    as_drawn, as_expected = (_factors(by_features, rated, rows, movies.has_bias) for rows in (movies.X, expected))
+    sample = Samples(
+        Factors(*as_drawn, precisions),
+        Factors(*as_expected, precisions),
         prior.mean[None].astype(np.float32),
         prior.precision,
         prior.regression.astype(np.float32),
     )
+    return sample, _spread(chain, expected, rated)
 
 
-def _weight_of_unrated(chain: Gibbs) -> float:
-    """h of a movie without ratings: the variance of its row, over all users, adds to the noise of a rating."""
-    design = chain.users.design
-    second_moment = kernels.gram(design) / len(design)
-    covariance = np.linalg.inv(chain.movies.prior.precision)
-    return float(1 / (1 + chain.tau * np.sum(covariance * second_moment)))
+def _factors(by_features: Float32, rated: NDArray[np.bool_], rows: Float32, has_bias: bool) -> tuple[Float32, Float32]:
+    """Return y~ and b of all movies: these rows where they are rated, elsewhere where features put them."""
+    Y = by_features.copy()
+    Y[rated] = rows
+    if not has_bias:
+        return Y, np.zeros(len(Y), np.float32)
+    biases = Y[:, -1].copy()
+    Y[:, -1] = 1
+    return Y, biases
+
+
+def _spread(chain: Gibbs, expected: Float32, rated: NDArray[np.bool_]) -> Float64:
+    """(M,) mean over users of the variance that a movie's own uncertainty adds: its draw around its mean.
+
+    Of a movie without ratings it is known, being that of the prior.
+    """
+    design = chain.users.design.astype(np.float64)
+    second_moment = design.T @ design / len(design)
+    off = (chain.movies.X - expected).astype(np.float64)
+    spread = np.full(len(rated), np.sum(np.linalg.inv(chain.movies.prior.precision) * second_moment))
+    spread[rated] = np.sum((off @ second_moment) * off, axis=1)
+    return spread
+
+
+def _with_spread(samples: Samples, spread: Float64, rated: NDArray[np.bool_]) -> Samples:
+    """Return samples where the spread (S M,) of means adds to the noise of ratings around them."""
+    precisions = samples.asked.precisions / (1 + samples.asked.precisions * spread.astype(np.float32))
+    return replace(
+        samples,
+        rated=samples.rated._replace(precisions=np.where(rated, samples.rated.precisions, precisions)),
+        asked=samples.asked._replace(precisions=precisions),
+    )

@@ -130,7 +130,16 @@ class Side:
 
     def draw_rows(self, other: Side, tau: float, noise: tuple[int, int], threads: int | None) -> None:
         """Draw every row given its ratings and the other side."""
-        kernels.solve_side(
+        self._solve(other, tau, noise, self.X, threads)
+
+    def expected_rows(self, other: Side, tau: float, threads: int | None) -> Float32:
+        """Return (n, k) the mean that every row would be drawn around, given its ratings and the other side."""
+        return self._solve(other, tau, None, np.empty_like(self.X), threads)
+
+    def _solve(
+        self, other: Side, tau: float, noise: tuple[int, int] | None, out: Float32, threads: int | None
+    ) -> Float32:
+        return kernels.solve_side(
             self.rows,
             other.design,
             np.zeros(self.rows.n_rows),
@@ -140,7 +149,7 @@ class Side:
             other_weight=np.float32(tau) * other.weights,
             other_offset=other.bias,
             noise=noise,
-            out=self.X,
+            out=out,
             threads=threads,
         )
 

@@ -16,7 +16,7 @@ on the mean and divided by their standard deviation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from matinee import kernels
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.kernels.posterior import posterior_means, posterior_moments
+from matinee.kernels.posterior import Factors, posterior_means, posterior_moments
 from matinee.models import Arrays, Config, Explanation, Prediction, Scores
 from matinee.models.features import PSEUDO_RATINGS, who_rated
 from matinee.models.gibbs import NOISE_DEGREES
@@ -35,6 +35,8 @@ from matinee.ratings import History, Ratings, Scale, batch
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+FACTORS = ("movies", "biases", "precisions")
+PRIOR = ("prior_means", "prior_precisions", "regressions")
 INTERVAL = 1.6448536269514722  # standard deviations on either side that hold 90 % of a normal distribution
 
 
@@ -63,19 +65,20 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What is kept of the chain, S samples one after the other.
+    """What is kept of the chain, S samples one after the other: the movies twice, and the prior of a person.
 
-    movies            (S M, k) y~, the last column one where there is a bias
-    biases            (S M,) b
-    precisions        (S M,) tau h; for a movie without ratings also as unsure as its factors are
+    rated             y~, b and tau h as they were drawn: what people are folded into
+    asked             their means given the users of the sample: less noise in what is shown (Rao-Blackwell); the
+                      precisions are of a rating around these means
     prior_means       (S, k) mu
     prior_precisions  (S k, k) float64 Lambda
     regressions       (S D, k) B
+
+    y~ has one in its last column where there is a bias. A movie without ratings is where its features put it, in both.
     """
 
-    movies: Float32
-    biases: Float32
-    precisions: Float32
+    rated: Factors
+    asked: Factors
     prior_means: Float32
     prior_precisions: Float64
     regressions: Float32
@@ -88,16 +91,27 @@ class Samples:
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
         """Return samples one after the other."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        columns = zip(*(part.arrays().values() for part in parts), strict=True)
+        return cls.of_arrays(dict(zip(parts[0].arrays(), map(np.concatenate, columns), strict=True)))
 
     def at(self, s: int) -> Samples:
         """Return one sample, as views."""
-        return Samples(*(part.reshape(self.n, -1, *part.shape[1:])[s] for part in self.parts().values()))
+        parts = {name: array.reshape(self.n, -1, *array.shape[1:])[s] for name, array in self.arrays().items()}
+        return self.of_arrays(parts)
 
-    def parts(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    @classmethod
+    def of_arrays(cls, arrays: Arrays) -> Samples:
+        """Return the samples whose `arrays()` these are."""
+        rated, asked = (Factors(*(arrays[f"{kind}_{name}"] for name in FACTORS)) for kind in ("rated", "asked"))
+        return cls(rated, asked, *(arrays[name] for name in PRIOR))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return everything as named arrays."""
+        rated, asked = (
+            {f"{kind}_{name}": array for name, array in zip(FACTORS, factors, strict=True)}
+            for kind, factors in (("rated", self.rated), ("asked", self.asked))
+        )
+        return {**rated, **asked, **{name: getattr(self, name) for name in PRIOR}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +140,8 @@ class BayesModel:
     def fold_in(self, histories: Csr) -> Profiles:
         """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
         inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
-        features = who_rated(inside, self.components)
-        X = posterior_means(inside, *self._native_samples, self._linear_terms(features))
+        features, samples = who_rated(inside, self.components), self.samples
+        X = posterior_means(inside, samples.rated, samples.prior_precisions, self._linear_terms(features))
         return Profiles(inside, features, X)
 
     def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
@@ -135,8 +149,8 @@ class BayesModel:
         chosen = slice(None) if movies is None else movies
         total = np.zeros((profiles.X.shape[1], len(self.components[chosen])), np.float32)
         for s in range(self.samples.n):
-            sample = self.samples.at(s)
-            total += profiles.X[s] @ sample.movies[chosen].T + sample.biases[chosen]
+            asked = self.samples.at(s).asked
+            total += profiles.X[s] @ asked.Y[chosen].T + asked.offsets[chosen]
         return self.units.stars(total / np.float32(self.samples.n))
 
     def top_n(
@@ -151,9 +165,9 @@ class BayesModel:
 
     def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
         """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
-        mean, variance = posterior_moments(
-            profiles.histories, *self._native_samples, profiles.X, np.asarray(movies, np.int32), NOISE_DEGREES
-        )
+        samples, movies = self.samples, np.asarray(movies, np.int32)
+        solved = profiles.histories, samples.rated, samples.prior_precisions, profiles.X
+        mean, variance = posterior_moments(*solved, samples.asked, movies, NOISE_DEGREES)
         stars, reach = self.units.stars(mean), np.float32(INTERVAL * self.units.deviation) * np.sqrt(variance)
         clip = self.units.scale.clip
         return Prediction(clip(stars), clip(stars - reach), clip(stars + reach))
@@ -168,8 +182,8 @@ class BayesModel:
         base, contributions = np.zeros(len(movies)), np.zeros((len(movies), len(history)))
         for s in range(self.samples.n):
             sample = self.samples.at(s)
-            asked = sample.movies[movies].astype(np.float64)
-            base += asked @ sample.prior_means[0] + sample.biases[movies]
+            asked = sample.asked.Y[movies].astype(np.float64)
+            base += asked @ sample.prior_means[0] + sample.asked.offsets[movies]
             per_rating = self._shift_per_rating(sample, profile, history.movies) + said @ sample.regressions
             contributions += asked @ per_rating.T
         unit = self.units.deviation / self.samples.n
@@ -189,19 +203,14 @@ class BayesModel:
     def of_arrays(cls, config: Config, rank: int, arrays: Arrays) -> BayesModel:
         """Return the model whose `arrays()` these are, as views on them."""
         mean, deviation, low, high = arrays["units"].tolist()
-        samples = Samples(*(arrays[field.name] for field in fields(Samples)))
-        return cls(config, rank, Units(mean, deviation, Scale(low, high)), samples, arrays["components"])
+        units = Units(mean, deviation, Scale(low, high))
+        return cls(config, rank, units, Samples.of_arrays(arrays), arrays["components"])
 
     def arrays(self) -> Arrays:
         """Return everything learned, as named arrays of at most two dimensions."""
         scale = self.units.scale
         units = np.array([self.units.mean, self.units.deviation, scale.low, scale.high])
-        return {**self.samples.parts(), "components": self.components, "units": units}
-
-    @property
-    def _native_samples(self) -> tuple[Float32, Float32, Float32, Float64]:
-        samples = self.samples
-        return samples.movies, samples.biases, samples.precisions, samples.prior_precisions
+        return {**self.samples.arrays(), "components": self.components, "units": units}
 
     def _linear_terms(self, features: Float32) -> Float64:
         """(S, B, k) Lambda m: where people's features put them, as the equation's b0."""
@@ -211,15 +220,15 @@ class BayesModel:
 
     def _shift_per_rating(self, sample: Samples, profile: Profiles, movies: Positions) -> Float64:
         """(n, k) what each rating of one person adds to x, given their prior mean."""
-        rated, weights = sample.movies[movies].astype(np.float64), sample.precisions[movies]
+        rated, weights = sample.rated.Y[movies].astype(np.float64), sample.rated.precisions[movies]
         prior_mean = sample.prior_means[0] + profile.features[0] @ sample.regressions
-        surprise = profile.histories.values - sample.biases[movies] - rated @ prior_mean
+        surprise = profile.histories.values - sample.rated.offsets[movies] - rated @ prior_mean
         A = sample.prior_precisions + (rated.T * weights) @ rated
         return np.linalg.solve(A, rated.T * (weights * surprise)).T
 
     def _factors(self, s: int) -> Float32:
         """(M, rank) movies without their bias."""
-        return self.samples.at(s).movies[:, : self.rank]
+        return self.samples.at(s).asked.Y[:, : self.rank]
 
     def _taste_covariance(self, s: int) -> Float64:
         """(rank, rank) covariance of x over people: of the prior mean, with features of variance one, and around it."""
