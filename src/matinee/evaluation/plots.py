@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from matinee.errors import UsageError
+from matinee.evaluation.drawing import Plot, new_figure
 from matinee.evaluation.measure import CURVE, LEVELS
 from matinee.evaluation.report import Report
 from matinee.table import Table
-
-ENDINGS = (".png", ".svg", ".pdf")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawn picture: `figure` is matplotlib's, to be changed further; a notebook shows it."""
-
-    figure: Any
-
-    def save(self, path: str | Path) -> None:
-        """Write the picture. Raises UsageError unless the path ends in .png, .svg or .pdf."""
-        if Path(path).suffix.lower() not in ENDINGS:
-            raise UsageError(f"cannot plot to {path}: the name must end in {', '.join(ENDINGS)}")
-        self.figure.savefig(path)
-
-    def svg(self) -> str:
-        """Return the picture as an <svg> element."""
-        buffer = BytesIO()
-        self.figure.savefig(buffer, format="svg", metadata={"Date": None})
-        text = buffer.getvalue().decode()
-        return text[text.index("<svg") :]
-
-    def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        self.figure.savefig(buffer, format="png")
-        return buffer.getvalue()
 
 
 def overview(report: Report) -> Plot:
@@ -56,18 +26,10 @@ def overview(report: Report) -> Plot:
         _coverage,
         _time,
     ]
-    figure = _figure((15, 9))
+    figure = new_figure((15, 9))
     for axes, panel in zip(figure.subplots(2, 3).flat, panels, strict=True):
         panel(report, axes)
     return Plot(figure)
-
-
-def _figure(size: tuple[float, float]) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("plots need matplotlib; install it with `pip install matinee[plot]`") from None
-    return Figure(figsize=size, layout="constrained")
 
 
 def _colour(report: Report, label: str) -> str:

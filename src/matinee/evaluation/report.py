@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee import metrics
 from matinee.errors import UsageError
+from matinee.evaluation.drawing import Plot
 from matinee.evaluation.measure import Result
 from matinee.evaluation.resampling import interval, resample
 from matinee.table import Table
-
-if TYPE_CHECKING:
-    from matinee.evaluation.plots import Plot
 
 Float = NDArray[np.float64]
 

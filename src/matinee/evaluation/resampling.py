@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from matinee.evaluation.measure import Result
 
@@ -23,10 +24,11 @@ def resample(results: Sequence[Result], rng: np.random.Generator) -> dict[str, F
     """Return {model: (RESAMPLES, K)} its metrics over people drawn with replacement, as many as there are."""
     n_people = results[0].sums.totals.shape[1]
     parts: dict[str, list[Float]] = {result.label: [] for result in results}
-    for _ in range(0, RESAMPLES, AT_ONCE):
-        multiplicity = rng.multinomial(n_people, np.full(n_people, 1 / n_people), AT_ONCE).astype(np.float64)
-        for result in results:
-            parts[result.label].append(result.sums.averages(multiplicity))
+    with threadpool_limits(1, "blas"):
+        for _ in range(0, RESAMPLES, AT_ONCE):
+            multiplicity = rng.multinomial(n_people, np.full(n_people, 1 / n_people), AT_ONCE).astype(np.float64)
+            for result in results:
+                parts[result.label].append(result.sums.averages(multiplicity))
     return {label: np.concatenate(part) for label, part in parts.items()}
 
 
