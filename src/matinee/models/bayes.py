@@ -46,10 +46,10 @@ class Bayes:
     rank: int = 31
     """Number of factors, without the bias; 31 and the bias fill 32 columns."""
 
-    sweeps: int = 80
+    sweeps: int = 140
     """How often everything is drawn."""
 
-    burn_in: int = 25
+    burn_in: int = 30
     """How many of the first sweeps are not used."""
 
     samples: int = 16

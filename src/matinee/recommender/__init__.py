@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from matinee.errors import ModelError, UsageError
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Config, Model, Rater, Scores
+from matinee.models.asking import Questions
 from matinee.models.baselines import Popular
 from matinee.models.registry import default_ranker, default_rater
 from matinee.ratings import History, Scale, batch
@@ -221,6 +223,36 @@ class Recommender:
         note = f"{self.dataset.catalog.title(position)}: base and contributions sum to {total:.4f} {what}"
         return Table.of(columns, _lines(note, self._simulated()))
 
+    def next_to_rate(
+        self,
+        ratings: Given = None,
+        *,
+        user: str | int | None = None,
+        n: int = 1,
+        unknown: Iterable[str | int] = (),
+        scale: Scale | str | None = None,
+    ) -> Table:
+        """Return the n movies whose rating by this person would tell most, among those they are likely to know.
+
+        unknown     movies (ids or titles) the person was asked about and did not know: not asked again, and those
+                    like them less readily
+
+        Columns: movie, title, year, genres, known (how likely the person knows it), ratings. With a rater other than
+        `bayes`, which cannot tell what an answer is worth, these are the most rated movies, and the note says so.
+        """
+        if n < 1:
+            raise UsageError(f"n is at least 1, not {n}")
+        (person,) = self._people(ratings, user, None, _scale(scale))
+        unknowns = np.array([self.dataset.catalog.resolve(movie) for movie in unknown], np.int32)
+        questions = self._questions
+        values = questions.values(person.history, unknowns)
+        order = np.argsort(-values, kind="stable")[:n].astype(np.int32)
+        order = order[np.isfinite(values[order])]
+        known = questions.knows(person.history, unknowns)[order]
+        columns = {**self._facts(order), "known": known, "ratings": self._counts(order)}
+        fewer = f"{len(order)} instead of {n}: there is nothing else to ask" if len(order) < n else ""
+        return Table.of(columns, _lines(fewer, questions.note, self._simulated()))
+
     # The inner path, in positions
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
@@ -271,6 +303,10 @@ class Recommender:
         rest[positions[:found]] = False
         more, _ = self.rater.top_n(self.rater.fold_in(history), len(positions) - found, rest, history)
         positions[found:] = more[0]
+
+    @cached_property
+    def _questions(self) -> Questions:
+        return Questions.of(self.rater, self.dataset.ratings, self.allowed(Filters()))
 
     # From positions to tables
 

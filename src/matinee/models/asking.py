@@ -1,0 +1,117 @@
+"""Which movie to ask a person about: the one whose answer tells most, among those the person is likely to know.
+
+An answer about movie i makes what is predicted for movie j more certain by cov(i, j)^2 / var(i), so its gain is
+
+    gain_i = sum_j share_j cov(i, j)^2 / var(i)        cov(i, j) = mean_s[y~_i^T C y~_j]
+                                                       var(i) = mean_s[1 / (tau h_i) + y~_i^T C y~_i]
+
+over the movies j that could be recommended, share being their part of all ratings. What an answer is worth is its gain
+times how likely the person is to know the movie. That comes from who rated what: the components of
+`matinee.models.features` are those of a correspondence analysis (Greenacre 1984, chapter 4), which reconstitutes the
+matrix of who rated what as
+
+    knows_i = known_i (1 + sum_d q_id a_d / v_d / (n + 10))          v = mean of q^2 over all ratings
+    a = sum of q_j over the movies j that were rated - 3 times the sum of known_j q_j over those that were not known
+
+Symbols as in matinee.models.posterior; known is the share of users who rated a movie, n the person's ratings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.ids import Positions
+from matinee.kernels.posterior import posterior_covariances
+from matinee.models import Model
+from matinee.models.features import PSEUDO_RATINGS
+from matinee.models.posterior import BayesModel
+from matinee.ratings import History, Ratings, batch
+
+Float64 = NDArray[np.float64]
+
+MOST_ASKED = 300
+MOST_TARGETS = 300
+MOST_LIFT = 20.0
+UNKNOWN_WEIGHT = 3.0  # of a movie that the person did not know, measured: docs/log.md
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """What can be asked of anyone, prepared once per model.
+
+    rater     `bayes`, or another model, which cannot tell what an answer is worth: then the most rated are asked first
+    known     (M,) the share of users who rated each movie
+    variances (D,) v, of the components over all ratings
+    targets   (J,) the movies that could be recommended, most rated first, at most 300
+    shares    (J,) their shares of the ratings
+    """
+
+    rater: Model
+    known: Float64
+    variances: Float64
+    targets: Positions
+    shares: Float64
+
+    @classmethod
+    def of(cls, rater: Model, ratings: Ratings, recommendable: NDArray[np.bool_]) -> Questions:
+        """Prepare the questions that help to choose among the `recommendable` (M,) movies, or all if there is none."""
+        counts = ratings.movie_counts
+        candidates = np.where(recommendable, counts, 0) if recommendable.any() else counts
+        targets = np.argsort(-candidates, kind="stable")[:MOST_TARGETS].astype(np.int32)
+        components = rater.components if isinstance(rater, BayesModel) else np.empty((len(counts), 0))
+        return cls(
+            rater,
+            counts / max(1, int(np.count_nonzero(ratings.by_user.counts))),
+            counts @ np.square(components, dtype=np.float64) / max(1, ratings.n),
+            targets,
+            candidates[targets] / np.maximum(1, candidates[targets].sum()),
+        )
+
+    @property
+    def note(self) -> str:
+        """What a reader must know of the order, if anything."""
+        if isinstance(self.rater, BayesModel):
+            return ""
+        return f"the most rated movies: the rater {self.rater.config.name} cannot tell what an answer is worth"
+
+    def values(self, history: History, unknown: Positions) -> Float64:
+        """Return (M,) what asking about each movie is worth, -inf where it should not be asked.
+
+        `unknown` (m,) are movies that the person was asked about and did not know. Neither these nor rated movies are
+        asked again, and of the rest only the 300 that the person most likely knows are considered.
+        """
+        knows = self.knows(history, unknown)
+        knows[history.movies] = knows[unknown] = 0
+        likely = np.argsort(-knows, kind="stable")[: min(MOST_ASKED, np.count_nonzero(knows))].astype(np.int32)
+        values = np.full(len(knows), -np.inf)
+        values[likely] = knows[likely] * self.gains(history, likely)
+        return values
+
+    def knows(self, history: History, unknown: Positions) -> Float64:
+        """Return (M,) how likely the person is to know each movie."""
+        if not isinstance(self.rater, BayesModel):
+            return self.known.copy()
+        components = self.rater.components
+        evidence = components[history.movies].sum(axis=0)
+        evidence = evidence - UNKNOWN_WEIGHT * self.known[unknown] @ components[unknown]
+        weights = evidence / np.maximum(self.variances, np.finfo(np.float64).tiny) / (len(history) + PSEUDO_RATINGS)
+        lift = np.clip(1 + components @ weights.astype(np.float32), 1 / MOST_LIFT, MOST_LIFT)
+        likely: Float64 = np.minimum(self.known * lift, 1.0)
+        return likely
+
+    def gains(self, history: History, movies: Positions) -> Float64:
+        """Return (m,) by how much the answer about each movie shrinks the variance of what would be predicted."""
+        if not isinstance(self.rater, BayesModel):
+            return np.ones(len(movies))
+        samples, one = self.rater.samples, batch([history], len(self.known))
+        shared, variances = np.zeros((len(movies), len(self.targets))), np.zeros(len(movies))
+        for s, (C,) in enumerate(posterior_covariances(one, samples.rated, samples.prior_precisions)):
+            asked = samples.at(s).asked
+            reach = asked.Y[movies] @ C
+            shared += reach @ asked.Y[self.targets].T
+            variances += np.sum(reach * asked.Y[movies], axis=1) + 1 / asked.precisions[movies]
+        gains: Float64 = (shared / samples.n) ** 2 @ self.shares / (variances / samples.n)
+        return gains
