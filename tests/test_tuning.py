@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matinee.datasets.synthetic import synthetic
 from matinee.errors import UsageError
 from matinee.metrics import rmse
 from matinee.models.als import ALS
-from matinee.models.baselines import Bias
+from matinee.models.baselines import Bias, Popular
 from matinee.models.ease import Ease
 from matinee.tuning import load_config, tune
 
@@ -92,6 +93,56 @@ def test_tune__refuses_what_cannot_be_meant() -> None:
         tune(dataset, ALS(), ranks=[1, 2])
     with pytest.raises(UsageError, match=r"needs a list of values for rank, such as \[4, 8, 12\], not 8"):
         tune(dataset, ALS(), rank=8)
+    with pytest.raises(UsageError, match="needs at least one trial, not 0"):
+        tune(dataset, ALS(), trials=0)
+
+
+def test_trials__go_on_where_they_were_stopped(tmp_path: Path) -> None:
+    dataset, study = make_dataset(), tmp_path / "study.sqlite"
+    first = tune(dataset, ALS(min_history=3, iterations=3), trials=3, study=study)
+    seen: list[int] = []
+    both = tune(
+        dataset,
+        ALS(min_history=3, iterations=3),
+        trials=5,
+        study=study,
+        progress=lambda done, total, score: seen.append(done),
+    )
+    assert (len(first), len(both), seen) == (3, 5, [4, 5])
+    assert both["rmse"][:3] == first["rmse"]
+    assert len(set(zip(both["rank"], both["reg"], strict=True))) == 5
+    assert both.best.reg == both["reg"][int(np.argmin(both["rmse"]))]
+
+
+def test_trials__choose_among_the_values_of_a_grid() -> None:
+    tuning = tune(make_dataset(), Ease(min_ratings=5), trials=4, reg=[1, 50], min_ratings=5)
+    assert tuning.columns == ["reg", "liked_ndcg@20", "seconds"]
+    assert set(tuning["reg"]) <= {1.0, 50.0}
+
+
+def test_study__of_something_else_is_refused(tmp_path: Path) -> None:
+    study = tmp_path / "study.sqlite"
+    tune(make_dataset(), Bias(), trials=1, study=study)
+    with pytest.raises(UsageError, match=r"holds the study of something else: .*name a new file"):
+        tune(make_dataset(), Bias(), trials=2, study=study, rng=1)
+    (tmp_path / "notes.txt").write_text("not a database at all" * 100)
+    with pytest.raises(UsageError, match=r"cannot keep a study in .*name a new file"):
+        tune(make_dataset(), Bias(), trials=1, study=tmp_path / "notes.txt")
+
+
+def test_trials__say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="popular has no settings to search; there are bias, als"):
+        tune(make_dataset(), Popular(), trials=3)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match=r"pip install matinee\[tune\]"):
+        tune(make_dataset(), Bias(), trials=1)
+
+
+def test_plot__shows_the_score_against_each_setting(tmp_path: Path) -> None:
+    tuning = tune(make_dataset(), ALS(min_history=3, iterations=3), rank=[1, 2], reg=[0.1, 0.2])
+    picture = tuning.plot(tmp_path / "tuning.svg")
+    assert [axes.get_xlabel() for axes in picture.figure.axes] == ["rank", "reg"]
+    assert "<svg" in (tmp_path / "tuning.svg").read_text()
 
 
 @pytest.mark.data

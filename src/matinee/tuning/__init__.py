@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from matinee.dataset import Dataset
+from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.models.registry import to_json
 from matinee.split import Split, parse
 from matinee.table import Table
-from matinee.tuning.course import Course, is_better
+from matinee.tuning.course import Course
 from matinee.tuning.result import Tuning, load_config
-from matinee.tuning.search import grid_candidates
+from matinee.tuning.search import Tried, grid_candidates, ranges
+from matinee.tuning.study import Study
 
 __all__ = ["Tuning", "load_config", "tune"]
 
@@ -26,48 +29,64 @@ def tune(
     config: Config,
     split: str | Split = "6:2:2",
     *,
+    trials: int | None = None,
+    study: str | Path | None = None,
     rng: int = 0,
     min_ratings: int = 25,
     threads: int | None = None,
     progress: Told | None = None,
     **grid: Sequence[Any],
 ) -> Tuning:
-    """Try every combination of the settings in the grid, and test the best.
+    """Try settings on the training part, choose by the validation part, and test the best.
 
     `tune(dataset, ALS(reg=0.1), rank=[4, 8, 12])` is the tutorial's search. Raters are chosen by RMSE over warm pairs
     of the validation part, rankers by NDCG@20 of its liked films. The test comes once, after the choice, and the best
     is not refitted for it: its two scores are of the same model.
 
+    grid      {setting: values}; every combination is tried
+    trials    instead, Optuna proposes so many candidates in all, from the grid's values or, without a grid, from the
+              ranges in matinee.tuning.search
+    study     file that keeps the trials; the same call goes on where it was stopped
+
     Raises UsageError where the split has no validation part, or the config no such setting or value.
     """
+    if trials is not None and trials < 1:
+        raise UsageError(f"tuning needs at least one trial, not {trials}")
     parts = parse(split, dataset.ratings, rng)[0] if isinstance(split, str) else split
-    candidates = grid_candidates(config, grid)
-    course = Course.of(dataset, parts, min_ratings, rng, threads)
-    rows: list[dict[str, Any]] = []
+    course = Course.of(dataset, parts, config, min_ratings, rng, threads)
+    told = progress or _silent
+    if trials is None:
+        names, tried = list(grid), _all_of(course, grid_candidates(config, grid), told)
+    else:
+        names = list(grid or ranges(config))
+        tried = Study(config, grid, course, file=study, rng=rng).run(trials, told)
+    return _conclusion(course, names, tried)
+
+
+def _all_of(course: Course, candidates: Sequence[Config], told: Told) -> list[Tried]:
+    tried = []
     for candidate in candidates:
         start = time.perf_counter()
-        metric, score = course.score(candidate, course.validation)
-        rows.append(
-            {**{name: getattr(candidate, name) for name in grid}, metric: score, "seconds": time.perf_counter() - start}
-        )
-        if progress:
-            progress(len(rows), len(candidates), score)
-    return _conclusion(course, candidates, rows, metric)
+        score = course.score(candidate, course.validation)
+        tried.append(Tried(candidate, score, time.perf_counter() - start))
+        told(len(tried), len(candidates), score)
+    return tried
 
 
-def _conclusion(course: Course, candidates: Sequence[Config], rows: Sequence[dict[str, Any]], metric: str) -> Tuning:
+def _conclusion(course: Course, names: Sequence[str], tried: Sequence[Tried]) -> Tuning:
     """Test the best candidate and return the table."""
-    place = 0
-    for other, row in enumerate(rows):
-        if is_better(metric, row[metric], rows[place][metric]):
-            place = other
-    best = candidates[place]
-    _, test = course.score(best, course.test)
-    chosen = ", ".join(f"{name}={value}" for name, value in to_json(best).items() if name != "model")
+    best = min(tried, key=lambda one: one.score if course.lower_is_better else -one.score).config
+    test = course.score(best, course.test)
+    settings = ", ".join(f"{name}={value}" for name, value in to_json(best).items() if name != "model")
     note = (
-        f"{course.dataset.facts.name}: {course.split.protocol}; {metric} on the validation part.\n"
-        f"Best: {best.name} with {chosen}.\n"
-        f"Test {metric} {test:.4f}, measured once, fitted on the training part alone."
+        f"{course.purpose}\n"
+        f"Best: {best.name} with {settings}.\n"
+        f"Test {course.metric} {test:.4f}, measured once, fitted on the training part alone."
     )
-    table = Table.of({name: [row[name] for row in rows] for name in rows[0]}, note)
-    return Tuning(table.arrow, note, best=best, metric=metric, test=test)
+    columns = {name: [getattr(one.config, name) for one in tried] for name in names}
+    scores = {course.metric: [one.score for one in tried], "seconds": [one.seconds for one in tried]}
+    return Tuning(Table.of({**columns, **scores}).arrow, note, best=best, metric=course.metric, test=test)
+
+
+def _silent(done: int, total: int, score: float | None) -> None:
+    """Tell nobody."""

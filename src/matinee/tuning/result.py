@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matinee.errors import UsageError
+from matinee.evaluation.drawing import Plot, new_figure
 from matinee.models import Config
 from matinee.models.registry import from_json, to_json
 from matinee.table import Table
@@ -30,6 +31,24 @@ class Tuning(Table):
         """Write the best config and how it was chosen as JSON, which `load_config` reads."""
         chosen = {"metric": self.metric, "test": self.test, "protocol": self.note, "candidates": list(self)}
         Path(path).write_text(json.dumps({"config": to_json(self.best), **chosen}, indent=2) + "\n", encoding="utf-8")
+
+    def plot(self, path: str | Path | None = None) -> Plot:
+        """Return a picture of the score against each setting; with a path it is saved (PNG, SVG or PDF).
+
+        Raises UsageError where matplotlib is not installed or the path has another ending.
+        """
+        settings = [name for name in self.columns if name not in (self.metric, "seconds")]
+        figure = new_figure((5 * max(len(settings), 1), 4))
+        for axes, name in zip(figure.subplots(1, max(len(settings), 1), squeeze=False).flat, settings, strict=False):
+            axes.plot(
+                [str(value) if isinstance(value, bool) else value for value in self[name]], self[self.metric], "o"
+            )
+            axes.set(title=self.best.name, xlabel=name, ylabel=self.metric)
+            axes.grid(alpha=0.3)
+        picture = Plot(figure)
+        if path is not None:
+            picture.save(path)
+        return picture
 
 
 def load_config(path: str | Path) -> Config:
