@@ -2,6 +2,7 @@
 // flags of the set and MATINEE_ISA as its name.
 #include "isa.hpp"
 
+#include "covariance.hpp"
 #include "posterior.hpp"
 #include "products.hpp"
 #include "select.hpp"

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "arguments.hpp"
+#include "covariance.hpp"
 #include "panel.hpp"
 #include "products.hpp"
 #include "simd.hpp"
@@ -28,7 +29,7 @@ inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
         array = (decltype(+array))(at + used);
         used += (count * sizeof(*array) + 63) / 64 * 64;
     };
-    const size_t rank = factored_size(k);
+    const size_t stride = shape_of(k).stride;
     take(space.panel, (size_t)kPanelRows * k);
     take(space.folded, (size_t)round_up(k, kFormRows) * k);
     const size_t padded = (n_asked + kPanelRows - 1) / kPanelRows * kPanelRows;
@@ -36,7 +37,7 @@ inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
     take(space.sum, padded);
     take(space.squares, padded);
     take(space.variance, padded);
-    take(space.V, rank * rank);
+    take(space.V, stride * stride);
     take(space.C, (size_t)k * k);
     space.bytes = used;
     return space;
@@ -46,21 +47,22 @@ inline size_t moments_bytes(int k, int64_t n_asked) { return solve_bytes(k) + mo
 
 // C of one person in one sample, from sums in float32 blocks; from sums in float64 where those do not factor.
 inline bool covariance_of_row(const Side& side, const Shape& s, int64_t row, const Space& space, double* V, double* C, Failure* failure) {
-    const int rank = factored_size(s.k);
     Block block = block_in(side, space);
     if (!sum_row(side, s, row, block, space.sums)) {
         failure->note(row, Fault::column_out_of_range);
         return false;
     }
-    assemble(side, s, row, space.sums, space.A);
-    if (!factor(space.A, rank, rank, space.inverse)) {
-        assemble_precisely(side, s, row, space.A, space.b);
-        if (!factor(space.A, rank, rank, space.inverse)) {
+    double* U = assemble(side, s, row, space.sums, space.b);
+    if (!factor(U, s.stride, space.inverse)) {
+        U = space.A;
+        assemble_precisely(side, s, row, U, space.b);
+        if (!factor(U, s.stride, space.inverse)) {
             failure->note(row, Fault::not_positive_definite);
             return false;
         }
     }
-    invert(space.A, rank, space.inverse, s.k, V, C);
+    invert_factor(U, s.stride, space.inverse, s.k, V);
+    multiply_transposed(V, s.stride, s.k, C);
     return true;
 }
 

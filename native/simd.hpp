@@ -136,6 +136,17 @@ MATINEE_INLINE V rotate(V v) {
     return rotate<V, by>(v, typename Counting<sizeof(V) / sizeof(v[0])>::type{});
 }
 
+template <int from, int... lane>
+MATINEE_INLINE D broadcast_lane(D v, Sequence<lane...>) {
+    return shuffle<D, (lane * 0 + from)...>(v, v);
+}
+
+// A vector filled with one lane of v.
+template <int from>
+MATINEE_INLINE D broadcast_lane(D v) {
+    return broadcast_lane<from>(v, typename Counting<kDoubles>::type{});
+}
+
 template <int by, int... lane>
 MATINEE_INLINE F rotate_halves(F v, Sequence<lane...>) {
     constexpr int half = kLanes / 2;

@@ -4,7 +4,7 @@
 // float32 registers, and the block's sums are added to the row's in float64.
 //
 // The normal matrix is cut into tiles of kLanes x kLanes, of which only those on and above the diagonal are summed.
-//   above the diagonal   A[i][j] at `upper + i * padded + j`
+//   above the diagonal   A[i][j] at `upper + i * stride + j`
 //   on the diagonal      by rotations: lane j of vector d is the entry (j, (j + d) mod kLanes), d = 0 ... kLanes / 2,
 //                        which is every pair once with nine products in place of sixteen
 // Ranks up to half a vector take two ratings per vector (`paired`), and the two halves are added at the end.
@@ -18,17 +18,20 @@ namespace matinee::MATINEE_ISA {
 struct Shape {
     int k;
     bool paired;
-    int padded;     // k rounded up to whole vectors, or half a vector
+    int padded;     // k rounded up to whole vectors, or half a vector: the length of a gathered row
+    int stride;     // the same, rounded up to what factoring takes: the length of a row of A
     int tiles;      // vectors in a padded row
     int rotations;  // vectors per diagonal tile
     int period;     // lanes of a diagonal tile
 };
 
+constexpr int kPanel = kDoubles < 4 ? 4 : kDoubles;  // rows of A factored together
+
 inline Shape shape_of(int k) {
     const bool paired = k <= kLanes / 2;
     const int period = paired ? kLanes / 2 : kLanes;
     const int padded = round_up(k, period);
-    return {k, paired, padded, paired ? 1 : padded / kLanes, period / 2 + 1, period};
+    return {k, paired, padded, round_up(padded, kPanel), paired ? 1 : padded / kLanes, period / 2 + 1, period};
 }
 
 // Where the float64 sums of one row lie in one array of doubles.
@@ -37,16 +40,14 @@ struct SumsLayout {
 };
 
 inline SumsLayout layout_of(const Shape& s) {
-    const int upper = s.tiles > 1 ? s.padded * s.padded : 0;
-    const int diagonal = s.tiles * s.rotations * s.period;
-    const int b = upper + diagonal;
-    return {0, upper, b, b + s.padded, round_up(b + s.padded + 1, kDoubles)};
+    const int diagonal = s.stride * s.stride, b = diagonal + s.tiles * s.rotations * s.period;
+    return {0, diagonal, b, b + s.stride, round_up(b + s.stride + 1, kDoubles)};
 }
 
 // The place of entry (i, j >= i) within a row's sums.
 inline int place_of(const Shape& s, int i, int j) {
     const int tile = i / s.period;
-    if (j / s.period != tile) return i * s.padded + j;
+    if (j / s.period != tile) return i * s.stride + j;
     const int p = i % s.period, q = j % s.period, ahead = q - p;
     const int start = layout_of(s).diagonal + tile * s.rotations * s.period;
     return ahead < s.rotations ? start + ahead * s.period + p : start + (s.period - ahead) * s.period + q;
@@ -102,7 +103,7 @@ MATINEE_INLINE double sum_of_squares(const float* v, int n) {
 
 inline bool weighted(const Side& side) { return side.implicit || side.other_weight; }
 
-constexpr int kAhead = 12;  // ratings between a prefetch and its use
+constexpr int kAhead = 24;  // ratings between a prefetch and its use
 
 template <bool with_weights>
 MATINEE_INLINE void gather_tiles(const Side& side, const Shape& s, Block& block, const int32_t* end) {
@@ -213,7 +214,7 @@ void sum_strip(const Shape& s, const Block& block, int i, int j, double* upper) 
     }
     MATINEE_UNROLL
     for (int r = 0; r < height; r++)
-        for (int c = 0; c < width; c++) flush<first>(upper + (int64_t)(i + r) * s.padded + j + c * kLanes, A[r][c]);
+        for (int c = 0; c < width; c++) flush<first>(upper + (int64_t)(i + r) * s.stride + j + c * kLanes, A[r][c]);
 }
 
 #if defined(__AVX512F__)
@@ -252,24 +253,35 @@ inline void gather(const Side& side, const Shape& s, Block& block, const int32_t
     else weighted(side) ? gather_tiles<true>(side, s, block, end) : gather_tiles<false>(side, s, block, end);
 }
 
-// Write the sums of one row; false where a column is out of range.
-inline bool sum_row(const Side& side, const Shape& s, int64_t row, Block& block, double* sums) {
-    const int64_t start = side.rows.indptr[row], end = side.rows.indptr[row + 1];
-    double squares = 0;
+// Fill `block` with each block of a row in turn and call each(block); false where a column is out of range.
+template <class Each>
+MATINEE_INLINE bool for_blocks(const Side& side, const Shape& s, int64_t row, Block& block, const Each& each) {
+    const int64_t end = side.rows.indptr[row + 1];
     const int32_t* all_end = side.rows.indices + side.rows.indptr[side.rows.n_rows];
-    if (start == end) memset(sums, 0, sizeof(double) * layout_of(s).size);
-    for (int64_t p = start; p < end; p += kBlock) {
+    for (int64_t p = side.rows.indptr[row]; p < end; p += kBlock) {
         block.columns = side.rows.indices + p;
         block.values = side.rows.values + p;
         block.n = (int)smaller(kBlock, end - p);
         if (!columns_in_range(block.columns, block.n, side.rows.n_columns)) return false;
         weigh(side, block);
-        squares += sum_of_squares(block.v, block.n);
         gather(side, s, block, all_end);
-        p == start ? sum_block<true>(s, block, sums) : sum_block<false>(s, block, sums);
+        each();
     }
-    sums[layout_of(s).squares] = squares;
     return true;
+}
+
+// Write the sums of one row; false where a column is out of range.
+inline bool sum_row(const Side& side, const Shape& s, int64_t row, Block& block, double* sums) {
+    double squares = 0;
+    bool first = true;
+    const bool fine = for_blocks(side, s, row, block, [&] {
+        squares += sum_of_squares(block.v, block.n);
+        first ? sum_block<true>(s, block, sums) : sum_block<false>(s, block, sums);
+        first = false;
+    });
+    if (first) memset(sums, 0, sizeof(double) * layout_of(s).size);
+    sums[layout_of(s).squares] = squares;
+    return fine;
 }
 
 }  // namespace matinee::MATINEE_ISA
