@@ -6,6 +6,7 @@ rounds.py      a model taken through a split
 resampling.py  how far off a metric could be
 report.py      the tables; plots.py draws them and page.py puts all on one page
 drift.py       how far a folded-in visitor is from a full refit
+interview.py   what asking the right questions is worth
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from matinee.dataset import Dataset
 from matinee.errors import DataError, UsageError
 from matinee.evaluation.drift import drift
 from matinee.evaluation.exam import liked_from, people_asked
+from matinee.evaluation.interview import interview
 from matinee.evaluation.measure import combined
 from matinee.evaluation.report import Report
 from matinee.evaluation.rounds import Round, go, rounds_of
@@ -29,7 +31,7 @@ from matinee.models import Config
 from matinee.models.baselines import Bias, Popular
 from matinee.split import Split, given, parse
 
-__all__ = ["Report", "drift", "evaluate", "joined"]
+__all__ = ["Report", "drift", "evaluate", "interview", "joined"]
 
 Told = Callable[[str, int, int, float | None], None]
 """Called with (model, done, total, training RMSE or None) while a model is fitted."""
