@@ -10,17 +10,15 @@ Each round measures the three in turn, in the same folder; the table shows media
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sqlite3
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from record import keep
 
 from matinee.live import LiveRatings
 
@@ -91,17 +89,6 @@ def measure(folder: Path, threads: int, seconds: float) -> dict[str, float]:
     }
 
 
-def machine() -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    return {
-        "commit": commit,
-        "cores": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -116,8 +103,7 @@ def main() -> None:
             f"{threads:7d} {row['live']:9,.0f} {row['raw']:9,.0f} {row['one by one']:13,.0f} "
             f"{row['of raw']:6.0%} {row['of one by one']:13.1f}x"
         )
-        with (Path(__file__).parent / "results" / "live.jsonl").open("a") as kept:
-            kept.write(json.dumps({**machine(), **row}) + "\n")
+        keep("live", sqlite=sqlite3.sqlite_version, **row)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ import argparse
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from record import keep
 
 ENGINES = ("matinee", "spark", "cmfrec", "lenskit")
 REG, ITERATIONS = 0.1, 10
@@ -32,7 +33,6 @@ THREAD_LIMITS = (
     "LK_NUM_THREADS",
     "LK_NUM_BACKEND_THREADS",
 )
-RESULTS = Path(__file__).parent / "results" / "peers.jsonl"
 
 
 def write_split(folder: Path, n_ratings: int) -> None:
@@ -47,8 +47,8 @@ def write_split(folder: Path, n_ratings: int) -> None:
     ratings = synthetic(math.ceil(229_772 * share), math.ceil(27_300 * min(1, share * 4)), n_ratings, rng=0).ratings
     users, matrix = ratings.by_user.row_of_each(), ratings.by_user
     train = np.random.default_rng(0).random(matrix.n) < 0.7
-    for name, keep in (("train", train), ("test", ~train)):
-        columns = {"user": users[keep], "movie": matrix.indices[keep], "stars": matrix.values[keep]}
+    for name, part in (("train", train), ("test", ~train)):
+        columns = {"user": users[part], "movie": matrix.indices[part], "stars": matrix.values[part]}
         pq.write_table(pa.table(columns), folder / f"{name}.parquet", row_group_size=1 << 20)
 
 
@@ -213,12 +213,7 @@ def main() -> None:
         write_split(Path(name), args.ratings)
         results = {engine: run_engine(engine, Path(name), args.rank, args.threads) for engine in engines}
     show(results)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    record = {"commit": commit.stdout.strip(), "machine": platform.processor() or platform.machine(),
-              "cores": os.cpu_count(), "ratings": args.ratings, "rank": args.rank, "threads": args.threads}  # fmt: skip
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(record | {"results": results}) + "\n")
+    keep("peers", ratings=args.ratings, rank=args.rank, threads=args.threads, results=results)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,16 @@ from __future__ import annotations
 import argparse
 import http.client
 import itertools
-import json
 import multiprocessing
-import os
 import random
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from record import keep
 
 from matinee.datasets.synthetic import synthetic
 from matinee.models.als import ALS
@@ -31,7 +30,6 @@ from matinee.service import serve
 
 CLIENTS = 2  # processes
 RATINGS_PER_MOVIE = 100
-RESULTS = Path(__file__).parent / "results" / "service.jsonl"
 
 
 def publish(store: Path, n_movies: int) -> int:
@@ -112,7 +110,6 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryDirectory(dir=".") as folder:
         n_users = publish(Path(folder) / "store", options.movies)
         started = time.perf_counter()
@@ -124,9 +121,7 @@ def main() -> None:
                 print(
                     f"{name:15} {row['per second']:7,d}/s   p50 {row['p50 ms']:7.2f} ms   p99 {row['p99 ms']:7.2f} ms"
                 )
-                with RESULTS.open("a") as kept:
-                    machine = {"commit": commit, "cores": len(os.sched_getaffinity(0)), **vars(options)}
-                    kept.write(json.dumps({**machine, **row}) + "\n")
+                keep("service", **vars(options), **row)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matinee.ratings import Scale as Scale
     from matinee.recommender import Filters as Filters
     from matinee.recommender import Recommender as Recommender
+    from matinee.service import serve as serve
     from matinee.snapshot import Store as Store
     from matinee.training import train as train
     from matinee.tuning import tune as tune
@@ -47,6 +48,7 @@ PLACES = {
     "Store": "snapshot",
     "evaluate": "evaluation",
     "load": "datasets",
+    "serve": "service",
     "synthetic": "datasets.synthetic",
     "train": "training",
     "tune": "tuning",
