@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 2
+PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 WHEELHOUSE ?=
 QUIET := --quiet --disable-pip-version-check
 OFFLINE := $(if $(WHEELHOUSE),--no-index --find-links=$(abspath $(WHEELHOUSE)))
@@ -28,10 +29,10 @@ demo: $(INSTALLED)  ## data, models and the page in one go, on 127.0.0.1:8000 or
 	@$(BIN)/matinee demo
 
 test: $(DEVELOPER)  ## the fast tests, in a few minutes
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(DEVELOPER)  ## all tests, the slow ones too
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+	$(PYTEST)
 
 check: $(DEVELOPER)  ## formatting, lint, types, the import contract
 	$(BIN)/ruff format --check .

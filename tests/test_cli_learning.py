@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,3 +117,123 @@ class TestEvaluate:
 
     def test_without_data__says_what_can_be_given(self, matinee: Run) -> None:
         assert_one_line(matinee("evaluate"), 2, "DATA", "--train FILE and --test FILE")
+
+
+class TestTune:
+    def test_table_has_every_combination_and_the_best(self, matinee: Run, data: Path) -> None:
+        result = matinee("tune", data, "--ranks", "1,2", "--regs", "0.05,0.5", "--iterations", "3", "--json")
+        found = json.loads(result.stdout)
+        assert [(row["rank"], row["reg"]) for row in found["rows"]] == [(1, 0.05), (1, 0.5), (2, 0.05), (2, 0.5)]
+        best = min(found["rows"], key=lambda row: row["rmse"])
+        assert (found["best"]["rank"], found["best"]["reg"]) == (best["rank"], best["reg"])
+        assert found["best"]["iterations"] == 3
+        assert "6:2:2" in found["note"]
+
+    def test_als_without_options__tries_the_tutorials_ranks(self, matinee: Run, data: Path) -> None:
+        assert [row["rank"] for row in rows(matinee("tune", data, "--json"))] == [4, 8, 12]
+
+    def test_saved_config__is_what_train_uses(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        saved, store = tmp_path / "best.json", tmp_path / "store"
+        assert matinee("tune", data, "--ranks", "3,5", "--save", saved).exit_code == 0
+        best = json.loads(saved.read_text())["config"]
+        made = json.loads(matinee("train", data, "--config", saved, "--store", store, "--json").stdout)
+        assert made["rater"]["rank"] == best["rank"]
+        assert made["rater"]["reg"] == best["reg"]
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["--ranks", "4;8"], ["--ranks", "4,8,12", "'4;8'"]),
+            (["--split", "7:3"], ["validation"]),
+            (["--model", "popular", "--ranks", "3"], ["popular", "'rank'"]),
+            (["--model", "svd"], ["'svd'"]),
+        ],
+    )
+    def test_bad_options__are_one_line(self, matinee: Run, data: Path, options: list[str], words: list[str]) -> None:
+        assert_one_line(matinee("tune", data, *options), 2, *words)
+
+    @pytest.mark.data
+    def test_tutorials_table__comes_out_within_two_hundredths(
+        self, matinee: Run, movielens: Callable[[str], Path]
+    ) -> None:
+        options = ["--ranks", "4,8,12", "--regs", "0.1", "--iterations", "10", "--split", "6:2:2"]
+        found = json.loads(matinee("tune", movielens("ml-latest-small-2015-04"), *options, "--json").stdout)
+        tutorial = [0.9637, 0.9625, 0.9716]
+        assert [row["rmse"] for row in found["rows"]] == pytest.approx(tutorial, abs=0.02)
+        assert found["test"] == pytest.approx(0.9723, abs=0.02)
+
+
+class TestTrain:
+    def test_prints_the_test_rmse_and_publishes(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        result = matinee("train", data, "--rater", "als", "--split", "7:3", "--store", tmp_path)
+        assert result.exit_code == 0
+        assert "Test RMSE 0." in result.stdout
+        assert f"Published snapshot {(tmp_path / 'current').read_text().strip()}" in result.stdout
+
+    def test_options_and_settings_reach_the_models(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        options = ["--rater", "als", "--rank", "3", "--iterations", "2", "--reg", "0.2", "--set", "ease.reg=250"]
+        result = matinee("train", data, *options, "--no-measure", "--seed", "7", "--store", tmp_path, "--json")
+        made = json.loads(result.stdout)
+        rater = {name: made["rater"][name] for name in ("model", "rank", "iterations", "reg", "rng")}
+        assert rater == {"model": "als", "rank": 3, "iterations": 2, "reg": 0.2, "rng": 7}
+        assert made["ranker"]["reg"] == 250
+        assert made["metrics"] == {}
+
+    def test_default__is_bayes_with_ease(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        result = matinee("train", data, "--set", "bayes.sweeps=50", "--no-measure", "--store", tmp_path, "--json")
+        made = json.loads(result.stdout)
+        assert (made["rater"]["model"], made["ranker"]["model"]) == ("bayes", "ease")
+
+    def test_ranker_none__orders_by_stars(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        matinee("train", data, "--rater", "als", "--ranker", "none", "--no-measure", "--store", tmp_path)
+        listed = [row["stars"] for row in rows(matinee("recommend", "--user", "1", "--store", tmp_path, "--json"))]
+        assert listed == sorted(listed, reverse=True)
+
+    def test_same_seed__gives_the_same_models(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        hashes = []
+        for threads in ("1", "2"):
+            options = ["--rater", "als", "--no-measure", "--threads", threads, "--store", tmp_path / threads]
+            assert matinee("train", data, *options).exit_code == 0
+            manifest = json.loads(next((tmp_path / threads).glob("snapshots/*/manifest.json")).read_text())
+            hashes.append({name: file["sha256"] for name, file in manifest["files"].items()})
+        assert hashes[0] == hashes[1]
+
+    @pytest.mark.parametrize(
+        ("options", "code", "words"),
+        [
+            (["--rater", "ease"], 2, ["--rater", "als, bayes", "'ease'"]),
+            (["--ranker", "als"], 2, ["--ranker", "ease", "none", "'als'"]),
+            (["--rater", "bayes", "--reg", "0.1"], 2, ["bayes", "'reg'"]),
+            (["--rater", "als", "--set", "bayes.rank=3"], 2, ["bayes", "als, ease"]),
+            (["--rater", "als", "--rank", "0"], 2, ["--rank"]),
+            (["--rater", "als", "--reg", "-1"], 1, ["reg"]),
+            (["--engine", "spark"], 2, ["--engine", "local"]),
+            (["--config", "no-such.json"], 2, ["no-such.json", "matinee tune --save"]),
+            (["--rater", "als", "--split", "7"], 2, ["'7'"]),
+        ],
+    )
+    def test_bad_options__leave_the_store_alone(
+        self, matinee: Run, data: Path, tmp_path: Path, options: list[str], code: int, words: list[str]
+    ) -> None:
+        assert_one_line(matinee("train", data, *options, "--store", tmp_path / "store"), code, *words)
+        assert not (tmp_path / "store").exists()
+
+    def test_config_and_rater_together__are_refused(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        (tmp_path / "best.json").write_text('{"model": "als"}')
+        result = matinee("train", data, "--config", tmp_path / "best.json", "--rater", "bayes")
+        assert_one_line(result, 2, "best.json", "--rater")
+
+    def test_store_that_is_a_file__is_refused(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        (tmp_path / "store").touch()
+        options = ["--rater", "bias", "--ranker", "none", "--no-measure", "--store", tmp_path / "store"]
+        assert_one_line(matinee("train", data, *options), 1, str(tmp_path / "store"), "cannot be written")
+
+    def test_ctrl_c__ends_in_one_line_and_leaves_no_snapshot(self, data: Path, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "matinee", "train", data, "--set", "bayes.sweeps=100000", "--no-measure"]
+        with subprocess.Popen([*command, "--store", tmp_path / "store"], stderr=subprocess.PIPE, text=True) as running:
+            time.sleep(4)
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate(timeout=60)
+        assert running.returncode == 130
+        assert said == "stopped by Ctrl-C\n"
+        assert not (tmp_path / "store" / "current").exists()

@@ -4,9 +4,10 @@
     options    options that several commands share
     output     tables, JSON and progress
     data       fetch, info, movies
-    learning   evaluate
+    learning   tune, train, evaluate
     asking     recommend, predict, similar
     stores     snapshot list, show, verify, activate
+    serving    serve, demo
 
 Modules of the library are imported inside the commands, so that help appears at once.
 """
@@ -17,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, data, learning, program, stores
+from matinee.cli import asking, data, learning, program, serving, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -46,7 +47,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (data, learning, asking, stores):
+for module in (serving, data, learning, asking, stores):
     module.add_to(app)
 
 

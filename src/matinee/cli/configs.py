@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import DataError, UsageError
+from matinee.errors import UsageError
 from matinee.models import Config
-from matinee.models.registry import RANKERS, RATERS, by_name, default_ranker, default_rater, from_json, with_settings
+from matinee.models.registry import RANKERS, RATERS, by_name, default_ranker, default_rater, to_json, with_settings
 from matinee.ratings import Ratings
+from matinee.tuning import load_config
+
+__all__ = ["parsed", "rater_and_ranker", "several", "to_json"]
 
 Settings = dict[str, dict[str, str]]
 
@@ -32,11 +34,14 @@ def parsed(assignments: Sequence[str] | None) -> Settings:
     return found
 
 
-def several(names: str, settings: Settings, seed: int) -> list[Config]:
-    """Return the configs of models named with commas between. Raises UsageError for settings of another model."""
+def several(names: str, settings: Settings, seed: int, **options: Any) -> list[Config]:
+    """Return the configs of models named with commas between, with options that are not None and settings.
+
+    Raises UsageError for settings of another model.
+    """
     found = [by_name(name.strip())() for name in names.split(",")]
     _check_used(settings, {config.name for config in found})
-    return [_with(config, settings, seed, {}) for config in found]
+    return [_with(config, settings, seed, options) for config in found]
 
 
 def _with(found: Config, settings: Settings, seed: int, options: dict[str, Any]) -> Config:
@@ -62,7 +67,7 @@ def rater_and_ranker(
     _check("--ranker", ranker, (*RANKERS, "none"))
     if file is not None and rater is not None:
         raise UsageError(f"{file} names the rater already; leave --rater out")
-    kept = load(file) if file else by_name(rater)() if rater else default_rater()
+    kept = load_config(file) if file else by_name(rater)() if rater else default_rater()
     _check(f"the rater in {file}", kept.name, RATERS)
     ordering = default_ranker(ratings) if ranker is None else None if ranker == "none" else by_name(ranker)()
     _check_used(settings, {kept.name} | ({ordering.name} if ordering else set()))
@@ -77,11 +82,3 @@ def _check_used(settings: Settings, models: set[str]) -> None:
 def _check(what: str, name: str | None, allowed: tuple[str, ...]) -> None:
     if name is not None and name not in allowed:
         raise UsageError(f"{what} is one of {', '.join(allowed)}, not {name!r}")
-
-
-def load(file: Path) -> Config:
-    """Return the config that `save` wrote. Raises DataError where the file holds none."""
-    try:
-        return from_json(json.loads(file.read_text("utf-8")))
-    except (ValueError, UsageError) as problem:
-        raise DataError(f"{file} is not a config of `matinee tune --save`: {problem}") from None

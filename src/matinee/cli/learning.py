@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matinee.cli.options import AsJson, Data, Seed, Threads, reads_data
+from matinee.cli import options
+from matinee.cli.options import AsJson, Data, Seed, StoreOption, Threads, reads_data
 from matinee.cli.program import command
 from matinee.errors import UsageError
 
@@ -16,13 +17,99 @@ if TYPE_CHECKING:
     from matinee.dataset import Dataset
     from matinee.split import Split
 
+Iterations = Annotated[int | None, typer.Option(metavar="N", min=1, help="The rater's iterations.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="MODEL.SETTING=VALUE", help="Any other setting; repeat for more.")
 ]
 
 
 def add_to(app: typer.Typer) -> None:
+    command(app, "matinee tune ml-latest-small --ranks 4,8,12 --regs 0.1 --save best.json")(tune)
+    command(app, "matinee train ml-latest-small --rater als --rank 8 --split 7:3")(train)
     command(app, "matinee evaluate ml-latest-small --model popular,bias,als,ease --split 7:3")(evaluate)
+
+
+@reads_data
+def tune(
+    data: Data,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model to choose settings for.")] = "als",
+    ranks: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Ranks to try; for als 4,8,12 where nothing else is asked.")
+    ] = None,
+    regs: Annotated[str | None, typer.Option(metavar="X,...", help="Regularisations to try.")] = None,
+    iterations: Iterations = None,
+    settings: Settings = None,
+    split: Annotated[str, typer.Option(metavar="A:B:C", help="Parts to train, to choose and to test on.")] = "6:2:2",
+    save: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Keep the best for `matinee train`.")] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try every combination of ranks and regularisations, choose by the validation part, and test the best once."""
+    from matinee import tuning
+    from matinee.cli import configs, output
+
+    [config] = configs.several(model, configs.parsed(settings), seed, iterations=iterations)
+    grid = {
+        "rank": options.numbers("--ranks", ranks or ("4,8,12" if model == "als" and not regs else None), int),
+        "reg": options.numbers("--regs", regs, float),
+    }
+    tried: dict[str, Any] = {name: values for name, values in grid.items() if values}
+    with output.iterations("tuning") as progress:
+        found = tuning.tune(data.read(), config, split, rng=seed, threads=threads, progress=progress, **tried)
+    if save:
+        found.save(save)
+    output.result(found, as_json, best=configs.to_json(found.best), metric=found.metric, test=found.test)
+
+
+@reads_data
+def train(
+    data: Data,
+    store: StoreOption = options.DEFAULT_STORE,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The rater as `matinee tune --save` wrote it.")
+    ] = None,
+    rater: Annotated[str | None, typer.Option(metavar="als|bayes|bias", help="What shows stars.")] = None,
+    ranker: Annotated[
+        str | None, typer.Option(metavar="ease|ials|blend|popular|none", help="What orders lists; none: stars do.")
+    ] = None,
+    rank: Annotated[int | None, typer.Option(metavar="N", min=1, help="The rater's number of factors.")] = None,
+    iterations: Iterations = None,
+    reg: Annotated[float | None, typer.Option(metavar="X", help="The rater's regularisation.")] = None,
+    settings: Settings = None,
+    split: Annotated[str, typer.Option(metavar="A:B", help="Parts to train and to measure on.")] = "7:3",
+    no_measure: Annotated[bool, typer.Option("--no-measure", help="Publish without measuring first.")] = False,
+    seed: Seed = 5,
+    threads: Threads = None,
+    engine: Annotated[str, typer.Option(metavar="local", help="Where to train.")] = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Measure on a split, then train on everything and publish the snapshot that is served from then on.
+
+    Without --rater it is bayes, without --ranker it is ease, or ials for more than 20,000 movies to rank.
+    """
+    from matinee import training
+    from matinee.cli import configs, output, stores
+
+    options.one_of("--engine", engine, ("local",))
+    chosen = configs.parsed(settings)
+    ds = data.read()
+    rating, ordering = configs.rater_and_ranker(
+        rater, ranker, config, chosen, seed, ds.ratings, rank=rank, iterations=iterations, reg=reg
+    )
+    with output.iterations("training") as progress:
+        snapshot = training.train(
+            ds,
+            store,
+            rater=rating,
+            ranker=ordering,
+            split=split,
+            measure=not no_measure,
+            rng=seed,
+            threads=threads,
+            progress=progress,
+        )
+    stores.published(snapshot, as_json)
 
 
 @reads_data

@@ -117,13 +117,13 @@ def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{option} is {' or '.join(allowed)}, not {value!r}")
 
 
-def numbers(option: str, text: str, kind: type[int] | type[float]) -> list[Any]:
+def numbers(option: str, text: str | None, kind: type[int] | type[float]) -> list[Any]:
     """Read "4,8,12".
 
-    >>> numbers("--ranks", "4,8,12", int)
-    [4, 8, 12]
+    >>> numbers("--ranks", "4,8,12", int), numbers("--regs", None, float)
+    ([4, 8, 12], [])
     """
     try:
-        return [kind(part) for part in text.split(",")]
+        return [kind(part) for part in text.split(",")] if text else []
     except ValueError:
         raise UsageError(f"{option} takes numbers with commas between them, such as 4,8,12, not {text!r}") from None

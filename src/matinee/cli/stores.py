@@ -11,6 +11,7 @@ from matinee.cli.options import AsJson, StoreOption
 from matinee.cli.program import Subgroup, command
 
 if TYPE_CHECKING:
+    from matinee.snapshot import Snapshot
     from matinee.snapshot.manifest import Manifest
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A snapshot, as `matinee snapshot list` names it.")]
@@ -46,6 +47,7 @@ def list_all(store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False
     output.result(Table.of(columns, "" if rows else f"no snapshots in {store}"), as_json)
 
 
+MEASURED = ("model", "rmse", "rmse_low", "rmse_high", "mae", "cold", "covered", "ndcg@20", "liked_ndcg@20")
 _COLUMNS = ("snapshot", "served", "created", "data", "ratings", "rater", "ranker", "MB")
 
 
@@ -76,6 +78,23 @@ def described(manifest: Manifest) -> dict[str, Any]:
     models = {role: model["config"] if model else None for role, model in manifest.models.items()}
     made = {"snapshot": manifest.id, "created": manifest.created, "version": manifest.version}
     return {**made, "data": manifest.data, **models, "metrics": manifest.metrics}
+
+
+def published(snapshot: Snapshot, as_json: bool) -> None:
+    """Say how well a new snapshot did, and that it is served from now on."""
+    from matinee.cli import output
+
+    manifest = snapshot.manifest
+    if as_json:
+        return output.document(described(manifest))
+    measured = manifest.metrics.get("models", [])
+    if measured:
+        output.grid(MEASURED, ([row.get(name) for name in MEASURED] for row in measured))
+        output.line(manifest.metrics["protocol"])
+    for row in measured:
+        if row["model"] == manifest.models["rater"]["config"]["model"]:
+            output.line(f"Test RMSE {row['rmse']:.4f} ({row['model']}, {row['cold']:,} cold pairs left out)")
+    return output.line(f"Published snapshot {manifest.id} in {snapshot.path.parent.parent}, trained on all ratings")
 
 
 def verify(snapshot: OptionalId = None, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:

@@ -1,0 +1,114 @@
+"""serve and demo: answer over HTTP."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matinee.cli import options
+from matinee.cli.options import StoreOption
+from matinee.cli.program import command
+from matinee.errors import MatineeError
+
+if TYPE_CHECKING:
+    from matinee.dataset import Dataset
+
+PATIENCE = 5.0  # seconds the demo waits for a download
+RELEASE = "ml-latest-small"
+
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="Port to listen on; 0 takes any free one.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, "matinee demo")(demo)
+    command(app, "matinee serve --store matinee-store --port 8000 --tutorial-scale 1:10")(serve)
+
+
+def serve(
+    store: StoreOption = options.DEFAULT_STORE,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 listens on all.")] = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes that answer.")] = 1,
+    live: Annotated[
+        str | None, typer.Option(metavar="URL", help="Database of live ratings; live.sqlite3 in the store.")
+    ] = None,
+    tutorial_scale: Annotated[
+        str | None, typer.Option(metavar="LOW:HIGH", help="Scale of the stars on the tutorial's URLs, such as 1:10.")
+    ] = None,
+) -> None:
+    """Answer over HTTP from the snapshot that is served, until Ctrl-C."""
+    from matinee import service
+
+    service.serve(store, host, port, workers, live, tutorial_scale)
+
+
+def demo(
+    store: StoreOption = options.DEFAULT_STORE,
+    port: Port = 8000,
+) -> None:
+    """Data, models and page in one go: the shortest way to a page that one can open.
+
+    Takes ml-latest-small from here, from the folder that MATINEE_DATA names, or from GroupLens if that takes only
+    seconds, and otherwise the embedded sample with simulated ratings. A store that holds a snapshot is served as it
+    is. A busy port means the next one.
+    """
+    from matinee import service
+    from matinee.cli import output
+    from matinee.snapshot import Store
+
+    if Store(store).current_id():
+        name = Store(store).manifest().data["name"]
+        output.line(f"Serving the snapshot of {name} in {store}; remove that folder to begin anew")
+    else:
+        _train(demo_data(), store)
+    service.serve(store, port=port, next_free_port=True)
+
+
+def demo_data() -> Dataset:
+    """Return the data to show, and say which it is."""
+    from matinee import datasets
+    from matinee.cli import output
+
+    folder = _release_here() or _release_fetched()
+    if folder is None:
+        output.line("Using the embedded sample: real films, simulated ratings")
+        return datasets.load("sample")
+    output.line(f"Using {folder}: real ratings from MovieLens, for research, not for commerce")
+    return datasets.load(folder)
+
+
+def _release_here() -> Path | None:
+    from matinee.datasets.movielens import is_release
+
+    places = [Path(RELEASE), Path(os.environ.get("MATINEE_DATA") or ".", RELEASE)]
+    return next((place for place in places if place.is_dir() and is_release(place)), None)
+
+
+def _release_fetched() -> Path | None:
+    """Fetch the release, None where that fails or takes too long: name look-ups know no time-out of their own."""
+    from matinee.datasets.fetch import fetch
+
+    found: list[Path] = []
+
+    def bring() -> None:
+        try:
+            found.append(fetch(RELEASE, timeout=PATIENCE).folder)
+        except MatineeError:
+            return
+
+    bringing = threading.Thread(target=bring, daemon=True)
+    bringing.start()
+    bringing.join(PATIENCE)
+    return found[0] if found else None
+
+
+def _train(dataset: Dataset, store: Path) -> None:
+    from matinee import training
+    from matinee.cli import output
+
+    with output.iterations("training") as progress:
+        training.train(dataset, store, measure=False, progress=progress)
