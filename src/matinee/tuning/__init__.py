@@ -82,6 +82,7 @@ def _conclusion(course: Course, names: Sequence[str], tried: Sequence[Tried]) ->
         f"{course.purpose}\n"
         f"Best: {best.name} with {settings}.\n"
         f"Test {course.metric} {test:.4f}, measured once, fitted on the training part alone."
+        + ("\nsimulated ratings" if course.dataset.facts.simulated else "")
     )
     columns = {name: [getattr(one.config, name) for one in tried] for name in names}
     scores = {course.metric: [one.score for one in tried], "seconds": [one.seconds for one in tried]}

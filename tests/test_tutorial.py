@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorial.ipynb"
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, data: Path | None = None) -> NotebookNode:
+    for name in [name for name in os.environ if name.startswith("MATINEE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    if data is not None:
+        monkeypatch.setenv("MATINEE_DATA", str(data))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def text_of(notebook: NotebookNode) -> str:
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "\n".join(str(output.get("text", output.get("data", {}).get("text/plain"))) for output in outputs)
+
+
+@pytest.mark.slow
+def test_the_notebook__runs_on_the_sample_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = text_of(run(tmp_path, monkeypatch))
+    assert "79,317 ratings" in shown
+    assert shown.count("simulated ratings") >= 10
+    assert "Quiz Show" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_notebook__runs_on_movielens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, movielens: Callable[[str], Path]
+) -> None:
+    shown = text_of(run(tmp_path, monkeypatch, movielens("ml-latest-small").parent))
+    assert "100,836 ratings" in shown
+    assert "simulated" not in shown
+
+
+def test_the_notebook__shows_results_of_the_sample_only() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    shown = text_of(notebook)
+    assert "simulated ratings" in shown
+    assert "ml-latest" not in shown
+    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", ()))
