@@ -22,8 +22,7 @@ def recommender():
 
 @pytest.fixture(scope="module")
 def questions(recommender):
-    ratings = recommender.dataset.ratings
-    return Questions.of(recommender.rater, ratings, ratings.movie_counts >= 25)
+    return Questions.of(recommender.rater, recommender.dataset.ratings)
 
 
 def plain_gain(questions, history, movie):
@@ -51,6 +50,12 @@ def test_gains__fall_with_every_answer(questions):
     few = questions.gains(History.of({}), movies)
     many = questions.gains(History.of(dict.fromkeys(range(40), 3.5)), movies)
     assert np.all(many < few)
+
+
+def test_targets__stand_for_all_ratings(questions, recommender):
+    counts = recommender.dataset.ratings.movie_counts
+    assert questions.shares.sum() == pytest.approx(1)
+    np.testing.assert_allclose(questions.shares @ questions.targets, counts @ np.arange(200) / counts.sum(), atol=1)
 
 
 def test_knows__is_the_share_of_raters_for_a_stranger(questions):

@@ -13,7 +13,7 @@ QUICK = Bayes(rank=7, sweeps=30, burn_in=14, samples=8)
 
 @pytest.fixture(scope="module")
 def table():
-    return interview(synthetic(500, 150, 15_000, rng=2), QUICK, (2, 6), share=0.2, min_ratings=10, threads=1)
+    return interview(synthetic(500, 150, 15_000, rng=2), QUICK, (2, 6), share=0.2, threads=1)
 
 
 def rows(table, **wanted):

@@ -62,7 +62,6 @@ def interview(
     *,
     share: float = 0.1,
     rng: int = 0,
-    min_ratings: int = 25,
     threads: int | None = None,
 ) -> Table:
     """Measure the error after some questions, by who asks and among which movies.
@@ -74,7 +73,7 @@ def interview(
     split = new_visitors(dataset.ratings, max(questions), share=share, rng=rng)
     people = np.unique(split.test.users)
     model: Any = config.fit(split.train, dataset.catalog, threads=threads)
-    asking = Questions.of(model, split.train, split.train.movie_counts >= min_ratings)
+    asking = Questions.of(model, split.train)
     rows, n_movies = [], len(dataset.ratings.movies)
     for among in ("known", "all"):
         for way in WAYS:

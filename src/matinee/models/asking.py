@@ -5,8 +5,8 @@ An answer about movie i makes what is predicted for movie j more certain by cov(
     gain_i = sum_j share_j cov(i, j)^2 / var(i)        cov(i, j) = mean_s[y~_i^T C y~_j]
                                                        var(i) = mean_s[1 / (tau h_i) + y~_i^T C y~_i]
 
-over the movies j that could be recommended, share being their part of all ratings. What an answer is worth is its gain
-times how likely the person is to know the movie. That comes from who rated what: the components of
+over movies j, share being their part of all ratings. What an answer is worth is its gain times how likely the person
+is to know the movie. That comes from who rated what: the components of
 `matinee.models.features` are those of a correspondence analysis (Greenacre 1984, chapter 4), which reconstitutes the
 matrix of who rated what as
 
@@ -45,8 +45,8 @@ class Questions:
     rater     `bayes`, or another model, which cannot tell what an answer is worth: then the most rated are asked first
     known     (M,) the share of users who rated each movie
     variances (D,) v, of the components over all ratings
-    targets   (J,) the movies that could be recommended, most rated first, at most 300
-    shares    (J,) their shares of the ratings
+    targets   (J,) at most 300 movies that stand for all: each as many ratings after the one before
+    shares    (J,) for how many of the ratings each stands
     """
 
     rater: Model
@@ -56,19 +56,14 @@ class Questions:
     shares: Float64
 
     @classmethod
-    def of(cls, rater: Model, ratings: Ratings, recommendable: NDArray[np.bool_]) -> Questions:
-        """Prepare the questions that help to choose among the `recommendable` (M,) movies, or all if there is none."""
-        counts = ratings.movie_counts
-        candidates = np.where(recommendable, counts, 0) if recommendable.any() else counts
-        targets = np.argsort(-candidates, kind="stable")[:MOST_TARGETS].astype(np.int32)
+    def of(cls, rater: Model, ratings: Ratings) -> Questions:
+        """Prepare the questions; `ratings` are those that the rater was fitted on."""
+        counts, n_users = ratings.movie_counts, max(1, int(np.count_nonzero(ratings.by_user.counts)))
+        places = (np.arange(MOST_TARGETS) + 0.5) / MOST_TARGETS * ratings.n
+        targets, stand_for = np.unique(np.searchsorted(np.cumsum(counts), places), return_counts=True)
         components = rater.components if isinstance(rater, BayesModel) else np.empty((len(counts), 0))
-        return cls(
-            rater,
-            counts / max(1, int(np.count_nonzero(ratings.by_user.counts))),
-            counts @ np.square(components, dtype=np.float64) / max(1, ratings.n),
-            targets,
-            candidates[targets] / np.maximum(1, candidates[targets].sum()),
-        )
+        variances = counts @ np.square(components, dtype=np.float64) / ratings.n
+        return cls(rater, counts / n_users, variances, targets.astype(np.int32), stand_for / MOST_TARGETS)
 
     @property
     def note(self) -> str:

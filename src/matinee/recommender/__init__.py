@@ -306,7 +306,7 @@ class Recommender:
 
     @cached_property
     def _questions(self) -> Questions:
-        return Questions.of(self.rater, self.dataset.ratings, self.allowed(Filters()))
+        return Questions.of(self.rater, self.dataset.ratings)
 
     # From positions to tables
 
