@@ -7,6 +7,7 @@ import pytest
 
 from matinee.errors import ModelError
 from matinee.ids import Ids
+from matinee.kernels import Csr
 from matinee.models.blend import Blend
 from matinee.models.ease import Ease, EaseModel, check_size
 from matinee.models.ials import IALS, positives
@@ -45,13 +46,19 @@ def plain_ease(ratings: Ratings, config: Ease) -> tuple[np.ndarray, np.ndarray]:
     B = -P / np.diag(P)
     np.fill_diagonal(B, 0)
     scores = np.full((len(X), len(ratings.movies)), -np.inf)
+    average = X[n > 0].mean(0)
+    X = X + (config.stranger / (n + 20))[:, None] * average
     scores[:, eligible] = (X @ B) * seen.sum(0) ** -config.count_exponent
     return scores, eligible
 
 
 @pytest.mark.parametrize(
     "config",
-    [Ease(), Ease(star_weight=0), Ease(reg=10, reg_exponent=0, user_exponent=0, count_exponent=0, min_ratings=1)],
+    [
+        Ease(),
+        Ease(star_weight=0, stranger=0),
+        Ease(reg=10, reg_exponent=0, user_exponent=0, count_exponent=0, min_ratings=1),
+    ],
 )
 def test_ease__equals_its_equation(config: Ease) -> None:
     ratings = make_ratings()
@@ -59,6 +66,15 @@ def test_ease__equals_its_equation(config: Ease) -> None:
     expected, eligible = plain_ease(ratings, config)
     assert len(eligible) < len(ratings.movies) or config.min_ratings == 1
     np.testing.assert_allclose(model.scores(model.fold_in(ratings.by_user)), expected, atol=2e-4)
+
+
+def test_ease__lists_for_a_stranger_what_most_have_seen() -> None:
+    ratings = make_ratings(n_users=400)
+    model = Ease().fit(ratings, NO_CATALOG)
+    nobody = Csr(np.zeros(2, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), len(ratings.movies))
+    top, _ = model.top_n(model.fold_in(nobody), 5)
+    most_seen = np.argsort(-ratings.movie_counts)[:8]
+    assert set(top[0]) <= set(most_seen)
 
 
 def test_ease__never_returns_a_movie_that_is_excluded_or_has_too_few_ratings() -> None:
@@ -176,6 +192,6 @@ def test_blend__is_the_sum_of_both_with_equal_deviations() -> None:
     profiles = model.fold_in(ratings.by_user)
     np.testing.assert_allclose(model.scores(profiles, eligible), expected, atol=1e-5)
     explanation = model.explain(ratings.history(3), eligible)
-    np.testing.assert_allclose(explanation.contributions.sum(1), expected[3], atol=1e-4)
+    np.testing.assert_allclose(explanation.base + explanation.contributions.sum(1), expected[3], atol=1e-4)
     top, _ = model.top_n(profiles, 3, exclude=ratings.by_user)
     assert not any(set(row) & set(ratings.history(user).movies) for user, row in enumerate(top))
