@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import _matinee_native as native
 
+from matinee.errors import UsageError
 from matinee.kernels.check import thread_count
 from matinee.kernels.csr import Csr
 from matinee.kernels.select import select_top_n, top_n
@@ -57,4 +58,7 @@ def instruction_set() -> str:
 
     Raises UsageError where MATINEE_ISA names one this machine lacks.
     """
-    return str(native.instruction_set())
+    try:
+        return str(native.instruction_set())
+    except ValueError as problem:
+        raise UsageError(str(problem)) from None
