@@ -24,6 +24,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
 
 from matinee import kernels
 from matinee.catalog import Catalog
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 PSEUDO_RATINGS = 5.0
 STRANGER_DAMPING = 20
+FEW_MOVIES = 2_000
 Float32 = NDArray[np.float32]
 
 
@@ -78,7 +80,9 @@ class Ease:
         G = kernels.weighted_gram(X, weights, threads=threads)
         support = np.bincount(X.indices, weights=np.repeat(weights, X.counts), minlength=len(eligible))
         G[np.diag_indices(len(eligible))] += (self.reg * support**self.reg_exponent).astype(np.float32)
-        weights_out = item_weights(G)
+        # BLAS threads spin while they wait: on a busy machine a small matrix takes longer with many than with one.
+        with threadpool_limits(1 if len(eligible) < FEW_MOVIES else threads, "blas"):
+            weights_out = item_weights(G)
         if progress:
             progress(1, 1, None)
         discount = (counts**-self.count_exponent).astype(np.float32)
