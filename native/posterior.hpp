@@ -1,7 +1,7 @@
 // What people folded into several samples would say of movies: mean and variance, person by person.
 //
 //   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . a + offset], mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
-//   g = (degrees + n) / (degrees + sum_p w_p (r_p - offset_p - x . y_p)^2)
+//   g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
 //
 // y are the movies as they are rated, a as they are asked about. Sums, factors and C as in solve.hpp; forms over panels of movies as in products.hpp.
 #pragma once
@@ -66,11 +66,18 @@ inline bool covariance_of_row(const Side& side, const Shape& s, int64_t row, con
     return true;
 }
 
-// g of one person in one sample.
-inline double noise_weight(const Side& side, const float* x, int64_t row, double degrees) {
+// tr(C A0): of the k dimensions of x, how many the ratings leave open.
+inline double left_open(const double* C, const double* A0, int k) {
+    double trace = 0;
+    for (int i = 0; i < k * k; i++) trace += C[i] * A0[i];
+    return trace;
+}
+
+// g of one person in one sample; sum_p w_p y_p^T C y_p is k - tr(C A0).
+inline double noise_weight(const Side& side, const float* x, const double* C, int64_t row, double degrees) {
     const Residuals residuals = {side.rows, x - row * side.k, side.Y, side.k, nullptr, side.other_offset, side.other_weight, nullptr};
     const double n = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]);
-    return (degrees + n) / (degrees + residual_sum(residuals, row));
+    return (degrees + n) / (degrees + residual_sum(residuals, row) + side.k - left_open(C, side.A0, side.k));
 }
 
 // One sample of the movies as they are asked about.
@@ -157,7 +164,7 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
         const float* x = args.X + (sample * posterior.rows.n_rows + row) * k;
         if (!covariance_of_row(side, s, row, solving, space.V, space.C, failure)) return;
         fold_symmetric({space.C, nullptr, k, nullptr, nullptr}, space.folded);
-        const float noise = (float)(1 / noise_weight(side, x, row, args.degrees));
+        const float noise = (float)(1 / noise_weight(side, x, space.C, row, args.degrees));
         for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
             const int64_t left = args.n_asked - from, after = left - kPanelRows;
             if (after > 0) fetch_rows(asked, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));

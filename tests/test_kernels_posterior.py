@@ -41,10 +41,12 @@ def plain(solved, b0, asked, person, movies):
         targets = values - offset
         A, b = equation.normal_equations(y, w, w * targets, 0, A0[s * k : (s + 1) * k], b0[s, person])
         x = np.linalg.solve(A, b)
-        g = (DEGREES + len(columns)) / (DEGREES + np.sum(w * (targets - y @ x) ** 2))
+        C = np.linalg.inv(A)
+        squares = (targets - y @ x) ** 2 + np.sum(y @ C * y, axis=1)
+        g = (DEGREES + len(columns)) / (DEGREES + np.sum(w * squares))
         solutions.append(x)
         means.append(a @ x + level)
-        variances.append(1 / (g * precision) + np.sum(a @ np.linalg.inv(A) * a, axis=1))
+        variances.append(1 / (g * precision) + np.sum(a @ C * a, axis=1))
     return solutions, np.mean(means, axis=0), np.mean(variances, axis=0) + np.var(means, axis=0)
 
 

@@ -65,7 +65,7 @@ def posterior_moments(
     """Return mean and variance (B, m) float32 of what people would give movies: (m,) for all, or (B, m) each their own.
 
         mean_s[x . a + offset]        mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
-        g = (degrees + n) / (degrees + sum_p w_p (r_p - offset_p - x . y_p)^2)
+        g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
 
     rated    the movies (y) that the rows were solved with, X (S, B, k) being their `posterior_means`
     asked    the movies (a, offset, w) as they are asked about

@@ -7,7 +7,7 @@ In each sample a person is one row of the one equation, and what is shown is the
 
     stars of movie i     mean_s[y~_i^T x + b_i]
     their variance       mean_s[1 / (tau g h_i) + y~_i^T A^-1 y~_i] + var_s[y~_i^T x + b_i]
-                         g = (30 + n) / (30 + sum_p tau h_p (r_p - b_p - y~_p^T x)^2)
+                         g = (30 + n) / (30 + sum_p tau h_p ((r_p - b_p - y~_p^T x)^2 + y~_p^T A^-1 y~_p))
 
 Symbols: S samples; B people; M movies; k = rank + 1 with a bias; D features of a person. Inside, ratings are centred
 on the mean and divided by their standard deviation.
