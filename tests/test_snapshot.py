@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from matinee.errors import StoreError, UsageError
 from matinee.models.als import ALS
 from matinee.models.ease import Ease
 from matinee.recommender import Recommender
-from matinee.snapshot import Snapshot, Store
+from matinee.snapshot import Snapshot, Store, files
 
 ALS_CONFIG = ALS(rank=4, iterations=2, intervals=False)
 
@@ -106,9 +107,26 @@ def test_verify__finds_one_flipped_byte_in_any_file(store: Store) -> None:
         (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest"),
         (lambda folder: change(folder, format=99), "has format 99, newer than this Matinee reads"),
         (lambda folder: change(folder, data={}), r"manifest\.json is damaged"),
+        (lambda folder: change(folder, files={}), r"manifest\.json is damaged: it does not list rater-"),
+        (lambda folder: change(folder, files={"../x": {"size": 1, "sha256": ""}}), "names files outside the snapshot"),
+        (lambda folder: change(folder, models={"rater": None}), "names no model that knows stars as its rater"),
+        (
+            lambda folder: replace(folder, "users.arrow", pa.table({"user": [1]})),
+            r"users\.arrow is not ours: it has no",
+        ),
+        (lambda folder: replace(folder, "counts.arrow", pa.table({"x": [1]})), r"counts\.arrow is not ours: it has no"),
+        (lambda folder: replace(folder, "users.arrow", pa.table({"user": ["a"]})), r"offsets\.arrow does not fit"),
+        (
+            lambda folder: replace(folder, "offsets.arrow", pa.table({"start": pa.array([None] * 201, pa.int64())})),
+            r"offsets\.arrow is not ours",
+        ),
+        (
+            lambda folder: replace(folder, "rater-movie-factors.arrow", pa.table({"values": [1]})),
+            r"rater-movie-factors\.arrow holds no array of ours",
+        ),
         (
             lambda folder: change(folder, models={"rater": {"config": {"model": "oracle"}, "arrays": {}}}),
-            "its rater cannot",
+            "the rater cannot be read",
         ),
         (
             lambda folder: (folder / ".." / ".." / "current").write_text("no-such-snapshot"),
@@ -125,6 +143,14 @@ def test_open__names_what_is_damaged_or_foreign(store: Store, damage: Callable[[
 
 def overwrite(path: Path) -> None:
     path.write_bytes(b"\x01" * path.stat().st_size)
+
+
+def replace(folder: Path, name: str, table: pa.Table) -> None:
+    """Put another Arrow file in place of one, and its size into the manifest."""
+    (folder / name).unlink()
+    entry = files.write_table(folder / name, table)
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    change(folder, files=listed | {name: {"size": entry.size, "sha256": entry.sha256}})
 
 
 def change(folder: Path, **values: object) -> None:
@@ -144,7 +170,16 @@ def test_publish__into_a_place_that_is_no_folder_says_so(tmp_path: Path, recomme
         recommender.publish(tmp_path / "file")
 
 
+def test_ids__name_a_damaged_snapshot_among_the_others(store: Store, recommender: Recommender) -> None:
+    (store.open().path / "manifest.json").write_text("{")
+    damaged, sound = store.current_id(), publish(store, recommender).id
+    assert store.ids() == [sound, damaged]
+    with pytest.raises(StoreError, match="is damaged"):
+        store.list()
+
+
 def test_publish__cleans_up_after_a_crash_but_not_after_the_living(store: Store, recommender: Recommender) -> None:
+    (store.path / ".current-dead").write_text("half")
     dead, living = store.snapshots / ".writing-dead", store.snapshots / ".writing-living"
     for folder in (dead, living):
         folder.mkdir()
@@ -155,6 +190,7 @@ def test_publish__cleans_up_after_a_crash_but_not_after_the_living(store: Store,
     os.close(held)
     assert not dead.exists()
     assert living.exists()
+    assert not list(store.path.glob(".*"))
 
 
 def test_publish__by_many_at_once_loses_none(store: Store, recommender: Recommender) -> None:
@@ -181,7 +217,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("rounds", [pytest.param(4), pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=pytest.mark.slow)])
 def test_publish__killed_at_any_moment_leaves_a_good_snapshot_served(store: Store, rounds: int) -> None:
     draw = random.Random(0)
     for _ in range(rounds):
@@ -197,6 +233,73 @@ def test_publish__killed_at_any_moment_leaves_a_good_snapshot_served(store: Stor
         assert not published or current.created >= store.manifest(published[-1]).created
     publish(store, Recommender.of(store.open()))
     assert not list(store.snapshots.glob(".*"))
+
+
+PUBLISH_KILLED_AT_EACH_STEP = """
+import os, signal, sys
+from matinee.recommender import Recommender
+store, stride = os.path.abspath(sys.argv[1]), int(sys.argv[2])
+recommender = Recommender.open(store)
+
+def kill_at(step):
+    def count(event, arguments):
+        nonlocal step
+        step -= str(arguments[:1]).find(store) > 0 or event == "fcntl.flock"
+        if step < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(count)
+
+def publish(step=None):
+    child = os.fork()
+    if not child:
+        if step is not None:
+            kill_at(step)
+        recommender.publish(store)
+        os._exit(0)
+    survived = os.waitpid(child, 0)[1] == 0
+    print("whole" if survived else "killed", flush=True)
+    sys.stdin.readline()
+    return survived
+
+step = 0
+while not publish(step):
+    publish(step)  # now with something to clean up
+    publish()
+    step += stride
+"""
+
+
+@pytest.mark.parametrize("stride", [6, pytest.param(1, marks=pytest.mark.slow)])
+def test_publish__killed_before_any_of_its_steps_leaves_a_good_snapshot_served(store: Store, stride: int) -> None:
+    ends: list[tuple[str, bool]] = []
+    command = [sys.executable, "-c", PUBLISH_KILLED_AT_EACH_STEP, os.fspath(store.path), str(stride)]
+    before = store.current_id()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for end in process.stdout:
+            current = store.verify().id
+            ends.append((end.strip(), current != before))
+            if ends[-1][0] == "whole":
+                assert current != before
+                assert not [*store.path.glob(".*"), *store.snapshots.glob(".*")]
+            before = current
+            print(file=process.stdin, flush=True)
+    assert process.returncode == 0
+    assert ends.count(("killed", False)) > 50 // stride, "a kill before the switch leaves the previous snapshot served"
+    assert stride > 1 or ends.count(("killed", True)) >= 2, "a kill after it leaves the new one"
+
+
+def test_snapshot_page__reads_a_snapshot_as_it_says(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "snapshot.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert not {"matinee", "from"} & set(re.findall(r"import (\w+)", example))
+    store.path.rename(store.path.parent / "matinee-store")
+    monkeypatch.chdir(store.path.parent)
+    exec(example, {})
+    assert "(300, 4)" in capsys.readouterr().out
 
 
 def test_snapshot__of_data_without_times_and_years_opens(tmp_path: Path) -> None:

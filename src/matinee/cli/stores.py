@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     command(snapshots, "matinee snapshot list --store matinee-store", "list")(list_all)
     command(snapshots, "matinee snapshot show", "show")(show)
     command(snapshots, "matinee snapshot verify", "verify")(verify)
-    command(snapshots, "matinee snapshot activate 20261123-104437-3f2a", "activate")(activate)
+    command(snapshots, "matinee snapshot activate 20261123-104437-3f2a1", "activate")(activate)
 
 
 @snapshots.callback(invoke_without_command=True)

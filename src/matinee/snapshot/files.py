@@ -39,7 +39,7 @@ class _HashedFile:
         view = memoryview(data)
         self.hash.update(view)
         self.size += view.nbytes
-        return self.file.write(view)
+        return self.file.write(view)  # buffered, so all of it or an error; a raw file takes at most 2 GB at once
 
     def flush(self) -> None:
         self.file.flush()
@@ -51,11 +51,12 @@ class _HashedFile:
 
 def write_table(path: Path, table: pa.Table) -> Entry:
     """Write a table as one batch, on disk when this returns."""
-    with path.open("xb", buffering=0) as raw:
-        file = _HashedFile(raw)
+    with path.open("xb") as opened:
+        file = _HashedFile(opened)
         with pa.ipc.new_file(pa.PythonFile(file, mode="w"), table.schema) as writer:
             writer.write_table(table.combine_chunks())
-        os.fsync(raw.fileno())
+        opened.flush()
+        os.fsync(opened.fileno())
     return Entry(file.size, file.hash.hexdigest())
 
 
@@ -66,8 +67,19 @@ def write_array(path: Path, array: NDArray[Any]) -> Entry:
     return write_table(path, pa.table([flat], schema=schema))
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, on disk when this returns."""
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def map_table(path: Path, entry: Entry) -> pa.Table:
-    """Return a table as views on the file. Raises StoreError where the file is not the one that was written."""
+    """Return a table as views on the file, safe to read whatever the file holds.
+
+    Raises StoreError where the file is not the one that was written: by its size and its form, not by its checksum.
+    """
     try:
         size = path.stat().st_size
     except OSError as problem:
@@ -75,9 +87,15 @@ def map_table(path: Path, entry: Entry) -> pa.Table:
     if size != entry.size:
         raise StoreError(f"{path} is damaged: it has {size:,} bytes where {entry.size:,} were written; train again")
     try:
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (pa.ArrowInvalid, OSError) as problem:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        if reader.num_record_batches > 1:
+            raise pa.ArrowInvalid(f"it has {reader.num_record_batches} batches, not one")
+        table = reader.read_all()
+        table.validate(full=True)  # else offsets of strings could point outside the file; costs nothing for numbers
+        _ = table.column_names  # decoded only now
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
         raise StoreError(f"{path} is not an Arrow file of ours: {str(problem).splitlines()[0]}; train again") from None
+    return table
 
 
 def map_array(path: Path, entry: Entry) -> NDArray[Any]:
@@ -86,16 +104,19 @@ def map_array(path: Path, entry: Entry) -> NDArray[Any]:
     try:
         shape = json.loads((table.schema.metadata or {})[b"shape"])
         return column(table, "values").reshape(shape)
-    except (KeyError, ValueError) as problem:
+    except (KeyError, TypeError, ValueError) as problem:
         raise StoreError(f"{path} holds no array of ours ({problem}); train again") from None
 
 
-def column(table: pa.Table, name: str) -> NDArray[Any]:
-    """Return a column without nulls as a view."""
+def only_chunk(table: pa.Table, name: str) -> pa.Array:
+    """Return a column as the one array that it was written as."""
     chunks = table[name].chunks
-    values: NDArray[Any] = (
-        chunks[0].to_numpy() if chunks else np.empty(0, table.schema.field(name).type.to_pandas_dtype())
-    )
+    return chunks[0] if chunks else pa.array([], table.schema.field(name).type)
+
+
+def column(table: pa.Table, name: str) -> NDArray[Any]:
+    """Return a column of numbers as a view. Raises pyarrow.ArrowInvalid, a ValueError, where one is missing."""
+    values: NDArray[Any] = only_chunk(table, name).to_numpy()
     return values
 
 

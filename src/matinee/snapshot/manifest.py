@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from matinee.dataset import Dataset, Facts
-from matinee.errors import StoreError
+from matinee.errors import DataError, StoreError
+from matinee.ratings import Scale
 from matinee.snapshot.files import Entry
 
 FORMAT = 1
@@ -46,6 +47,18 @@ class Manifest:
         """Where the data came from."""
         return Facts(**{name: self.data[name] for name in Facts.__dataclass_fields__})
 
+    @property
+    def scale(self) -> Scale:
+        """What stars can be."""
+        return Scale(**self.data["scale"])
+
+    def entry(self, folder: Path, name: str) -> Entry:
+        """Return what a file must be. Raises StoreError where the manifest does not list it."""
+        try:
+            return self.files[name]
+        except KeyError:
+            raise StoreError(f"{folder / FILE_NAME} is damaged: it does not list {name}; train again") from None
+
 
 def read(folder: Path) -> Manifest:
     """Read a snapshot's manifest. Raises StoreError where it is missing, damaged or of a newer format."""
@@ -63,14 +76,22 @@ def read(folder: Path) -> Manifest:
             f"{path} has format {said['format']}, newer than this Matinee reads ({FORMAT}); upgrade Matinee"
         )
     try:
-        files = {name: Entry(**entry) for name, entry in said.pop("files").items()}
+        files = {name: Entry(int(entry["size"]), str(entry["sha256"])) for name, entry in said.pop("files").items()}
         manifest = Manifest(files=files, **said)
-        _ = manifest.facts, manifest.models["rater"]["config"]
-    except (KeyError, TypeError, AttributeError) as problem:
-        raise StoreError(f"{path} is damaged: {problem}; activate another snapshot") from None
+        _check(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError, DataError) as problem:
+        raise StoreError(f"{path} is damaged: {problem!r}; activate another snapshot") from None
     if any("/" in name for name in manifest.files):
         raise StoreError(f"{path} names files outside the snapshot")
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise one of several errors where something that every snapshot needs is missing or of another kind."""
+    _ = manifest.facts, manifest.scale, manifest.data["mean"] + 0.0
+    for model in (manifest.models["rater"], manifest.models.get("ranker")):
+        if model is not None:
+            _ = model["config"]["model"], model["arrays"].items()
 
 
 def data_of(dataset: Dataset) -> dict[str, Any]:

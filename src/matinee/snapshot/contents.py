@@ -1,0 +1,130 @@
+"""A snapshot's contents: which file holds what, written from and read into a Dataset and its models.
+
+`TABLES` is the layout of the data set's files; every array of a model has a file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from matinee import catalog
+from matinee.catalog import Catalog
+from matinee.dataset import Dataset
+from matinee.errors import StoreError, UsageError
+from matinee.ids import Ids
+from matinee.kernels import Csr
+from matinee.models import Model
+from matinee.models.registry import from_json, to_json
+from matinee.ratings import Ratings
+from matinee.snapshot import files
+from matinee.snapshot.files import Entry
+from matinee.snapshot.manifest import FILE_NAME, Manifest
+
+
+def _columns(**types: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+
+TABLES = {
+    "users.arrow": _columns(user=pa.string()),  # sorted as bytes: the row is the user's position
+    "offsets.arrow": _columns(start=pa.int64()),  # one more than users: user u's ratings are start[u]:start[u + 1]
+    "ratings.arrow": _columns(movie=pa.int32(), stars=pa.float32(), timestamp=pa.int64()),  # movie: a position
+    "catalog.arrow": catalog.SCHEMA,
+    "counts.arrow": _columns(ratings=pa.int64(), mean=pa.float32()),  # of each movie
+}
+OPTIONAL = {"timestamp"}  # only where the data has times
+
+
+def write_dataset(folder: Path, dataset: Dataset) -> dict[str, Entry]:
+    """Write the files of TABLES; return their entries for the manifest."""
+    ratings, matrix = dataset.ratings, dataset.ratings.by_user
+    columns: dict[str, list[Any]] = {
+        "users.arrow": [ratings.users.array],
+        "offsets.arrow": [matrix.indptr],
+        "ratings.arrow": [matrix.indices, matrix.values, *([] if ratings.timestamps is None else [ratings.timestamps])],
+        "catalog.arrow": dataset.catalog.table.columns,
+        "counts.arrow": [ratings.movie_counts, ratings.movie_means],
+    }
+    entries = {}
+    for name, arrays in columns.items():
+        table = pa.table(arrays, schema=pa.schema(list(TABLES[name])[: len(arrays)]))
+        entries[name] = files.write_table(folder / name, table)
+    return entries
+
+
+def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
+    """Return the data set as views on its files.
+
+    Raises StoreError naming the one that is missing, damaged or not ours.
+    """
+    tables = {name: _mapped(folder, manifest, name, schema) for name, schema in TABLES.items()}
+    matrix = _matrix(folder, tables)
+    rows = tables["ratings.arrow"]
+    times = files.column(rows, "timestamp") if "timestamp" in rows.column_names else None
+    users = Ids(files.only_chunk(tables["users.arrow"], "user"), is_sorted=True)
+    movies = Catalog(tables["catalog.arrow"])
+    ratings = Ratings(users, movies.ids, matrix, manifest.scale, times)
+    # What Ratings would count over all ratings is known already: no worker pays for it again.
+    counts, means = (files.column(tables["counts.arrow"], name) for name in ("ratings", "mean"))
+    vars(ratings).update(mean=manifest.data["mean"], movie_counts=counts, movie_means=means)
+    return Dataset(ratings, movies, manifest.facts)
+
+
+def _mapped(folder: Path, manifest: Manifest, name: str, schema: pa.Schema) -> pa.Table:
+    table = files.map_table(folder / name, manifest.entry(folder, name))
+    for field in schema:
+        place = table.schema.get_field_index(field.name)
+        if place < 0 and field.name in OPTIONAL:
+            continue
+        same = place >= 0 and table.schema.field(place).type == field.type
+        if not same or (not field.nullable and table[field.name].null_count):
+            raise StoreError(f"{folder / name} is not ours: it has no column {field.name} of {field.type}; train again")
+    return table
+
+
+def _matrix(folder: Path, tables: Mapping[str, pa.Table]) -> Csr:
+    starts = files.column(tables["offsets.arrow"], "start")
+    movies, stars = (files.column(tables["ratings.arrow"], name) for name in ("movie", "stars"))
+    lengths = {name: table.num_rows for name, table in tables.items()}
+    if lengths["counts.arrow"] != lengths["catalog.arrow"]:
+        raise StoreError(f"{folder / 'counts.arrow'} does not fit catalog.arrow: other movies; train again")
+    fits = len(starts) == lengths["users.arrow"] + 1 and starts[0] == 0 and starts[-1] == len(movies)
+    if not fits or np.any(starts[1:] < starts[:-1]):
+        raise StoreError(f"{folder / 'offsets.arrow'} does not fit users.arrow and ratings.arrow; train again")
+    return Csr(starts, movies, stars, lengths["catalog.arrow"])
+
+
+def write_models(folder: Path, models: Mapping[str, Model | None]) -> tuple[dict[str, Entry], dict[str, Any]]:
+    """Write {role: model}; return the files' entries and the models' descriptions for the manifest."""
+    entries: dict[str, Entry] = {}
+    described: dict[str, Any] = {}
+    for role, model in models.items():
+        described[role] = None if model is None else {"config": to_json(model.config), "arrays": {}}
+        for name, array in model.arrays().items() if model else ():
+            file = f"{role}-{name.replace('_', '-')}.arrow"
+            entries[file] = files.write_array(folder / file, np.asarray(array))
+            described[role]["arrays"][name] = file
+    return entries, described
+
+
+def read_model(folder: Path, manifest: Manifest, role: str) -> Model | None:
+    """Return the model in this role as views on its files, None where there is none.
+
+    Raises StoreError as `read_dataset` does, or where this version does not know the model.
+    """
+    described = manifest.models.get(role)
+    if described is None:
+        return None
+    named = described["arrays"].items()
+    arrays = {name: files.map_array(folder / file, manifest.entry(folder, file)) for name, file in named}
+    try:
+        return from_json(described["config"]).load(arrays)
+    except (KeyError, IndexError, TypeError, ValueError, UsageError) as problem:
+        raise StoreError(
+            f"{folder / FILE_NAME}: the {role} cannot be read ({problem}); train again with this version"
+        ) from None
