@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from matinee import split
 from matinee.catalog import SCHEMA, Catalog
 from matinee.dataset import Dataset, Facts
+from matinee.datasets import load
 from matinee.errors import DataError, UsageError
 from matinee.evaluation import Report, drift, evaluate, joined
 from matinee.evaluation.exam import Exam
@@ -247,7 +249,25 @@ def test_drift__shrinks_to_nothing_for_a_model_that_hardly_learns_from_one_perso
     assert max(map(abs, table["rmse_difference"])) < 0.01
 
 
+def test_drift__tells_what_chance_alone_changes() -> None:
+    table = drift(make_dataset(200), ALS(rank=4, min_history=3, intervals=False), (10,), min_ratings=10)
+    assert 0.3 < table["overlap@10_reseeded"][0] < 1
+    assert table["rmse_difference"][0] == table["rmse_folded"][0] - table["rmse_refitted"][0]
+
+
 def test_drift__compares_lists_alone_for_a_ranker() -> None:
     table = drift(make_dataset(200), Ease(min_ratings=10), (5,), min_ratings=10)
     assert table.columns == ["revealed", "overlap@10"]
     assert 0.5 < table["overlap@10"][0] <= 1
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ml-latest-small", "ml-latest-small-2015-04"])
+def test_real_data__is_as_good_as_promised(movielens: Callable[[str], Path], name: str) -> None:
+    dataset = load(movielens(name))
+    report = evaluate(dataset, [ALS(), Ease(stranger=0.0), Ease(stranger=0.0, star_weight=0.0)], "8:2")
+    als, stars, no_stars = list(report)[2:]
+    assert 0.87 < als["covered"] < 0.93
+    assert stars["liked_ndcg@20"] > 1.05 * no_stars["liked_ndcg@20"]
+    assert stars["liked_ndcg@20"] > 1.5 * report.liked["ndcg@20"][0]

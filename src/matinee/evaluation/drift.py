@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +29,7 @@ def drift(
     config: Config,
     reveals: Sequence[int] = (1, 5, 10, 20),
     *,
-    share: float = 0.05,
+    share: float = 0.1,
     rng: int = 0,
     min_ratings: int = 25,
     threads: int | None = None,
@@ -36,8 +39,10 @@ def drift(
     `share` of the users are held out as visitors. One model never sees them; another is fitted with the ratings they
     revealed. Both answer the same visitors, who are folded in; the movies to list are the same.
 
-    revealed         ratings of each visitor
-    overlap@10       share of the list of ten that both have in common, mean over visitors
+    revealed            ratings of each visitor
+    overlap@10          share of the list of ten that both have in common, mean over visitors
+    overlap@10_reseeded the same for the refit and another with the next seed: what chance alone changes (for a model
+                        that draws)
     rmse_folded, rmse_refitted, rmse_difference     on the visitors' other ratings (for a rater)
 
     Raises DataError where nobody has more ratings than the largest number revealed.
@@ -50,17 +55,24 @@ def drift(
     for n in reveals:
         part = exam.revealing(n, np.random.default_rng((rng, 4)))
         together = _with(split.train, visitors, part.histories)
-        refitted = config.fit(together, dataset.catalog, threads=threads)
-        rows.append({"revealed": n, **_difference(folded, refitted, part)})
+        refitted = [one.fit(together, dataset.catalog, threads=threads) for one in (config, *_reseeded(config))]
+        rows.append({"revealed": n, **_differences(folded, refitted, part)})
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return Table.of(columns, f"{config.name}: {len(visitors):,} {split.protocol.partition(' ')[2]}, at most")
+    note = f"{config.name}: {len(visitors):,} visitors held out of {dataset.facts.name}, seed {rng}"
+    return Table.of(columns, note)
 
 
-def _difference(folded: Model, refitted: Model, exam: Exam) -> dict[str, float]:
-    ours, theirs = (_lists(model, exam) for model in (folded, refitted))
-    found = {"overlap@10": float(np.mean([_overlap(a, b) for a, b in zip(ours, theirs, strict=True)]))}
-    if is_rater(folded) and is_rater(refitted):
-        one, other = (star_sums(model, exam).means()["rmse"] for model in (folded, refitted))
+def _reseeded(config: Any) -> list[Config]:
+    return [replace(config, rng=config.rng + 1)] if hasattr(config, "rng") else []
+
+
+def _differences(folded: Model, refitted: Sequence[Model], exam: Exam) -> dict[str, float]:
+    """Return how the folded answers differ from the first refit's, and the second's from those."""
+    names = ("overlap@10", "overlap@10_reseeded")
+    lists = [_lists(model, exam) for model in (folded, *refitted)]
+    found = dict(zip(names, (_overlap(one, other) for one, other in pairwise(lists)), strict=False))
+    if is_rater(folded) and is_rater(refitted[0]):
+        one, other = (star_sums(model, exam).means()["rmse"] for model in (folded, refitted[0]))
         found |= {"rmse_folded": one, "rmse_refitted": other, "rmse_difference": one - other}
     return found
 
@@ -69,9 +81,13 @@ def _lists(model: Model, exam: Exam) -> Positions:
     return model.top_n(model.fold_in(exam.histories), LISTED, exam.eligible, exam.masked)[0]
 
 
-def _overlap(one: Positions, other: Positions) -> float:
-    listed = set(one[one >= 0].tolist())
-    return len(listed & set(other.tolist())) / max(len(listed), 1)
+def _overlap(ours: Positions, theirs: Positions) -> float:
+    """Return the mean share of each person's list (B, 10) that is in the other's."""
+    shares = []
+    for one, other in zip(ours, theirs, strict=True):
+        listed = set(one[one >= 0].tolist())
+        shares.append(len(listed & set(other.tolist())) / max(len(listed), 1))
+    return float(np.mean(shares))
 
 
 def _with(ratings: Ratings, users: NDArray[np.int64], histories: Csr) -> Ratings:
