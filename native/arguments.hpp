@@ -62,7 +62,7 @@ struct TopN {
     int64_t n_rows, n_columns;
     int k;
     int64_t n;
-    const int32_t* candidates;  // rows of Y that may be returned, ascending
+    const int32_t* candidates;  // ? rows of Y that may be returned, ascending; all of them where null
     int64_t n_candidates;
     const int64_t* exclude_indptr;  // ? (B + 1)
     const int32_t* exclude;         // columns left out, ascending within a row

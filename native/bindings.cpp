@@ -12,8 +12,9 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "isa.hpp"
+#include "choose.hpp"
 #include "run.hpp"
 #include "sparse.hpp"
 
@@ -140,11 +141,24 @@ Problem covariances(const SideArguments& arguments, Out<double, 3> out, int thre
     return problem_of(matinee::covariances(side, threads));
 }
 
-void top_n(In<float, 2> X, In<float, 2> Y, Maybe<float, 1> bias, Indices candidates, Maybe<int64_t, 1> exclude_indptr,
+// The positions that a mask allows, ascending.
+std::vector<int32_t> candidates_of(const In<bool, 1>& allowed) {
+    std::vector<int32_t> candidates(allowed.shape(0) + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < allowed.shape(0); i++) {
+        candidates[n] = static_cast<int32_t>(i);
+        n += allowed.data()[i];
+    }
+    candidates.resize(n);
+    return candidates;
+}
+
+void top_n(In<float, 2> X, In<float, 2> Y, Maybe<float, 1> bias, Maybe<bool, 1> allowed, Maybe<int64_t, 1> exclude_indptr,
            Maybe<int32_t, 1> exclude, Out<int32_t, 2> positions, Out<float, 2> scores, int threads) {
     const Exclude out = exclude_from(exclude_indptr, exclude, rows_of(X));
+    const std::vector<int32_t> candidates = allowed ? candidates_of(*allowed) : std::vector<int32_t>();
     const matinee::TopN top{X.data(), Y.data(), pointer(bias), rows_of(X), rows_of(Y), static_cast<int>(columns_of(X)), columns_of(positions),
-                            candidates.data(), rows_of(candidates), out.indptr, out.indices, positions.data(), scores.data()};
+                            allowed ? candidates.data() : nullptr, allowed ? static_cast<int64_t>(candidates.size()) : rows_of(Y), out.indptr, out.indices, positions.data(), scores.data()};
     nb::gil_scoped_release released;
     matinee::top_n(top, threads);
 }
@@ -258,7 +272,17 @@ double peak(int64_t steps) {
 
 }  // namespace
 
+// A wrong MATINEE_ISA is the user's to mend, whichever call meets it first.
+void raise_usage_error(const std::exception_ptr& raised, void*) {
+    try {
+        std::rethrow_exception(raised);
+    } catch (const matinee::NoSuchInstructionSet& problem) {
+        PyErr_SetString(nb::module_::import_("matinee.errors").attr("UsageError").ptr(), problem.what());
+    }
+}
+
 NB_MODULE(_matinee_native, module) {
+    nb::register_exception_translator(raise_usage_error);
     nb::class_<SideArguments>(module, "Side")
         .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<double, 1>, Maybe<double, 2>, Maybe<double, 2>, std::optional<float>,
                       Maybe<float, 1>, Maybe<float, 1>, Maybe<float, 1>>(),

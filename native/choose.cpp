@@ -1,9 +1,7 @@
-// Which instruction set runs.
-#include <cstdlib>
-#include <stdexcept>
-#include <string>
+#include "choose.hpp"
 
-#include "isa.hpp"
+#include <cstdlib>
+#include <string>
 
 namespace matinee {
 
@@ -49,7 +47,7 @@ const Kernels& choose() {
         if (!wanted || !*wanted || std::string(wanted) == choice.kernels->name) return *choice.kernels;
         available += std::string(available.empty() ? "" : ", ") + choice.kernels->name;
     }
-    throw std::invalid_argument("MATINEE_ISA=" + std::string(wanted) + ": this machine runs " + available);
+    throw NoSuchInstructionSet("MATINEE_ISA=" + std::string(wanted) + ": this machine runs " + available);
 }
 
 }  // namespace

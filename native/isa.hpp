@@ -1,4 +1,4 @@
-// The kernels of one instruction set, and the choice among them.
+// The kernels of one instruction set; choose.hpp takes one.
 //
 // Each function works on one range of rows in one thread, in a buffer the caller has aligned to 64 bytes and made as
 // large as the function beside it says.
@@ -34,9 +34,5 @@ struct Kernels {
 
     double (*peak)(int64_t steps);  // runs independent float32 multiply-adds; returns how many operations
 };
-
-// The best instruction set this processor has, or the one MATINEE_ISA names (avx512, avx2, portable).
-// Throws std::invalid_argument where MATINEE_ISA names one that is unknown or that the processor lacks.
-const Kernels& kernels();
 
 }  // namespace matinee

@@ -3,6 +3,7 @@
 // A panel has kPanelWidth vectors' worth of rows; factor c of row m is at panel[c * kPanelRows + m].
 #pragma once
 
+#include "arguments.hpp"
 #include "simd.hpp"
 
 namespace matinee::MATINEE_ISA {
@@ -10,44 +11,49 @@ namespace matinee::MATINEE_ISA {
 constexpr int kPanelWidth = 3;
 constexpr int kPanelRows = kPanelWidth * kLanes;
 
-// Where row m of a panel is read: a row of Y, or null for zeros.
-struct PanelRows {
-    const float* row[kPanelRows];
-};
+// What a panel holds where there is no row.
+constexpr float kNoRow[kMaxRank] = {};
 
-MATINEE_INLINE F row_part(const float* row, int c, int k) {
-    if (!row) return F{};
-    return c + kLanes <= k ? load<F>(row + c) : load_first(row + c, k - c);
-}
+MATINEE_INLINE F row_part(const float* row, int c, int k) { return c + kLanes <= k ? load<F>(row + c) : load_first(row + c, k - c); }
 
 // The transpose of kLanes rows by up to kLanes factors from factor c on.
-MATINEE_INLINE void transpose_part(const float* const* rows, int c, int k, float* panel) {
+template <class RowAt>
+MATINEE_INLINE void transpose_part(const RowAt& row_at, int from, int c, int k, float* panel) {
     F v[kLanes];
     MATINEE_UNROLL
-    for (int i = 0; i < kLanes; i++) v[i] = row_part(rows[i], c, k);
+    for (int i = 0; i < kLanes; i++) v[i] = row_part(row_at(from + i), c, k);
     transpose_squares<kLanes>(v);
-    for (int i = 0; i < smaller(kLanes, k - c); i++) store(panel + (int64_t)(c + i) * kPanelRows, v[i]);
+    if (k - c >= kLanes) {
+        MATINEE_UNROLL
+        for (int i = 0; i < kLanes; i++) store(panel + (int64_t)(c + i) * kPanelRows, v[i]);
+    } else {
+        for (int i = 0; i < k - c; i++) store(panel + (int64_t)(c + i) * kPanelRows, v[i]);
+    }
 }
 
 // The same for ranks up to half a vector: two rows share a vector.
-MATINEE_INLINE void transpose_narrow(const float* const* rows, int k, float* panel) {
+template <class RowAt>
+MATINEE_INLINE void transpose_narrow(const RowAt& row_at, int from, int k, float* panel) {
     constexpr int half = kLanes / 2;
     F v[half];
     MATINEE_UNROLL
-    for (int i = 0; i < half; i++) {
-        const F a = row_part(rows[i], 0, k), b = row_part(rows[i + half], 0, k);
-        v[i] = join_lower(a, b);
-    }
+    for (int i = 0; i < half; i++) v[i] = join_lower(load_first(row_at(from + i), k), load_first(row_at(from + i + half), k));
     transpose_squares<half>(v);
-    for (int i = 0; i < k; i++) store(panel + (int64_t)i * kPanelRows, v[i]);
+    if (k == half) {
+        MATINEE_UNROLL
+        for (int i = 0; i < half; i++) store(panel + (int64_t)i * kPanelRows, v[i]);
+    } else {
+        for (int i = 0; i < k; i++) store(panel + (int64_t)i * kPanelRows, v[i]);
+    }
 }
 
-inline void fill_panel(const PanelRows& rows, int k, float* panel) {
+// Fill a panel whose row m is row_at(m), k floats.
+template <class RowAt>
+MATINEE_INLINE void fill_panel(const RowAt& row_at, int k, float* panel) {
     for (int v = 0; v < kPanelWidth; v++) {
-        const float* const* part = rows.row + v * kLanes;
-        if (k <= kLanes / 2) transpose_narrow(part, k, panel + v * kLanes);
+        if (k <= kLanes / 2) transpose_narrow(row_at, v * kLanes, k, panel + v * kLanes);
         else
-            for (int c = 0; c < k; c += kLanes) transpose_part(part, c, k, panel + v * kLanes);
+            for (int c = 0; c < k; c += kLanes) transpose_part(row_at, v * kLanes, c, k, panel + v * kLanes);
     }
 }
 

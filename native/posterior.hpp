@@ -109,14 +109,12 @@ MATINEE_INLINE void fetch_rows(const Side& side, const int32_t* columns, int64_t
 inline void add_panel(const Side& side, const float* x, float noise, const int32_t* columns, int n, bool first_sample, const MomentsSpace& space,
                       const PanelSums& sums) {
     const int k = side.k;
-    PanelRows rows;
     alignas(kBytes) float offsets[kPanelRows] = {}, weights[kPanelRows];
     for (int m = 0; m < kPanelRows; m++) {
-        rows.row[m] = m < n ? side.Y + (int64_t)k * columns[m] : nullptr;
         offsets[m] = m < n ? side.other_offset[columns[m]] : 0;
         weights[m] = m < n ? side.other_weight[columns[m]] : 1;
     }
-    fill_panel(rows, k, space.panel);
+    fill_panel([&](int m) { return m < n ? side.Y + (int64_t)k * columns[m] : kNoRow; }, k, space.panel);
     F forms[kPanelWidth], means[kPanelWidth];
     panel_forms(space.folded, k, space.panel, forms);
     MATINEE_UNROLL

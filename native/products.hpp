@@ -120,12 +120,11 @@ inline void quadratic_forms(const Forms& args, char* buffer, int64_t begin, int6
     float* folded = panel + (int64_t)kPanelRows * args.k;
     fold_symmetric(args, folded);
     for (int64_t from = begin; from < end; from += kPanelRows) {
-        PanelRows rows;
-        for (int m = 0; m < kPanelRows; m++) {
+        const auto row_at = [&](int m) {
             const int64_t at = from + m;
-            rows.row[m] = at < end ? args.Y + (int64_t)args.k * (args.positions ? args.positions[at] : at) : nullptr;
-        }
-        fill_panel(rows, args.k, panel);
+            return at >= end ? kNoRow : args.Y + (int64_t)args.k * (args.positions ? args.positions[at] : at);
+        };
+        fill_panel(row_at, args.k, panel);
         F forms[kPanelWidth];
         alignas(kBytes) float out[kPanelRows];
         panel_forms(folded, args.k, panel, forms);

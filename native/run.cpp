@@ -4,7 +4,7 @@
 #include <mutex>
 #include <vector>
 
-#include "isa.hpp"
+#include "choose.hpp"
 #include "pool.hpp"
 
 namespace matinee {

@@ -99,21 +99,32 @@ inline Best best_of(int64_t row, int64_t n, float* scores, int32_t* positions, c
     return best;
 }
 
-// A panel's biases; -inf where the panel has no row, so that it is never kept.
-inline void fill_biases(const TopN& top, int64_t from, PanelRows* rows, float* bias, int32_t* positions) {
-    for (int m = 0; m < kPanelRows; m++) {
-        const bool there = from + m < top.n_candidates;
-        const int32_t position = there ? top.candidates[from + m] : 0;
-        rows->row[m] = there ? top.Y + (int64_t)position * top.k : nullptr;
-        bias[m] = !there ? kLowest : top.bias ? top.bias[position] : 0;
-        positions[m] = position;
-    }
-}
-
+// A panel of candidates from number `first` on: their factors and biases, and their positions, which count up from
+// `first` where `positions` is null.
 struct Panel {
     const float *factors, *bias;
     const int32_t* positions;
+    int32_t first;
 };
+
+// The biases of `n` candidates; -inf where the panel has none, so that it is never kept.
+inline void fill_biases(const TopN& top, const Panel& panel, int n, float* bias) {
+    for (int m = 0; m < kPanelRows; m++) {
+        const int64_t position = panel.positions ? panel.positions[m < n ? m : 0] : panel.first + m;
+        bias[m] = m >= n ? kLowest : top.bias ? top.bias[position] : 0;
+    }
+}
+
+inline void fill_candidates(const TopN& top, const Panel& panel, int n, float* factors) {
+    const int64_t k = top.k;
+    const float* first = top.Y + k * panel.first;
+    if (n < kPanelRows)
+        fill_panel([&](int m) { return m >= n ? kNoRow : panel.positions ? top.Y + k * panel.positions[m] : first + k * m; }, top.k, factors);
+    else if (panel.positions)
+        fill_panel([&](int m) { return top.Y + k * panel.positions[m]; }, top.k, factors);
+    else
+        fill_panel([&](int m) { return first + k * m; }, top.k, factors);
+}
 
 template <int people>
 MATINEE_INLINE void score_panel(const TopN& top, const Panel& panel, int64_t row, Best* best) {
@@ -141,7 +152,7 @@ MATINEE_INLINE void score_panel(const TopN& top, const Panel& panel, int64_t row
             if (__builtin_expect(bits != 0, 0)) {
                 alignas(kBytes) float out[kLanes];
                 store(out, scores[u][v]);
-                offer_some(best[u], bits, out, panel.positions + v * kLanes, 0);
+                offer_some(best[u], bits, out, panel.positions ? panel.positions + v * kLanes : nullptr, panel.first + v * kLanes);
             }
         }
     }
@@ -161,13 +172,12 @@ inline void top_n_rows(const TopN& top, char* buffer, int64_t begin, int64_t end
     float* factors = (float*)buffer;
     float* bias = factors + (int64_t)kPanelRows * top.k;
     Best* best = (Best*)(bias + kPanelRows);
-    int32_t positions[kPanelRows];
     for (int64_t row = begin; row < end; row++) best[row - begin] = best_of(row, top.n, top.scores, top.positions, top.exclude_indptr, top.exclude);
     for (int64_t from = 0; from < top.n_candidates; from += kPanelRows) {
-        PanelRows rows;
-        fill_biases(top, from, &rows, bias, positions);
-        fill_panel(rows, top.k, factors);
-        const Panel panel{factors, bias, positions};
+        const int n = (int)smaller(kPanelRows, top.n_candidates - from);
+        const Panel panel{factors, bias, top.candidates ? top.candidates + from : nullptr, (int32_t)from};
+        if (from == 0 || top.bias || n < kPanelRows) fill_biases(top, panel, n, bias);
+        fill_candidates(top, panel, n, factors);
         int64_t row = begin;
         for (; row + kPeople <= end; row += kPeople) score_panel<kPeople>(top, panel, row, best + (row - begin));
         for (; row < end; row++) score_panel<1>(top, panel, row, best + (row - begin));

@@ -18,7 +18,7 @@ constexpr int64_t kChunk = 1 << 16;
 int chunks_for(int64_t n, int threads) { return static_cast<int>(std::clamp<int64_t>(n / kChunk, 1, std::min(threads, kMostChunks))); }
 
 [[noreturn]] void refuse(const char* what, int64_t at, int64_t value, int64_t limit) {
-    throw std::out_of_range(std::string(what) + " " + std::to_string(at) + ": " + std::to_string(value) + " is not in 0 ... " + std::to_string(limit - 1));
+    throw std::invalid_argument(std::string(what) + " " + std::to_string(at) + ": " + std::to_string(value) + " is not in 0 ... " + std::to_string(limit - 1));
 }
 
 // Turn counts per chunk and key into the place of the next entry of that chunk and key; write where each key starts.
@@ -92,7 +92,7 @@ int64_t keep_winners(const Entries& e, Key* begin, Key* end) {
 }  // namespace
 
 int64_t build_csr(const Entries& e, const CsrArrays& out, int threads) {
-    if (e.n > std::numeric_limits<uint32_t>::max()) throw std::out_of_range("more than 4,294,967,295 entries");
+    if (e.n > std::numeric_limits<uint32_t>::max()) throw std::invalid_argument("more than 4,294,967,295 entries");
     const int chunks = chunks_for(e.n, threads);
     Scan scanned = scan(e, chunks, threads);
     places_from_counts(scanned.counts, e.n_rows, out.indptr);

@@ -22,17 +22,17 @@ struct CsrArrays {
 };
 
 // Sort entries into rows with ascending columns; of entries for one place the latest wins, among equal ones the last.
-// Returns how many were kept. Throws std::out_of_range naming the first entry outside the matrix.
+// Returns how many were kept. Throws std::invalid_argument naming the first entry outside the matrix.
 int64_t build_csr(const Entries&, const CsrArrays&, int threads);
 
-// Throws std::out_of_range where a column is outside the matrix.
+// Throws std::invalid_argument where a column is outside the matrix.
 void transpose(const Rows&, const CsrArrays&, int threads);
 
 // The symmetric (M, M) matrix X^T diag(weights) X, summed in float64 row by row. The rows of X have ascending columns.
-// Throws std::out_of_range where a column is outside the matrix.
+// Throws std::invalid_argument where a column is outside the matrix.
 void weighted_gram(const Rows&, const float* weights, float* out, int threads);
 
-// Throws std::out_of_range where a column is outside the matrix, naming its row.
+// Throws std::invalid_argument where a column is outside the matrix, naming its row.
 void check_columns(const Rows&, int threads);
 
 }  // namespace matinee

@@ -44,14 +44,12 @@ def top_n(
     Y = check.array("Y", Y, np.float32, None, None)
     k = check.rank("Y", Y)
     X = check.array("X", X, np.float32, None, k)
-    allowed = check.optional("allowed", allowed, np.bool_, len(Y))
-    candidates = np.arange(len(Y), dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
     positions, scores = _lists(len(X), n)
     native.top_n(
         X,
         Y,
         check.optional("bias", bias, np.float32, len(Y)),
-        candidates,
+        check.optional("allowed", allowed, np.bool_, len(Y)),
         *_excluded(exclude, len(X), len(Y)),
         positions,
         scores,

@@ -42,21 +42,18 @@ def build_csr(
     n = len(row)
     indptr, indices, values = np.empty(n_rows + 1, np.int64), np.empty(n, np.int32), np.empty(n, np.float32)
     times = None if timestamps is None else np.empty(n, np.int64)
-    try:
-        kept = native.build_csr(
-            row,
-            check.array("column", column, np.int32, n),
-            check.array("value", value, np.float32, n),
-            check.optional("timestamps", timestamps, np.int64, n),
-            n_columns,
-            indptr,
-            indices,
-            values,
-            times,
-            check.thread_count(threads),
-        )
-    except IndexError as problem:
-        raise ValueError(str(problem)) from None
+    kept = native.build_csr(
+        row,
+        check.array("column", column, np.int32, n),
+        check.array("value", value, np.float32, n),
+        check.optional("timestamps", timestamps, np.int64, n),
+        n_columns,
+        indptr,
+        indices,
+        values,
+        times,
+        check.thread_count(threads),
+    )
     if kept < n:
         indices, values, times = (
             indices[:kept].copy(),
@@ -78,10 +75,7 @@ def transpose(matrix: Csr, *, threads: int | None = None) -> Csr:
     arrays = check.csr("matrix", matrix)
     n = int(matrix.indptr[-1] - matrix.indptr[0])
     indptr, indices, values = np.empty(matrix.n_columns + 1, np.int64), np.empty(n, np.int32), np.empty(n, np.float32)
-    try:
-        native.transpose(*arrays, indptr, indices, values, check.thread_count(threads))
-    except IndexError as problem:
-        raise ValueError(str(problem)) from None
+    native.transpose(*arrays, indptr, indices, values, check.thread_count(threads))
     return Csr(indptr, indices, values, matrix.n_rows)
 
 
@@ -106,10 +100,7 @@ def weighted_gram(rows: Csr, weights: Float32, *, threads: int | None = None) ->
     out = np.empty((rows.n_columns, rows.n_columns), np.float32)
     arrays = check.csr("rows", rows)
     weights = check.array("weights", weights, np.float32, rows.n_rows)
-    try:
-        native.weighted_gram(*arrays, weights, out, check.thread_count(threads))
-    except IndexError as problem:
-        raise ValueError(str(problem)) from None
+    native.weighted_gram(*arrays, weights, out, check.thread_count(threads))
     return out
 
 
@@ -121,10 +112,7 @@ def gather_rows(rows: Csr, matrix: Float32, *, threads: int | None = None) -> Fl
     matrix = check.array("matrix", matrix, np.float32, None, None)
     check.columns("rows", rows, len(matrix))
     out = np.empty((rows.n_rows, matrix.shape[1]), np.float32)
-    try:
-        native.gather_rows(*check.csr("rows", rows), matrix, out, check.thread_count(threads))
-    except IndexError as problem:
-        raise ValueError(str(problem)) from None
+    native.gather_rows(*check.csr("rows", rows), matrix, out, check.thread_count(threads))
     return out
 
 
@@ -147,19 +135,16 @@ def residual_sums(
     B, M, k = rows.n_rows, len(Y), check.rank("Y", Y)
     check.columns("rows", rows, M)
     out = np.empty(B)
-    try:
-        native.residual_sums(
-            *check.csr("rows", rows),
-            check.array("X", X, np.float32, B, k),
-            Y,
-            check.optional("row_offset", row_offset, np.float32, B),
-            check.optional("other_offset", other_offset, np.float32, M),
-            check.optional("other_weight", other_weight, np.float32, M),
-            out,
-            check.thread_count(threads),
-        )
-    except IndexError as problem:
-        raise ValueError(str(problem)) from None
+    native.residual_sums(
+        *check.csr("rows", rows),
+        check.array("X", X, np.float32, B, k),
+        Y,
+        check.optional("row_offset", row_offset, np.float32, B),
+        check.optional("other_offset", other_offset, np.float32, M),
+        check.optional("other_weight", other_weight, np.float32, M),
+        out,
+        check.thread_count(threads),
+    )
     return out
 
 
