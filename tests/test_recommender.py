@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -98,12 +99,27 @@ def test_recommend__one_history_and_many_agree(recommender: Recommender) -> None
         )
 
 
+def test_recommend__takes_several_histories_and_numbers_them(recommender: Recommender) -> None:
+    me, you = {"1": 4.0, "2": 2.5}, pd.DataFrame({"movie": [3, 4], "stars": [5, 1]})
+    together = recommender.recommend([me, you], n=5)
+    assert together["history"] == [0] * 5 + [1] * 5
+    alone = recommender.recommend(me, n=5)["movie"] + recommender.recommend(you, n=5)["movie"]
+    assert together["movie"] == alone
+    assert recommender.predict([me, you], ["7", "8"])["history"] == [0, 0, 1, 1]
+
+
+def test_recommend__of_nobody_is_empty(recommender: Recommender) -> None:
+    assert len(recommender.recommend(users=[])) == 0
+
+
 def test_recommend__puts_movies_the_ranker_does_not_rank_behind_those_it_does(recommender: Recommender) -> None:
     table = recommender.recommend(user="1", n=400, min_ratings=0)
     ranked = np.array(table["ratings"]) >= 25
     assert ranked.any()
     assert not ranked.all()
     assert (np.diff(ranked.astype(int)) <= 0).all()
+    assert [match is not None for match in table["match"]] == ranked.tolist()
+    assert "match" not in recommender.recommend(user="1", order="stars").columns
 
 
 def test_recommend__gives_a_person_without_ratings_the_most_rated_movies_and_says_so(recommender: Recommender) -> None:
@@ -111,6 +127,14 @@ def test_recommend__gives_a_person_without_ratings_the_most_rated_movies_and_say
     assert table["ratings"] == sorted(DATA.ratings.movie_counts.tolist(), reverse=True)[:5]
     assert "no ratings yet" in table.note
     assert "simulated ratings" in table.note
+
+
+def test_recommend__says_what_a_person_without_ratings_sees_in_each_order(recommender: Recommender) -> None:
+    table = recommender.recommend(n=5, order="stars")
+    assert table["stars"] == sorted(table["stars"], reverse=True)
+    assert "no ratings yet: the highest stars in all" in table.note
+    assert "no ratings yet: stars that are not personal" in recommender.predict({}, "1").note
+    assert "1 of 2 people have no ratings yet" in recommender.recommend([{}, DATA.ratings.history(0)]).note
 
 
 def test_recommend__says_when_a_history_is_too_short_for_the_rater(recommender: Recommender) -> None:
@@ -160,7 +184,12 @@ def test_recommend__speaks_another_scale_in_and_out(recommender: Recommender) ->
         ),
         (lambda r: r.recommend(user="1", year_from=2000, year_to=1990), UsageError, "no movie is in that range"),
         (lambda r: r.recommend(user="1", rated_since="April"), UsageError, "a date is written 2015-04-01"),
+        (lambda r: r.recommend(user="1", rated_since=2015), UsageError, "a date is written 2015-04-01, not 2015"),
+        (lambda r: r.recommend(users="12"), UsageError, "users are several, in a list; for one of them say user='12'"),
         (lambda r: r.predict(user="1"), UsageError, "name at least one movie"),
+        (lambda r: r.explain(user="1"), UsageError, "name the movie to explain"),
+        (lambda r: r.explain([{}, {}], "1"), UsageError, "asked about one person"),
+        (lambda r: r.similar("1", n=-1), UsageError, "n is at least 1, not -1"),
         (lambda r: r.predict(user="1", movies=["Synthetic"]), UnknownMovieError, "did you mean"),
         (lambda r: Recommender.fit(DATA, rater=Popular()), ModelError, "popular orders but knows no stars"),
     ],
@@ -225,7 +254,29 @@ def test_live_ratings__win_over_the_data_and_a_deletion_removes(recommender: Rec
     stars[int(imported.movies[0])], stars[DATA.catalog.ids.position(new)] = 0.5, 5.0  # type: ignore[index]
     del stars[int(imported.movies[1])]
     expected = recommender.recommend(History.of(stars), n=10)
-    assert overlaid.recommend(user=user, n=10).arrow.equals(expected.arrow)
+    answer = overlaid.recommend(user=user, n=10)
+    assert answer.arrow.equals(expected.arrow)
+    assert answer.revisions == (1,)
+
+
+def test_live_ratings__change_nothing_where_the_data_holds_them_already(recommender: Recommender) -> None:
+    user, imported = DATA.ratings.users[3], DATA.ratings.history(3)
+    same = dict(zip(DATA.catalog.ids.take(imported.movies), imported.stars.tolist(), strict=True))
+    overlaid = Recommender(DATA, recommender.rater, recommender.ranker, live=Live(**{user: same}))
+    assert overlaid.recommend(user=user).arrow.equals(recommender.recommend(user=user).arrow)
+
+
+def test_answers__name_the_snapshot_and_the_live_revisions(recommender: Recommender, tmp_path: Path) -> None:
+    published = recommender.publish(tmp_path).id
+    with LiveRatings(tmp_path / "live.sqlite3") as live:
+        live.rate("ann", {"1": 5.0})
+        live.rate("ann", {"2": 5.0})
+        served = Recommender.open(tmp_path, live=live)
+        assert served.recommend(users=["1", "ann"]).revisions == (0, 2)
+        assert served.predict(user="ann", movies="3").revisions == (2,)
+        assert served.explain(user="ann", movie="3").revisions == (2,)
+        assert {served.recommend().snapshot, served.similar("1").snapshot} == {published}
+    assert recommender.recommend().snapshot == "memory"
 
 
 def test_live_ratings__make_an_unknown_user_a_person_without_ratings(recommender: Recommender, tmp_path: Path) -> None:
@@ -238,7 +289,18 @@ def test_live_ratings__make_an_unknown_user_a_person_without_ratings(recommender
 
 
 def test_allowed__is_made_once_for_the_same_filters(recommender: Recommender) -> None:
-    assert recommender.allowed(Filters.of("Drama")) is recommender.allowed(Filters.of(["Drama"]))
+    allowed = recommender.allowed(Filters.of("Drama"))
+    assert allowed is recommender.allowed(Filters.of(["Drama"]))
+    with pytest.raises(ValueError, match="read-only"):
+        allowed[0] = True
+
+
+def test_recommender__goes_as_soon_as_nobody_holds_it() -> None:
+    served = Recommender.fit(DATA, Bias(), None)
+    served.recommend(user="1")
+    gone = weakref.ref(served)
+    del served
+    assert gone() is None
 
 
 def test_recommender__without_a_ranker_orders_by_stars() -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.dataset import Dataset
+from matinee.catalog import Catalog
 from matinee.errors import UsageError
 
 MIN_RATINGS = 25
@@ -56,25 +56,26 @@ class Filters:
             raise UsageError(f"min_ratings cannot be negative, as {min_ratings} is")
         return cls(_names(genre), _names(not_genre), year_from, year_to, _day(rated_since), min_ratings)
 
-    def allowed(self, dataset: Dataset) -> NDArray[np.bool_]:
-        """Return (n_movies,) which movies pass.
+    def allowed(self, catalog: Catalog, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return (n_movies,) which movies pass, by their number of ratings (n_movies,), counted since `rated_since`.
 
-        Raises UsageError naming a genre that no movie has, DataError where the ratings have no times to count since.
+        Raises UsageError naming a genre that no movie has.
         """
-        catalog, ratings = dataset.catalog, dataset.ratings
-        counts = ratings.movie_counts
-        if self.rated_since is not None:
-            counts = ratings.movie_counts_since(int(_midnight(self.rated_since).timestamp()))
         allowed = np.asarray(counts >= self.min_ratings)
         if self.genres:
-            allowed &= _flags(dataset, self.genres)
+            allowed &= _flags(catalog, self.genres)
         if self.not_genres:
-            allowed &= ~_flags(dataset, self.not_genres)
+            allowed &= ~_flags(catalog, self.not_genres)
         if self.year_from is not None:
             allowed &= (catalog.years >= self.year_from) & (catalog.years > 0)
         if self.year_to is not None:
             allowed &= (catalog.years <= self.year_to) & (catalog.years > 0)
         return allowed
+
+
+def since(day: date) -> int:
+    """Return the start of a day in seconds since 1970, UTC."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
 def _names(genre: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -88,20 +89,16 @@ def _day(day: str | date | None) -> date | None:
         return day
     try:
         return date.fromisoformat(day)
-    except ValueError:
+    except (TypeError, ValueError):
         raise UsageError(f"a date is written 2015-04-01, not {day!r}") from None
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _flags(dataset: Dataset, genres: tuple[str, ...]) -> NDArray[np.bool_]:
+def _flags(catalog: Catalog, genres: tuple[str, ...]) -> NDArray[np.bool_]:
     """Return (n_movies,) which movies have one of the genres."""
-    known = {name.casefold(): column for column, name in enumerate(dataset.catalog.genre_names)}
+    known = {name.casefold(): column for column, name in enumerate(catalog.genre_names)}
     missing = [genre for genre in genres if genre.casefold() not in known]
     if missing:
-        listed = ", ".join(dataset.catalog.genre_names) or "none at all"
+        listed = ", ".join(catalog.genre_names) or "none at all"
         raise UsageError(f"no movie has the genre {missing[0]!r}; this data has {listed}")
     columns = [known[genre.casefold()] for genre in genres]
-    return np.asarray(dataset.catalog.genre_flags[:, columns].any(axis=1))
+    return np.asarray(catalog.genre_flags[:, columns].any(axis=1))

@@ -1,20 +1,24 @@
-"""People: whose ratings a question is about, given by hand or by their id, with live ratings over the snapshot's."""
+"""People: whom a question is about, given by their ratings or by their id, with live ratings over the snapshot's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
 from matinee.errors import DataError, UnknownUserError, UsageError
-from matinee.ratings import History, Scale
+from matinee.kernels import Csr
+from matinee.models import Rater
+from matinee.ratings import History, Scale, batch
 
 Given = Any
-"""{movie id or title: stars}, pairs of the two, a History, or a table with columns movie and stars (or rating)."""
+"""One person's ratings: {movie id or title: stars}, pairs of the two, a History, or a table with columns movie (or
+movieId, title) and stars (or rating). A list of such, but for pairs, is several people."""
 
 
 class LiveHistory(Protocol):
@@ -39,6 +43,51 @@ class Person:
 
     history: History
     revision: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """B people whom one question is about, folded into the rater once.
+
+    names       (B,) values of the column that tells them apart in an answer, {} for one person: {"user": ["1", "2"]}
+    people      their ratings
+    histories   (B, n_movies) the same as a matrix
+    profiles    the rater's
+    """
+
+    names: Mapping[str, Sequence[str | int]]
+    people: Sequence[Person]
+    histories: Csr
+    profiles: Any
+
+    @classmethod
+    def of(cls, people: Sequence[Person], rater: Rater, n_movies: int, **names: Sequence[str | int]) -> People:
+        """Fold people in."""
+        histories = batch([person.history for person in people], n_movies)
+        return cls(names, people, histories, rater.fold_in(histories))
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def repeated(self, times: NDArray[np.int64]) -> dict[str, list[str | int]]:
+        """Return the column that tells people apart, each as often as in `times` (B,)."""
+        return {
+            column: [name for name, count in zip(names, times.tolist(), strict=True) for _ in range(count)]
+            for column, names in self.names.items()
+        }
+
+
+def several(given: Given) -> bool:
+    """Return whether these are the ratings of several people.
+
+    >>> several([{"1": 5}, {"2": 4}]), several([("1", 5), ("2", 4)]), several({"1": 5})
+    (True, False, False)
+    """
+    return isinstance(given, list | tuple) and bool(given) and all(map(_is_history, given))
+
+
+def _is_history(given: Given) -> bool:
+    return isinstance(given, Mapping | History) or hasattr(given, "__arrow_c_stream__")
 
 
 def by_id(dataset: Dataset, live: Live | None, user: str) -> Person:

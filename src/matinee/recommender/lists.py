@@ -1,0 +1,90 @@
+"""Lists: the inner path, in positions. Histories and a mask of movies go in, the best movies come out."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.dataset import Dataset
+from matinee.ids import Positions
+from matinee.kernels import Csr
+from matinee.models import Model, Rater, Scores
+from matinee.models.baselines import Popular
+from matinee.ratings import Ratings
+from matinee.recommender.filters import Filters, since
+
+Order = Literal["match", "stars"]
+MOST_MASKS = 256
+MOST_DAYS = 16
+
+
+class Lists:
+    """Orders movies for people by the models of one data set; safe for any number of threads.
+
+    allowed(filters)    (n_movies,) which movies pass, read-only; made once for the filters asked last
+    """
+
+    def __init__(self, dataset: Dataset, rater: Rater, ranker: Model | None) -> None:
+        self.rater, self.ranker = rater, ranker
+        self._popular = Popular().fit(dataset.ratings, dataset.catalog)
+        # Not methods: a cache of those would refer to this object, and keep it and its maps until the next collection.
+        counts = lru_cache(MOST_DAYS)(partial(_counts, dataset.ratings))
+        self.allowed = lru_cache(MOST_MASKS)(lambda filters: _allowed(dataset, counts(filters.rated_since), filters))
+
+    def by_ranker(self, order: Order) -> bool:
+        """Return whether the ranker orders, rather than the stars."""
+        return order == "match" and self.ranker is not None
+
+    def top(
+        self, histories: Csr, allowed: NDArray[np.bool_], n: int, order: Order = "match", profiles: Any = None
+    ) -> tuple[Positions, Scores]:
+        """Return positions (B, n) and the scores that order them; -1 and -inf where fewer movies pass.
+
+        profiles    the rater's, where the histories were folded in already
+
+        People without ratings get the most rated movies, unless stars order. Movies that the ranker does not rank
+        follow those it does, by stars, with a score of -inf.
+        """
+        n = min(n, len(allowed))
+        if order == "stars" or self.ranker is None:
+            folded = self.rater.fold_in(histories) if profiles is None else profiles
+            return self.rater.top_n(folded, n, allowed, histories)
+        empty = histories.counts == 0
+        if empty.any():
+            return self._top_with_newcomers(histories, allowed, n, empty)
+        positions, scores = self.ranker.top_n(self.ranker.fold_in(histories), n, allowed, histories)
+        for row in np.flatnonzero(positions[:, -1] < 0):
+            self._fill_by_stars(histories.rows(int(row), int(row) + 1), allowed, positions[row])
+        return positions, scores
+
+    def _top_with_newcomers(
+        self, histories: Csr, allowed: NDArray[np.bool_], n: int, empty: NDArray[np.bool_]
+    ) -> tuple[Positions, Scores]:
+        positions, scores = np.empty((len(empty), n), np.int32), np.empty((len(empty), n), np.float32)
+        positions[empty], scores[empty] = self._popular.top_n(int(empty.sum()), n, allowed)
+        others = np.flatnonzero(~empty)
+        if len(others):
+            positions[others], scores[others] = self.top(histories.take(others), allowed, n)
+        return positions, scores
+
+    def _fill_by_stars(self, history: Csr, allowed: NDArray[np.bool_], positions: Positions) -> None:
+        """Put movies that the ranker does not rank behind those it does, in one person's list."""
+        found = int((positions >= 0).sum())
+        rest = allowed.copy()
+        rest[positions[:found]] = False
+        more, _ = self.rater.top_n(self.rater.fold_in(history), len(positions) - found, rest, history)
+        positions[found:] = more[0]
+
+
+def _counts(ratings: Ratings, day: date | None) -> NDArray[np.int64]:
+    return ratings.movie_counts if day is None else ratings.movie_counts_since(since(day))
+
+
+def _allowed(dataset: Dataset, counts: NDArray[np.int64], filters: Filters) -> NDArray[np.bool_]:
+    allowed = filters.allowed(dataset.catalog, counts)
+    allowed.setflags(write=False)
+    return allowed
