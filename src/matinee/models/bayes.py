@@ -123,7 +123,7 @@ def _fit(
 ) -> BayesModel:
     units = Units.of(ratings)
     by_user, by_movie, rated = _rated_only(ratings, units)
-    who = _components(config, by_user, by_movie)
+    who = _components(config, by_user, by_movie, threads)
     person_parts = scaled(who.movies, by_user)
     user_features = who_rated(by_user, person_parts) if config.user_features else None
     movie_features = _movie_features(config, ratings, catalog, by_movie, who, rated)
@@ -159,9 +159,9 @@ def _rated_only(ratings: Ratings, units: Units) -> tuple[Csr, Csr, NDArray[np.bo
     return by_user, kernels.transpose(by_user), rated
 
 
-def _components(config: Bayes, by_user: Csr, by_movie: Csr) -> Components:
+def _components(config: Bayes, by_user: Csr, by_movie: Csr, threads: int | None) -> Components:
     m = min(config.who_rated, by_user.n_rows // 8, by_movie.n_rows // 8)
-    return components(by_user, by_movie, m, np.random.default_rng((config.rng, 2)))
+    return components(by_user, by_movie, m, np.random.default_rng((config.rng, 2)), threads=threads)
 
 
 def _movie_features(
