@@ -86,8 +86,15 @@ def test_recommend__lists_exactly_n_of_the_movies_that_pass_and_are_not_rated(
 def test_recommend__says_why_there_are_fewer_than_asked(recommender: Recommender) -> None:
     table = recommender.recommend(user="1", n=500, min_ratings=100)
     assert len(table) < 500
-    assert f"{len(table)} instead of 500: " in table.note
-    assert "have at least 100 ratings" in table.note
+    allowed = recommender.allowed(Filters(min_ratings=100))
+    rated = int(allowed[DATA.ratings.get("1").movies].sum())  # type: ignore[union-attr]
+    assert table.note.splitlines()[0] == (
+        f"{len(table)} instead of 500; movies that pass the filters and have at least 100 ratings: {allowed.sum()}; "
+        f"of these rated already: {rated}"
+    )
+    several = recommender.recommend(users=["1", "2"], n=500, rated_since="2000-01-01").note
+    assert "fewer than 500 for 2 of 2 people; movies that pass" in several
+    assert "ratings since 2000-01-01: " in several
 
 
 def test_recommend__one_history_and_many_agree(recommender: Recommender) -> None:

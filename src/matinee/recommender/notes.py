@@ -20,11 +20,12 @@ def fewer(people: People, listed: NDArray[np.bool_], n: int, allowed: NDArray[np
     counts = listed.sum(axis=1)
     if (counts >= n).all():
         return ""
-    passing = f"{int(allowed.sum()):,} movies pass the filters and have at least {filters.min_ratings} ratings"
+    since = f" since {filters.rated_since}" if filters.rated_since else ""
+    passing = f"movies that pass the filters and have at least {filters.min_ratings} ratings{since}: {allowed.sum():,}"
     if len(people) > 1:
-        return f"fewer than {n} for {int((counts < n).sum())} of {len(people)} people: {passing}"
-    rated = int(allowed[people.people[0].history.movies].sum())
-    return f"{int(counts[0])} instead of {n}: {passing}, {rated} of them rated already"
+        return f"fewer than {n} for {(counts < n).sum()} of {len(people)} people; {passing}"
+    rated = allowed[people.people[0].history.movies].sum()
+    return f"{counts[0]} instead of {n}; {passing}; of these rated already: {rated}"
 
 
 def short(people: People, rater: Rater, shown: str) -> str:
