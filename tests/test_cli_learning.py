@@ -140,9 +140,18 @@ class TestTune:
         assert made["rater"]["rank"] == best["rank"]
         assert made["rater"]["reg"] == best["reg"]
 
+    def test_trials__go_on_where_they_stopped_and_are_drawn(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        options = ["--study", tmp_path / "study.sqlite3", "--plot", tmp_path / "tuning.png", "--iterations", "2"]
+        first = rows(matinee("tune", data, "--trials", "2", *options, "--json"))
+        second = rows(matinee("tune", data, "--trials", "3", *options, "--json"))
+        assert (len(first), len(second)) == (2, 3)
+        assert [row["rmse"] for row in second[:2]] == [row["rmse"] for row in first]
+        assert (tmp_path / "tuning.png").read_bytes().startswith(b"\x89PNG")
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
+            (["--study", "x.sqlite3"], ["--trials N"]),
             (["--ranks", "4;8"], ["--ranks", "4,8,12", "'4;8'"]),
             (["--split", "7:3"], ["validation"]),
             (["--model", "popular", "--ranks", "3"], ["popular", "'rank'"]),

@@ -37,28 +37,51 @@ def tune(
         str | None, typer.Option(metavar="N,...", help="Ranks to try; for als 4,8,12 where nothing else is asked.")
     ] = None,
     regs: Annotated[str | None, typer.Option(metavar="X,...", help="Regularisations to try.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Let Optuna propose so many candidates in all instead.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the trials; the same command goes on where it stopped.")
+    ] = None,
     iterations: Iterations = None,
     settings: Settings = None,
     split: Annotated[str, typer.Option(metavar="A:B:C", help="Parts to train, to choose and to test on.")] = "6:2:2",
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the scores by setting.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Keep the best for `matinee train`.")] = None,
     seed: Seed = 0,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try every combination of ranks and regularisations, choose by the validation part, and test the best once."""
+    """Try every combination of settings, or --trials of them, choose by the validation part, and test the best once."""
     from matinee import tuning
     from matinee.cli import configs, output
 
+    if study and not trials:
+        raise UsageError("--study keeps trials: say how many with --trials N")
     [config] = configs.several(model, configs.parsed(settings), seed, iterations=iterations)
     grid = {
-        "rank": options.numbers("--ranks", ranks or ("4,8,12" if model == "als" and not regs else None), int),
+        "rank": options.numbers(
+            "--ranks", ranks or ("4,8,12" if model == "als" and not (regs or trials) else None), int
+        ),
         "reg": options.numbers("--regs", regs, float),
     }
     tried: dict[str, Any] = {name: values for name, values in grid.items() if values}
     with output.iterations("tuning") as progress:
-        found = tuning.tune(data.read(), config, split, rng=seed, threads=threads, progress=progress, **tried)
+        found = tuning.tune(
+            data.read(),
+            config,
+            split,
+            trials=trials,
+            study=study,
+            rng=seed,
+            threads=threads,
+            progress=progress,
+            **tried,
+        )
     if save:
         found.save(save)
+    if plot:
+        found.plot(plot)
     output.result(found, as_json, best=configs.to_json(found.best), metric=found.metric, test=found.test)
 
 
