@@ -2,13 +2,14 @@
 //
 // Small ranks are factored kDoubles rows at a time, one per lane; larger ones one by one. A row whose float32 sums may
 // cost more than 1e-5 of the solution is refined (refine.hpp), and where that does not help its sums are made again
-// in float64. What is done with a row depends on that row alone, not on its neighbours or the thread.
+// in float64. Plain rows with fewer ratings than factors are solved by their dual (dual.hpp). What is done with a row depends on that row alone, not on its neighbours or the thread.
 #pragma once
 
 #include "arguments.hpp"
 #include "assemble.hpp"
 #include "cholesky.hpp"
 #include "draws.hpp"
+#include "dual.hpp"
 #include "refine.hpp"
 #include "simd.hpp"
 #include "sums.hpp"
@@ -19,7 +20,7 @@ constexpr int kLaneRank = 32;  // the highest rank that is factored one row per 
 
 // The arrays of one thread, cut from one buffer.
 struct Space {
-    float *G, *H, *v, *w, *z;
+    float *G, *H, *v, *w, *z, *Yt, *zeros;
     double *sums, *A, *inverse, *b, *x, *rest;
     D *T, *lane_inverse, *lane_x;
     int* places;
@@ -44,12 +45,16 @@ inline Space space_of(const Shape& s, char* buffer) {
     take(space.inverse, s.stride);
     take(space.b, s.stride);
     take(space.x, (lanes ? kDoubles : 1) * s.stride);
-    take(space.rest, s.padded + s.stride);
+    take(space.rest, s.padded + s.stride + kBlock + kLanes);
     if (lanes) {
         take(space.T, lane_place(s.k, s.k, s.k));
         take(space.lane_inverse, s.k);
         take(space.lane_x, s.k);
         take(space.places, lane_place(s.k, s.k, s.k));
+    }
+    if (!lanes) {
+        take(space.Yt, (size_t)s.padded * kBlock);
+        take(space.zeros, kBlock);
     }
     space.bytes = used;
     return space;
@@ -121,10 +126,20 @@ inline bool solve_row(const Side& side, const Shape& s, int64_t row, double* sum
     return write_solution(side, row, space.x);
 }
 
+// Solve a row by its smaller dual; false where a column is out of range or that does not succeed.
+inline bool solve_row_by_dual(const Side& side, const Shape& s, int64_t row, Block& block, const Space& space) {
+    bool solved = false;
+    const DualSpace dual{space.Yt, space.zeros, space.sums, space.inverse, space.b, space.rest, space.x};
+    for_blocks(side, s, row, block, [&] { solved = solve_dual(side, s, row, block, dual); });
+    return solved && write_solution(side, row, space.x);
+}
+
 inline void solve_one_by_one(const Side& side, const Shape& s, const Space& space, int64_t begin, int64_t end, Failure* failure) {
     Block block = block_in(side, space);
+    memset(space.zeros, 0, sizeof(float) * kBlock);
     for (int64_t row = begin; row < end; row++) {
         if (is_empty(side, row)) write_zeros(side, row);
+        else if (is_dual(side, s, row) && solve_row_by_dual(side, s, row, block, space)) continue;
         else if (!sum_row(side, s, row, block, space.sums)) failure->note(row, Fault::column_out_of_range);
         else if (!solve_row(side, s, row, space.sums, space)) failure->note(row, Fault::not_positive_definite);
     }
