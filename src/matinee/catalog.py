@@ -61,6 +61,15 @@ def split_title(text: str) -> tuple[str, int | None]:
     return shown.strip() or text, year
 
 
+def with_year(title: str, year: int | None) -> str:
+    """Return a title as shown to people.
+
+    >>> with_year("The Matrix", 1999), with_year("Babylon 5", None)
+    ('The Matrix (1999)', 'Babylon 5')
+    """
+    return f"{title} ({year})" if year else title
+
+
 def _in_order(title: str) -> str:
     """Return "Matrix, The" as "The Matrix"."""
     moved = MOVED_ARTICLE.match(title.strip())
@@ -129,8 +138,16 @@ class Catalog:
 
     def title(self, movie: int) -> str:
         """Return the title with its year, as shown to people: "The Matrix (1999)"."""
-        year = self.table["year"][int(movie)].as_py()
-        return f"{self.table['title'][int(movie)].as_py()}{f' ({year})' if year else ''}"
+        return self.titles(np.array([movie]))[0]
+
+    def titles(self, movies: NDArray[np.integer]) -> list[str]:
+        """Return the titles with their years of the movies at these positions."""
+        rows = self._shown_columns.take(pa.array(movies))
+        return [with_year(*row) for row in zip(rows["title"].to_pylist(), rows["year"].to_pylist(), strict=True)]
+
+    @cached_property
+    def _shown_columns(self) -> pa.Table:
+        return self.table.select(["title", "year"])
 
     @cached_property
     def years(self) -> NDArray[np.int16]:

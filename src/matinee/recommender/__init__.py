@@ -221,7 +221,7 @@ class Recommender:
         rated = history.movies[order]
         columns = {
             "movie": [None, *self.dataset.catalog.ids.take(rated)],
-            "title": ["(base)", *(self.dataset.catalog.title(int(other)) for other in rated)],
+            "title": ["(base)", *self.dataset.catalog.titles(rated)],
             "stars": [None, *history.stars[order].tolist()],
             "contribution": [float(found.base[0]), *parts[order].tolist()],
         }
@@ -332,12 +332,16 @@ class Recommender:
         reasons = []
         for person, row in zip(people.people, positions, strict=True):
             found = model.explain(person.history, row[row >= 0])
-            reasons += [self._reason(person.history, parts) for parts in found.contributions]
+            reasons += self._reasons_of(person.history, found.contributions)
         return reasons
 
-    def _reason(self, history: History, parts: NDArray[np.float64]) -> list[str]:
-        best = np.argsort(-parts, kind="stable")[:MOST_REASONS]
-        return [self.dataset.catalog.title(int(history.movies[place])) for place in best if parts[place] > 0]
+    def _reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[str]]:
+        """Return for each movie (m,) the titles of the rated movies that add most to it, by contributions (m, p)."""
+        best = np.argsort(-contributions, axis=1, kind="stable")[:, :MOST_REASONS]
+        adds = np.take_along_axis(contributions, best, axis=1) > 0
+        named = np.unique(best)
+        titles = dict(zip(named.tolist(), self.dataset.catalog.titles(history.movies[named]), strict=True))
+        return [[titles[place] for place in row[adding].tolist()] for row, adding in zip(best, adds, strict=True)]
 
     def _answer(self, columns: Mapping[str, Any], people: People | None, *lines: str) -> Answer:
         note = "\n".join(line for line in (*lines, notes.simulated(self.dataset)) if line)

@@ -14,6 +14,7 @@ import numpy as np
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from matinee.catalog import with_year
 from matinee.errors import DataError, UnknownMovieError, UsageError
 from matinee.live import checked_id
 from matinee.ratings import Scale
@@ -65,8 +66,7 @@ def rate(user: str) -> Response:
 
 
 def rows(table: Table) -> list[tuple[str, float, int]]:
-    catalog = recommender().dataset.catalog
-    titles = [catalog.title(catalog.resolve(movie)) for movie in table["movie"]]
+    titles = map(with_year, table["title"], table["year"])
     return list(zip(titles, map(short, table["stars"]), table["ratings"], strict=True))
 
 
