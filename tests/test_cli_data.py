@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,22 @@ def test_without_a_command__help_is_shown(matinee: Run) -> None:
     result = matinee()
     assert result.exit_code == 0
     assert "matinee demo" in result.stdout
+
+
+def test_letters_that_the_terminal_lacks__do_no_harm(data: Path) -> None:
+    (data / "movies.csv").write_text("movieId,title,genres\n10,Amélie (2001),Comedy\n", encoding="utf-8")
+    command = [sys.executable, "-m", "matinee", "movies", data]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "Am?lie" in shown.stdout
+    shown = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(shown.stdout)["rows"][0]["title"] == "Amélie"
+
+
+def test_help__loads_nothing_heavy() -> None:
+    program = "import sys, matinee.cli; print({'numpy', 'pyarrow', 'flask', 'rich.table'} & sys.modules.keys())"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "set()"
 
 
 def test_closed_pipe__ends_quietly(data: Path) -> None:

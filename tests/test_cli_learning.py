@@ -156,6 +156,7 @@ class TestTune:
             (["--split", "7:3"], ["validation"]),
             (["--model", "popular", "--ranks", "3"], ["popular", "'rank'"]),
             (["--model", "svd"], ["'svd'"]),
+            (["--model", "als,bayes"], ["one model at a time"]),
         ],
     )
     def test_bad_options__are_one_line(self, matinee: Run, data: Path, options: list[str], words: list[str]) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matinee.dataset import Dataset
     from matinee.split import Split
 
+TUTORIAL_RANKS = (4, 8, 12)
+
 Iterations = Annotated[int | None, typer.Option(metavar="N", min=1, help="The rater's iterations.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="MODEL.SETTING=VALUE", help="Any other setting; repeat for more.")
@@ -38,38 +40,40 @@ def tune(
     ] = None,
     regs: Annotated[str | None, typer.Option(metavar="X,...", help="Regularisations to try.")] = None,
     trials: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Let Optuna propose so many candidates in all instead.")
+        int | None, typer.Option(metavar="N", min=1, help="Let Optuna propose so many, instead of every combination.")
     ] = None,
     study: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the trials; the same command goes on where it stopped.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the trials; the same command goes on from there.")
     ] = None,
     iterations: Iterations = None,
     settings: Settings = None,
     split: Annotated[str, typer.Option(metavar="A:B:C", help="Parts to train, to choose and to test on.")] = "6:2:2",
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the scores by setting.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Keep the best for `matinee train`.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Keep the scores as a picture.")] = None,
     seed: Seed = 0,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try every combination of settings, or --trials of them, choose by the validation part, and test the best once."""
+    """Try settings, choose by the validation part, and test the best once.
+
+    Tried is every combination of --ranks and --regs, or with --trials what Optuna proposes.
+    """
     from matinee import tuning
     from matinee.cli import configs, output
 
+    found = configs.several(model, configs.parsed(settings), seed, iterations=iterations)
+    if len(found) > 1:
+        raise UsageError(f"tune one model at a time, not {model}")
     if study and not trials:
-        raise UsageError("--study keeps trials: say how many with --trials N")
-    [config] = configs.several(model, configs.parsed(settings), seed, iterations=iterations)
-    grid = {
-        "rank": options.numbers(
-            "--ranks", ranks or ("4,8,12" if model == "als" and not (regs or trials) else None), int
-        ),
-        "reg": options.numbers("--regs", regs, float),
-    }
+        raise UsageError("--study keeps the trials of --trials N; give both")
+    grid = {"rank": options.numbers("--ranks", ranks, int), "reg": options.numbers("--regs", regs, float)}
     tried: dict[str, Any] = {name: values for name, values in grid.items() if values}
-    with output.iterations("tuning") as progress:
-        found = tuning.tune(
+    if model == "als" and not tried and not trials:
+        tried = {"rank": TUTORIAL_RANKS}
+    with output.iterations("tuning", "score") as progress:
+        tuned = tuning.tune(
             data.read(),
-            config,
+            found[0],
             split,
             trials=trials,
             study=study,
@@ -79,10 +83,10 @@ def tune(
             **tried,
         )
     if save:
-        found.save(save)
+        tuned.save(save)
     if plot:
-        found.plot(plot)
-    output.result(found, as_json, best=configs.to_json(found.best), metric=found.metric, test=found.test)
+        tuned.plot(plot)
+    output.result(tuned, as_json, best=configs.to_json(tuned.best), metric=tuned.metric, test=tuned.test)
 
 
 @reads_data

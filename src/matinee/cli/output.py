@@ -45,7 +45,8 @@ def line(text: str) -> None:
 
 def document(content: Any) -> None:
     """Print JSON; a number that JSON does not have becomes null."""
-    print(json.dumps(_plain(content), ensure_ascii=False, indent=2, allow_nan=False))
+    knows_all_letters = "utf" in (sys.stdout.encoding or "").lower()
+    print(json.dumps(_plain(content), ensure_ascii=not knows_all_letters, indent=2, allow_nan=False))
 
 
 def result(table: Table, as_json: bool, **more: Any) -> None:
@@ -109,15 +110,15 @@ def flat(known: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def iterations(label: str) -> Iterator[Callable[..., None]]:
-    """Show a bar while models learn: call it with (done, total, training RMSE or None) and perhaps a new label."""
-    columns = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[rmse]}"))
+def iterations(label: str, score: str = "RMSE") -> Iterator[Callable[..., None]]:
+    """Show a bar while models learn: call it with (done, total, score or None) and perhaps a new label."""
+    columns = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[score]}"))
     with _bars(*columns) as bars:
-        task = bars.add_task(label, total=None, rmse="")
+        task = bars.add_task(label, total=None, score="")
 
-        def advance(done: int, total: int, rmse: float | None, label: str = label) -> None:
-            shown = "" if rmse is None else f"RMSE {rmse:.4f}"
-            bars.update(task, description=label, completed=done, total=total, rmse=shown)
+        def advance(done: int, total: int, value: float | None, label: str = label) -> None:
+            shown = "" if value is None else f"{score} {value:.4f}"
+            bars.update(task, description=label, completed=done, total=total, score=shown)
 
         yield advance
 

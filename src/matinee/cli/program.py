@@ -10,6 +10,7 @@ Every option `--some-name` can also be given as the variable MATINEE_SOME_NAME.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -81,6 +82,9 @@ def unwrapped(docstring: str) -> str:
 
 def start(verbose: bool) -> None:
     """Let the library's log speak on standard error: warnings, or everything."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title may have letters that the terminal does not
     log = logging.getLogger("matinee")
     log.handlers = [logging.StreamHandler()]
     log.setLevel(logging.INFO if verbose else logging.WARNING)

@@ -81,7 +81,8 @@ def movies(
     found = found[_has_genre(dataset, genre)[found] & (dataset.ratings.movie_counts[found] >= min_ratings)]
     ordered = found if sort is None and query is not None else _sorted(dataset, found, sort or "count")
     shown = ordered[:n]
-    more = f"{len(shown)} of {len(found)} movies" if len(shown) < len(found) else f"{len(found)} movies"
+    of = f"{len(shown)} of " if len(shown) < len(found) else ""
+    more = f"{of}{len(found)} movie{'' if len(found) == 1 else 's'}"
     return _table(dataset, shown, "; ".join(filter(None, (more, _note(dataset)))))
 
 
@@ -113,7 +114,7 @@ def _sorted(dataset: Dataset, found: Positions, sort: str) -> Positions:
 def _table(dataset: Dataset, shown: Positions, note: str) -> Table:
     rows = dataset.catalog.table.select(["movie", "title", "year", "genres"]).take(shown)
     columns = {name: rows[name] for name in rows.column_names}
-    means = dataset.ratings.movie_means[shown].astype(np.float64)
+    means = dataset.ratings.movie_means[shown].astype(np.float64).round(4)
     return Table.of({**columns, "ratings": dataset.ratings.movie_counts[shown], "mean": means}, note)
 
 
