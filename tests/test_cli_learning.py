@@ -132,6 +132,12 @@ class TestTune:
     def test_als_without_options__tries_the_tutorials_ranks(self, matinee: Run, data: Path) -> None:
         assert [row["rank"] for row in rows(matinee("tune", data, "--json"))] == [4, 8, 12]
 
+    def test_place_that_cannot_be_written__costs_no_result(self, matinee: Run, data: Path, tmp_path: Path) -> None:
+        result = matinee("tune", data, "--ranks", "2", "--save", tmp_path / "no" / "best.json", "--json")
+        assert result.exit_code == 1
+        assert json.loads(result.stdout)["best"]["rank"] == 2
+        assert "no/best.json: No such file or directory" in result.stderr
+
     def test_saved_config__is_what_train_uses(self, matinee: Run, data: Path, tmp_path: Path) -> None:
         saved, store = tmp_path / "best.json", tmp_path / "store"
         assert matinee("tune", data, "--ranks", "3,5", "--save", saved).exit_code == 0

@@ -82,11 +82,11 @@ def tune(
             progress=progress,
             **tried,
         )
+    output.result(tuned, as_json, best=configs.to_json(tuned.best), metric=tuned.metric, test=tuned.test)
     if save:
         tuned.save(save)
     if plot:
         tuned.plot(plot)
-    output.result(tuned, as_json, best=configs.to_json(tuned.best), metric=tuned.metric, test=tuned.test)
 
 
 @reads_data
@@ -187,11 +187,11 @@ def evaluate(
             threads=threads,
             progress=lambda name, *step: progress(*step, label=name),
         )
+    output.report(report, as_json)
     if plot:
         report.plot(plot)
     if html:
         report.html(html)
-    output.report(report, as_json)
 
 
 def _files(data: str, train: str | None, test: str | None) -> tuple[str, str] | None:
