@@ -159,4 +159,16 @@ struct Moments {
     float* variance;            // (B, m)
 };
 
+// Columns asked about by all rows: the mean over samples alone.
+struct Scores {
+    const float* X;             // (S B, k)
+    const float* Y;             // (S M, k)
+    const float* offsets;       // (S M)
+    int64_t n_samples, n_rows, n_columns;   // S, B, M
+    int k;
+    const int32_t* columns;     // (m)
+    int64_t n_asked;            // m
+    float* out;                 // (B, m)
+};
+
 }  // namespace matinee

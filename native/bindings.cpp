@@ -260,6 +260,14 @@ Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, I
     return problem_of(matinee::posterior_moments(moments, threads));
 }
 
+void posterior_scores(In<float, 3> X, In<float, 2> Y, In<float, 1> offsets, Indices columns, Out<float, 2> out, int threads) {
+    const int64_t n_samples = rows_of(X);
+    const matinee::Scores scores{X.data(), Y.data(), offsets.data(), n_samples, columns_of(X), rows_of(Y) / n_samples,
+                                 static_cast<int>(columns_of(Y)), columns.data(), rows_of(columns), out.data()};
+    nb::gil_scoped_release released;
+    matinee::posterior_scores(scores, threads);
+}
+
 void gram(In<float, 2> Y, Out<double, 2> out, int threads) {
     nb::gil_scoped_release released;
     matinee::gram(Y.data(), rows_of(Y), static_cast<int>(columns_of(Y)), out.data(), threads);
@@ -306,4 +314,5 @@ NB_MODULE(_matinee_native, module) {
         .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>, In<double, 1>>());
     module.def("posterior_means", &posterior_means);
     module.def("posterior_moments", &posterior_moments);
+    module.def("posterior_scores", &posterior_scores);
 }

@@ -33,7 +33,7 @@ const Kernels kernels = {
     solve_bytes, solve_rows, covariance_bytes, covariance_rows,
     kPanelUsers, top_n_bytes, top_n_rows, select_rows,
     residual_rows, predict_pairs, gather_rows, form_bytes, quadratic_forms, gram_bytes, gram_rows,
-    moments_bytes, moments_row,
+    moments_bytes, moments_row, score_bytes, kPanelRows, score_columns,
     peak,
 };
 

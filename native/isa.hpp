@@ -31,6 +31,9 @@ struct Kernels {
 
     size_t (*moments_bytes)(int k, int64_t n_asked);
     void (*moments_row)(const Moments&, char* buffer, int64_t row, Failure*);
+    size_t (*score_bytes)(int k, int64_t n_rows, int64_t n_columns);
+    int64_t score_columns_at_once;
+    void (*score_columns)(const Scores&, char* buffer, int64_t begin, int64_t end);
 
     double (*peak)(int64_t steps);  // runs independent float32 multiply-adds; returns how many operations
 };

@@ -100,38 +100,55 @@ MATINEE_INLINE PanelSums sums_at(const MomentsSpace& space, int64_t at) {
     return {space.first + at, space.sum + at, space.squares + at, space.variance + at};
 }
 
-MATINEE_INLINE void fetch_rows(const Side& side, const int32_t* columns, int64_t n) {
+MATINEE_INLINE void fetch_rows(const float* Y, int k, const int32_t* columns, int64_t n) {
     for (int64_t m = 0; m < n; m++)
-        for (int c = 0; c < side.k; c += 16) __builtin_prefetch(side.Y + (int64_t)side.k * columns[m] + c);
+        for (int c = 0; c < k; c += 16) __builtin_prefetch(Y + (int64_t)k * columns[m] + c);
+}
+
+// A panel of the rows of Y at these columns, zeros behind them.
+MATINEE_INLINE void fill_panel_at(const float* Y, int k, const int32_t* columns, int n, float* panel) {
+    fill_panel([&](int m) { return m < n ? Y + (int64_t)k * columns[m] : kNoRow; }, k, panel);
+}
+
+// Add x . y of `people` rows x, k apart, to sums of kPanelRows each.
+template <int people>
+MATINEE_INLINE void add_products(const float* panel, const float* x, int k, float* sums) {
+    F total[people][kPanelWidth];
+    MATINEE_UNROLL
+    for (int i = 0; i < people * kPanelWidth; i++) total[i / kPanelWidth][i % kPanelWidth] = load<F>(sums + i * kLanes);
+    for (int c = 0; c < k; c++) {
+        MATINEE_UNROLL
+        for (int i = 0; i < people; i++) {
+            MATINEE_UNROLL
+            for (int v = 0; v < kPanelWidth; v++) total[i][v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[i * k + c];
+        }
+    }
+    MATINEE_UNROLL
+    for (int i = 0; i < people * kPanelWidth; i++) store(sums + i * kLanes, total[i / kPanelWidth][i % kPanelWidth]);
 }
 
 // Add one panel of movies in one sample to their sums.
 inline void add_panel(const Side& side, const float* x, float noise, const int32_t* columns, int n, bool first_sample, const MomentsSpace& space,
                       const PanelSums& sums) {
     const int k = side.k;
-    alignas(kBytes) float offsets[kPanelRows] = {}, weights[kPanelRows];
+    alignas(kBytes) float means[kPanelRows], weights[kPanelRows];
     for (int m = 0; m < kPanelRows; m++) {
-        offsets[m] = m < n ? side.other_offset[columns[m]] : 0;
+        means[m] = m < n ? side.other_offset[columns[m]] : 0;
         weights[m] = m < n ? side.other_weight[columns[m]] : 1;
     }
-    fill_panel([&](int m) { return m < n ? side.Y + (int64_t)k * columns[m] : kNoRow; }, k, space.panel);
-    F forms[kPanelWidth], means[kPanelWidth];
+    fill_panel_at(side.Y, k, columns, n, space.panel);
+    F forms[kPanelWidth];
     panel_forms(space.folded, k, space.panel, forms);
-    MATINEE_UNROLL
-    for (int v = 0; v < kPanelWidth; v++) means[v] = load<F>(offsets + v * kLanes);
-    for (int c = 0; c < k; c++) {
-        MATINEE_UNROLL
-        for (int v = 0; v < kPanelWidth; v++) means[v] += load<F>(space.panel + c * kPanelRows + v * kLanes) * x[c];
-    }
+    add_products<1>(space.panel, x, k, means);
     for (int v = 0; v < kPanelWidth; v++) {
-        const F variance = forms[v] + noise / load<F>(weights + v * kLanes);
+        const F mean = load<F>(means + v * kLanes), variance = forms[v] + noise / load<F>(weights + v * kLanes);
         if (first_sample) {
-            store(sums.first + v * kLanes, means[v]);
+            store(sums.first + v * kLanes, mean);
             store(sums.sum + v * kLanes, F{});
             store(sums.squares + v * kLanes, F{});
             store(sums.variance + v * kLanes, variance);
         } else {
-            const F off = means[v] - load<F>(sums.first + v * kLanes);
+            const F off = mean - load<F>(sums.first + v * kLanes);
             store(sums.sum + v * kLanes, load<F>(sums.sum + v * kLanes) + off);
             store(sums.squares + v * kLanes, load<F>(sums.squares + v * kLanes) + off * off);
             store(sums.variance + v * kLanes, load<F>(sums.variance + v * kLanes) + variance);
@@ -165,11 +182,53 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
         const float noise = (float)(1 / noise_weight(side, x, space.C, row, args.degrees));
         for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
             const int64_t left = args.n_asked - from, after = left - kPanelRows;
-            if (after > 0) fetch_rows(asked, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
+            if (after > 0) fetch_rows(asked.Y, k, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
             add_panel(asked, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space, sums_at(space, from));
         }
     }
     write_moments(args, row, space);
+}
+
+inline size_t score_bytes(int k, int64_t n_rows, int64_t n_columns) {
+    const int64_t padded = (n_columns + kPanelRows - 1) / kPanelRows * kPanelRows;
+    return sizeof(float) * ((size_t)kPanelRows * k + n_rows * padded) + 64;
+}
+
+// Add the products of all rows with one panel.
+MATINEE_INLINE void add_rows_products(const float* panel, const float* X, int64_t n_rows, int k, float* sums) {
+    int64_t row = 0;
+    for (; row + 4 <= n_rows; row += 4) add_products<4>(panel, X + row * k, k, sums + row * kPanelRows);
+    for (; row < n_rows; row++) add_products<1>(panel, X + row * k, k, sums + row * kPanelRows);
+}
+
+inline void write_scores(const Scores& args, const float* sums, int64_t from, int n) {
+    const float part = 1.0f / (float)args.n_samples;
+    for (int m = 0; m < n; m++) {
+        float offset = 0;
+        for (int64_t s = 0; s < args.n_samples; s++) offset += args.offsets[s * args.n_columns + args.columns[from + m]];
+        for (int64_t row = 0; row < args.n_rows; row++) args.out[row * args.n_asked + from + m] = (sums[row * kPanelRows + m] + offset) * part;
+    }
+}
+
+// Scores of columns begin ... end of those asked about, for every row: one sample after the other, as they lie.
+inline void score_columns(const Scores& args, char* buffer, int64_t begin, int64_t end) {
+    const int k = args.k;
+    const int64_t per_panel = args.n_rows * kPanelRows, panels = (end - begin + kPanelRows - 1) / kPanelRows;
+    float *panel = (float*)buffer, *sums = panel + (int64_t)kPanelRows * k;
+    for (int64_t i = 0; i < panels * per_panel; i++) sums[i] = 0;
+    for (int64_t s = 0; s < args.n_samples; s++) {
+        const float *Y = args.Y + s * args.n_columns * k, *X = args.X + s * args.n_rows * k;
+        for (int64_t p = 0; p < panels; p++) {
+            const int64_t from = begin + p * kPanelRows, next = from + kPanelRows;
+            if (next < end) fetch_rows(Y, k, args.columns + next, smaller((int64_t)kPanelRows, end - next));
+            fill_panel_at(Y, k, args.columns + from, (int)smaller((int64_t)kPanelRows, end - from), panel);
+            add_rows_products(panel, X, args.n_rows, k, sums + p * per_panel);
+        }
+    }
+    for (int64_t p = 0; p < panels; p++) {
+        const int64_t from = begin + p * kPanelRows;
+        write_scores(args, sums + p * per_panel, from, (int)smaller((int64_t)kPanelRows, end - from));
+    }
 }
 
 }  // namespace matinee::MATINEE_ISA

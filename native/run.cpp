@@ -140,6 +140,20 @@ Failure posterior_moments(const Moments& moments, int threads) {
     return first;
 }
 
+void posterior_scores(const Scores& args, int threads) {
+    constexpr int64_t most_sums = 1 << 17;  // so many floats stay in cache while the samples go by
+    const double per_column = static_cast<double>(args.n_samples) * args.k * static_cast<double>(args.n_rows + 8);
+    const int64_t at_once = kernels().score_columns_at_once, panels = (args.n_asked + at_once - 1) / at_once;
+    const int team = team_for(per_column * static_cast<double>(args.n_asked), threads);
+    const int64_t fitting = std::max<int64_t>(1, most_sums / (at_once * std::max<int64_t>(1, args.n_rows)));
+    const int64_t piece = at_once * std::clamp<int64_t>(panels / team, 1, fitting), pieces = (args.n_asked + piece - 1) / piece;
+    in_team(pieces, team, [&](const auto& next) {
+        Buffer buffer(kernels().score_bytes(args.k, args.n_rows, piece));
+        for (int64_t i = next(); i < pieces; i = next())
+            kernels().score_columns(args, buffer.data(), i * piece, std::min(args.n_asked, (i + 1) * piece));
+    });
+}
+
 double peak(int64_t steps) { return kernels().peak(steps); }
 
 }  // namespace matinee

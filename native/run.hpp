@@ -16,6 +16,7 @@ void quadratic_forms(const Forms&, int64_t n, int threads);
 void gram(const float* Y, int64_t n_rows, int k, double* out, int threads);
 Failure posterior_means(const Posterior&, const double* b0, float* X, int threads);
 Failure posterior_moments(const Moments&, int threads);
+void posterior_scores(const Scores&, int threads);
 double peak(int64_t steps);
 
 }  // namespace matinee

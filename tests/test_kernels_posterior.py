@@ -5,7 +5,13 @@ import pytest
 
 from matinee.errors import ModelError
 from matinee.kernels import Csr, equation
-from matinee.kernels.posterior import Factors, posterior_covariances, posterior_means, posterior_moments
+from matinee.kernels.posterior import (
+    Factors,
+    posterior_covariances,
+    posterior_means,
+    posterior_moments,
+    posterior_scores,
+)
 
 B, M, DEGREES = 5, 70, 30.0
 
@@ -58,8 +64,10 @@ def test_means_and_moments__equal_the_plain_equation(k, m):
     X = posterior_means(*solved, b0)
     mean, variance = posterior_moments(*solved, X, asked, movies, DEGREES)
     assert mean.shape == variance.shape == (B, m)
+    scores = posterior_scores(X, asked, movies)
     for person in range(B):
         solutions, means, variances = plain(solved, b0, asked, person, movies)
+        np.testing.assert_allclose(scores[person], means, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(X[:, person], solutions, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(mean[person], means, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(variance[person], variances, rtol=1e-3)
@@ -97,11 +105,26 @@ def test_moments__are_the_same_bits_for_any_number_of_threads():
         np.testing.assert_array_equal(one, three)
 
 
+def test_scores__are_the_same_bits_for_any_number_of_threads_and_people():
+    rng = np.random.default_rng(3)
+    asked = Factors(
+        rng.standard_normal((4 * 3000, 33), np.float32),
+        rng.standard_normal(12000, np.float32),
+        np.ones(12000, np.float32),
+    )
+    X, movies = rng.standard_normal((4, 11, 33), np.float32), rng.permutation(3000).astype(np.int32)
+    one = posterior_scores(X, asked, movies, threads=1)
+    np.testing.assert_array_equal(one, posterior_scores(X, asked, movies, threads=3))
+    np.testing.assert_array_equal(one[7:8], posterior_scores(X[:, 7:8], asked, movies))
+
+
 def test_a_movie_that_does_not_exist__is_refused():
     solved, b0, asked = drawn(4)
     X = posterior_means(*solved, b0)
     with pytest.raises(ValueError, match="movies must be positions from 0 to 69, not 70 to 70"):
         posterior_moments(*solved, X, asked, np.array([70], np.int32), DEGREES)
+    with pytest.raises(ValueError, match="movies must be positions from 0 to 69, not -1 to -1"):
+        posterior_scores(X, asked, np.array([-1], np.int32))
     with pytest.raises(ValueError, match="have 5 rows, not 2"):
         posterior_moments(*solved, X, asked, np.zeros((2, 3), np.int32), DEGREES)
 
@@ -113,6 +136,8 @@ def test_arrays_that_do_not_fit__are_refused():
         posterior_means(rows, rated._replace(Y=rated.Y[1:]), A0, b0)
     with pytest.raises(ValueError, match=r"asked.offsets must have shape"):
         posterior_moments(rows, rated, A0, X, asked._replace(offsets=asked.offsets[1:]), rows.indices[:2], DEGREES)
+    with pytest.raises(ValueError, match="asked must be 2 samples of 4 columns, not 209 rows of 4"):
+        posterior_scores(X[:2], Factors(*(part[1:] for part in asked)), rows.indices[:2])
     with pytest.raises(ValueError, match="one matrix per sample"):
         posterior_means(rows, rated, A0[1:], b0)
     beyond = Csr(rows.indptr, rows.indices + 1000, rows.values, M)

@@ -84,6 +84,22 @@ def posterior_moments(
     return mean, variance
 
 
+def posterior_scores(X: Float32, asked: Factors, movies: Int32, *, threads: int | None = None) -> Float32:
+    """Return mean_s[x . a + offset] (B, m) float32 of movies (m,) alone, for X (S, B, k).
+
+    Raises ValueError for a position that is out of range.
+    """
+    S, B, k = check.array("X", X, np.float32, None, None, None).shape
+    n = len(asked.offsets)
+    Y, offsets, _ = _factors("asked", asked, n, check.rank("Y", asked.Y))
+    if not S or n % S or Y.shape[1] != k:
+        raise ValueError(f"asked must be {S} samples of {k} columns, not {n} rows of {Y.shape[1]}")
+    movies = check.positions("movies", movies, n // S, None)
+    out = np.empty((B, len(movies)), np.float32)
+    native.posterior_scores(np.ascontiguousarray(X), Y, offsets, movies, out, check.thread_count(threads))
+    return out
+
+
 def posterior_covariances(rows: Csr, rated: Factors, A0: Float64) -> Float64:
     """Return C (S, B, k, k) float64 of every person in every sample; arguments as in `posterior_means`."""
     k, M = A0.shape[1], rows.n_columns

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from matinee import kernels
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.kernels.posterior import Factors, posterior_means, posterior_moments
+from matinee.kernels.posterior import Factors, posterior_means, posterior_moments, posterior_scores
 from matinee.models import Arrays, Config, Explanation, Prediction, Scores
 from matinee.models.features import PSEUDO_RATINGS, who_rated
 from matinee.models.gibbs import NOISE_DEGREES
@@ -146,12 +146,8 @@ class BayesModel:
 
     def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
         """Return unclipped stars of all movies, or of these (m,): the mean over the samples."""
-        chosen = slice(None) if movies is None else movies
-        total = np.zeros((profiles.X.shape[1], len(self.components[chosen])), np.float32)
-        for s in range(self.samples.n):
-            asked = self.samples.at(s).asked
-            total += profiles.X[s] @ asked.Y[chosen].T + asked.offsets[chosen]
-        return self.units.stars(total / np.float32(self.samples.n))
+        asked = self._everything if movies is None else np.asarray(movies, np.int32)
+        return self.units.stars(posterior_scores(profiles.X, self.samples.asked, asked))
 
     def top_n(
         self, profiles: Profiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
@@ -191,13 +187,14 @@ class BayesModel:
 
     def similar(self, movie: int) -> Scores:
         """Return the correlation, over the people there could be, of what is liked in every movie and in this one."""
-        shared = np.zeros(len(self.components))
-        for s in range(self.samples.n):
-            factors = self._factors(s)
-            shared += factors @ (self._taste_covariance(s) @ factors[movie])
-        shared /= np.sqrt(self._taste_variances * self._taste_variances[movie])
-        shared[movie] = -np.inf
-        return shared.astype(np.float32)
+        samples = (self.samples.at(s) for s in range(self.samples.n))
+        towards = [self._taste(sample) @ sample.asked.Y[movie] for sample in samples]
+        X = np.stack(towards)[:, None].astype(np.float32)
+        unbiased = self.samples.asked._replace(offsets=np.zeros_like(self.samples.asked.offsets))
+        shared = posterior_scores(X, unbiased, self._everything)[0]
+        scores: Scores = shared / np.sqrt(self._taste_variances * self._taste_variances[movie])
+        scores[movie] = -np.inf
+        return scores
 
     @classmethod
     def of_arrays(cls, config: Config, rank: int, arrays: Arrays) -> BayesModel:
@@ -226,21 +223,24 @@ class BayesModel:
         A = sample.prior_precisions + (rated.T * weights) @ rated
         return np.linalg.solve(A, rated.T * (weights * surprise)).T
 
-    def _factors(self, s: int) -> Float32:
-        """(M, rank) movies without their bias."""
-        return self.samples.at(s).asked.Y[:, : self.rank]
+    def _taste(self, sample: Samples) -> Float64:
+        """(k, k) covariance of x over people: of the prior mean, with features of variance one, and around it.
 
-    def _taste_covariance(self, s: int) -> Float64:
-        """(rank, rank) covariance of x over people: of the prior mean, with features of variance one, and around it."""
-        sample = self.samples.at(s)
+        Zero for the bias, which is the same for every movie.
+        """
         whole = np.linalg.inv(sample.prior_precisions) + sample.regressions.T @ sample.regressions
-        return whole[: self.rank, : self.rank]
+        whole[self.rank :] = whole[:, self.rank :] = 0
+        return whole
+
+    @property
+    def _everything(self) -> Positions:
+        return np.arange(len(self.components), dtype=np.int32)
 
     @cached_property
-    def _taste_variances(self) -> Float64:
-        """(M,) variance of y^T x over people, summed over the samples."""
-        total = np.zeros(len(self.components))
-        for s in range(self.samples.n):
-            factors = self._factors(s)
-            total += np.sum((factors @ self._taste_covariance(s)) * factors, axis=1)
-        return np.maximum(total, np.finfo(np.float32).tiny)
+    def _taste_variances(self) -> Float32:
+        """(M,) variance of y^T x over people, mean over the samples."""
+        samples = (self.samples.at(s) for s in range(self.samples.n))
+        variances = np.mean(
+            [kernels.quadratic_forms(self._taste(sample), sample.asked.Y) for sample in samples], axis=0
+        )
+        return np.asarray(np.maximum(variances, np.finfo(np.float32).tiny))
