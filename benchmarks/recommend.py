@@ -10,15 +10,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
+from record import keep
 
 from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
@@ -30,7 +26,6 @@ from matinee.recommender import Filters, Recommender
 RATINGS_PER_MOVIE = 100
 PEOPLE = 500
 ROUNDS = 4
-RESULTS = Path(__file__).parent / "results" / "recommend.jsonl"
 
 
 def people(dataset: Dataset, length: int) -> list[History]:
@@ -63,16 +58,6 @@ def measure(served: Recommender, histories: list[History], n: int, min_ratings: 
     )
 
 
-def machine() -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    return {
-        "commit": commit,
-        "cores": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--movies", type=int, default=27_300)
@@ -87,8 +72,7 @@ def main() -> None:
         served = Recommender.fit(dataset, ALS(rank=rank), ranker)
         for what, times in measure(served, histories, options.top, options.min_ratings):
             print(f"{name:<14} {what:<16} {times['median']:10.0f} {times['p99']:8.0f}")
-            with RESULTS.open("a") as kept:
-                kept.write(json.dumps({**machine(), **vars(options), "models": name, "what": what, **times}) + "\n")
+            keep("recommend", **vars(options), models=name, what=what, **times)
 
 
 if __name__ == "__main__":
