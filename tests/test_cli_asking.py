@@ -225,6 +225,14 @@ class TestSnapshots:
         assert (tmp_path / "current").read_text().strip() == first
         assert_one_line(matinee("snapshot", "activate", "gone", "--store", tmp_path), 1, "gone")
 
+    def test_list__names_a_damaged_snapshot_and_lists_the_others(self, matinee: Run, tmp_path: Path) -> None:
+        fitted = Recommender.fit(datasets.load("sample"), rater=ALS(rank=2, iterations=1, intervals=False), ranker=None)
+        first, second = (fitted.publish(tmp_path) for _ in range(2))
+        (first.path / "manifest.json").write_text("{")
+        answer = json.loads(matinee("snapshot", "list", "--store", tmp_path, "--json").stdout)
+        assert [row["snapshot"] for row in answer["rows"]] == [second.id]
+        assert f"{first.id}/manifest.json is damaged" in answer["note"]
+
     def test_empty_store__has_no_snapshots(self, matinee: Run, tmp_path: Path) -> None:
         assert "no snapshots" in matinee("snapshot", "list", "--store", tmp_path).stdout
         assert_one_line(matinee("snapshot", "show", "--store", tmp_path), 1, "no snapshot", "matinee train")

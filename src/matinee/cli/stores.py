@@ -9,6 +9,7 @@ import typer
 from matinee.cli import options
 from matinee.cli.options import AsJson, StoreOption
 from matinee.cli.program import Subgroup, command
+from matinee.errors import StoreError
 
 if TYPE_CHECKING:
     from matinee.snapshot import Snapshot
@@ -36,15 +37,21 @@ def about(context: typer.Context) -> None:
 
 
 def list_all(store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """List the snapshots of a store, the newest first."""
+    """List the snapshots of a store, the newest first, and name those that are damaged."""
     from matinee.cli import output
     from matinee.snapshot import Store
     from matinee.table import Table
 
     found = Store(store)
-    rows = [_row(manifest, found.current_id()) for manifest in found.list()]
+    rows, damaged = [], []
+    for snapshot in found.ids():
+        try:
+            rows.append(_row(found.manifest(snapshot), found.current_id()))
+        except StoreError as problem:
+            damaged.append(str(problem))
     columns = {name: [row[name] for row in rows] for name in _COLUMNS}
-    output.result(Table.of(columns, "" if rows else f"no snapshots in {store}"), as_json)
+    note = "\n".join(damaged) or ("" if rows else f"no snapshots in {store}")
+    output.result(Table.of(columns, note), as_json)
 
 
 MEASURED = ("model", "rmse", "rmse_low", "rmse_high", "mae", "cold", "covered", "ndcg@20", "liked_ndcg@20")
