@@ -8,7 +8,9 @@
 namespace matinee::MATINEE_ISA {
 
 MATINEE_INLINE double row_scale(const Side& side, int64_t row) { return side.row_weight ? side.row_weight[row] : 1.0; }
-MATINEE_INLINE const double* b0_of(const Side& side, int64_t row) { return side.b0 ? side.b0 + row * side.b0_stride : nullptr; }
+MATINEE_INLINE const double* b0_of(const Side& side, int64_t row) {
+    return side.b0 ? side.b0 + row * side.b0_stride : nullptr;
+}
 MATINEE_INLINE bool is_empty(const Side& side, int64_t row) {
     return side.rows.indptr[row] == side.rows.indptr[row + 1] && !side.A0 && !side.b0;
 }

@@ -1,8 +1,8 @@
 // A = U^T U in float64, in place, and the triangular solves with U.
 //
 // Two forms. Of one matrix (stride, stride), by panels of kPanel rows: row-major, upper triangle; the stride is a
-// multiple of kPanel, and the padding of A is the identity. Of kDoubles matrices of one small rank at once, one per lane: entry
-// (i, j >= i) is a vector D, and the right side b is column k, so that factoring also solves U^T y = b.
+// multiple of kPanel, and the padding of A is the identity. Of kDoubles matrices of one small rank at once, one per
+// lane: entry (i, j >= i) is a vector D, and the right side b is column k, so that factoring also solves U^T y = b.
 //
 // Left-looking: an entry is loaded once, all products are subtracted from it in a register, and it is stored once.
 // `inverse` holds 1 / U[i][i]. A pivot that is not a positive number makes the functions return false.
@@ -10,8 +10,8 @@
 
 #include <cfloat>
 
+#include "shape.hpp"
 #include "simd.hpp"
-#include "sums.hpp"
 
 namespace matinee::MATINEE_ISA {
 
@@ -80,7 +80,8 @@ inline bool factor_diagonal(double* A, int stride, int p, double* inverse) {
         inverse[p + i] = pivot;
     }
     MATINEE_UNROLL
-    for (int c = 0; c < kPanelVectors; c++) store(inverse + p + c * kDoubles, 1 / square_root(load<D>(inverse + p + c * kDoubles)));
+    for (int c = 0; c < kPanelVectors; c++)
+        store(inverse + p + c * kDoubles, 1 / square_root(load<D>(inverse + p + c * kDoubles)));
     MATINEE_UNROLL
     for (int i = 0; i < kPanel; i++) {
         MATINEE_UNROLL
@@ -168,7 +169,8 @@ inline void solve_backward(const double* U, int stride, const double* inverse, d
         }
         alignas(kBytes) double x[kPanel];
         MATINEE_UNROLL
-        for (int c = 0; c < kPanelVectors; c++) store(x + c * kDoubles, load<D>(b + p + c * kDoubles) - sums_of_each(sums + c * kDoubles));
+        for (int c = 0; c < kPanelVectors; c++)
+            store(x + c * kDoubles, load<D>(b + p + c * kDoubles) - sums_of_each(sums + c * kDoubles));
         MATINEE_UNROLL
         for (int i = kPanel - 1; i >= 0; i--) {
             x[i] *= inverse[p + i];

@@ -19,7 +19,8 @@ inline Words philox(Words counter, uint64_t seed) {
     uint32_t* x = counter.x;
     for (int round = 0; round < 10; round++) {
         const uint64_t a = uint64_t{0xD2511F53} * x[0], b = uint64_t{0xCD9E8D57} * x[2];
-        const Words next = {{(uint32_t)(b >> 32) ^ x[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ x[3] ^ key1, (uint32_t)a}};
+        const Words next = {
+            {(uint32_t)(b >> 32) ^ x[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ x[3] ^ key1, (uint32_t)a}};
         counter = next;
         key0 += 0x9E3779B9;
         key1 += 0xBB67AE85;
@@ -52,11 +53,12 @@ MATINEE_INLINE F logarithm(F x) {
 
 // cos and sin of a full turn times t, -1/2 <= t < 1/2
 MATINEE_INLINE void cosine_and_sine(F t, F* cosine, F* sine) {
-    const F shifted = t * 4.0f + 4.5f;                         // positive, so that truncation is floor
+    const F shifted = t * 4.0f + 4.5f;                          // positive, so that truncation is floor
     const I quarter = __builtin_convertvector(shifted, I) - 4;  // nearest quarter turn
     const F angle = (t - __builtin_convertvector(quarter, F) * 0.25f) * 6.283185307f, z = angle * angle;
     const F s = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * angle + angle;
-    const F c = ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1.0f;
+    const F c =
+        ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1.0f;
     const I odd = -(quarter & 1);
     const I sine_sign = (quarter & 2) << 30, cosine_sign = ((quarter + 1) & 2) << 30;
     *sine = (F)((((I)c & odd) | ((I)s & ~odd)) ^ sine_sign);

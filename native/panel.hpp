@@ -14,7 +14,9 @@ constexpr int kPanelRows = kPanelWidth * kLanes;
 // What a panel holds where there is no row.
 constexpr float kNoRow[kMaxRank] = {};
 
-MATINEE_INLINE F row_part(const float* row, int c, int k) { return c + kLanes <= k ? load<F>(row + c) : load_first(row + c, k - c); }
+MATINEE_INLINE F row_part(const float* row, int c, int k) {
+    return c + kLanes <= k ? load<F>(row + c) : load_first(row + c, k - c);
+}
 
 // The transpose of kLanes rows by up to kLanes factors from factor c on.
 template <class RowAt>
@@ -37,7 +39,8 @@ MATINEE_INLINE void transpose_narrow(const RowAt& row_at, int from, int k, float
     constexpr int half = kLanes / 2;
     F v[half];
     MATINEE_UNROLL
-    for (int i = 0; i < half; i++) v[i] = join_lower(load_first(row_at(from + i), k), load_first(row_at(from + i + half), k));
+    for (int i = 0; i < half; i++)
+        v[i] = join_lower(load_first(row_at(from + i), k), load_first(row_at(from + i + half), k));
     transpose_squares<half>(v);
     if (k == half) {
         MATINEE_UNROLL

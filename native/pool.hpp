@@ -67,13 +67,15 @@ void for_each(int64_t n, int threads, const Each& each) {
 // Cut `n` items into pieces and run each(begin, end) for every piece.
 template <class Each>
 void for_ranges(int64_t n, int64_t piece, int threads, const Each& each) {
-    for_each((n + piece - 1) / piece, threads, [&](int64_t i) { each(i * piece, i * piece + piece < n ? i * piece + piece : n); });
+    for_each((n + piece - 1) / piece, threads,
+             [&](int64_t i) { each(i * piece, i * piece + piece < n ? i * piece + piece : n); });
 }
 
 // Rows cut into pieces of about equal work, a row costing `per_row` and each of its values 1.
 class WorkCut {
   public:
-    WorkCut(const int64_t* indptr, int64_t n_rows, double per_row, int threads) : indptr_(indptr), n_rows_(n_rows), per_row_(per_row) {
+    WorkCut(const int64_t* indptr, int64_t n_rows, double per_row, int threads)
+        : indptr_(indptr), n_rows_(n_rows), per_row_(per_row) {
         const int64_t most = 32 * static_cast<int64_t>(threads);
         pieces_ = threads == 1 ? 1 : n_rows < most ? n_rows : most;
     }
@@ -91,7 +93,9 @@ class WorkCut {
     }
 
   private:
-    double work(int64_t row) const { return static_cast<double>(indptr_[row] - indptr_[0]) + per_row_ * static_cast<double>(row); }
+    double work(int64_t row) const {
+        return static_cast<double>(indptr_[row] - indptr_[0]) + per_row_ * static_cast<double>(row);
+    }
 
     const int64_t* indptr_;
     int64_t n_rows_;

@@ -92,7 +92,8 @@ constexpr int kFormRows = 4;
 inline void fold_symmetric(const Forms& args, float* folded) {
     const int k = args.k;
     for (int i = 0; i < round_up(k, kFormRows); i++)
-        for (int j = 0; j < k; j++) folded[i * k + j] = i >= k || j < i ? 0 : (float)((i == j ? 1 : 2) * args.C[(int64_t)i * k + j]);
+        for (int j = 0; j < k; j++)
+            folded[i * k + j] = i >= k || j < i ? 0 : (float)((i == j ? 1 : 2) * args.C[(int64_t)i * k + j]);
 }
 
 MATINEE_INLINE void panel_forms(const float* folded, int k, const float* panel, F* out) {
@@ -108,11 +109,14 @@ MATINEE_INLINE void panel_forms(const float* folded, int k, const float* panel, 
             }
         }
         for (int r = 0; r < smaller(kFormRows, k - i); r++)
-            for (int v = 0; v < kPanelWidth; v++) out[v] += load<F>(panel + (i + r) * kPanelRows + v * kLanes) * t[r][v];
+            for (int v = 0; v < kPanelWidth; v++)
+                out[v] += load<F>(panel + (i + r) * kPanelRows + v * kLanes) * t[r][v];
     }
 }
 
-inline size_t form_bytes(int k) { return sizeof(float) * ((size_t)kPanelRows * k + (size_t)round_up(k, kFormRows) * k) + 128; }
+inline size_t form_bytes(int k) {
+    return sizeof(float) * ((size_t)kPanelRows * k + (size_t)round_up(k, kFormRows) * k) + 128;
+}
 
 // y^T C y of the rows begin ... end of `positions`.
 inline void quadratic_forms(const Forms& args, char* buffer, int64_t begin, int64_t end) {
@@ -170,7 +174,8 @@ inline void gather_columns(const Gathering& args, int64_t row, int64_t begin, in
 
 inline void gather_rows(const Gathering& args, int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; row++)
-        for (int64_t c = 0; c < args.width; c += kGatherColumns) gather_columns(args, row, c, smaller(c + kGatherColumns, args.width));
+        for (int64_t c = 0; c < args.width; c += kGatherColumns)
+            gather_columns(args, row, c, smaller(c + kGatherColumns, args.width));
 }
 
 inline size_t gram_bytes(int k) {

@@ -11,12 +11,12 @@
 
 namespace matinee::MATINEE_ISA {
 
-constexpr double kCareFrom = 32;        // conditioning from which a row is refined
-constexpr double kMostBlocks = 64;      // whose errors are taken to be independent
-constexpr double kDoubleFrom = 1000;    // from which its residuals are made in float64
-constexpr double kHopelessFrom = 1e6;   // from which its sums are made in float64 instead
-constexpr double kSumError = 3e-7;      // of the sums, against their trace
-constexpr double kRefined = 1e-7;       // error of x that is small enough
+constexpr double kCareFrom = 32;       // conditioning from which a row is refined
+constexpr double kMostBlocks = 64;     // whose errors are taken to be independent
+constexpr double kDoubleFrom = 1000;   // from which its residuals are made in float64
+constexpr double kHopelessFrom = 1e6;  // from which its sums are made in float64 instead
+constexpr double kSumError = 3e-7;     // of the sums, against their trace
+constexpr double kRefined = 1e-7;      // error of x that is small enough
 constexpr int kRefinements = 8;
 
 // How far a row's solution may be off.
@@ -43,7 +43,9 @@ inline Doubt judge_sums(const Side& side, const Shape& s, int64_t row, const dou
     double square = 0;
     for (int i = 0; i < s.k; i++) square += sums[at.b + i] * sums[at.b + i];
     const double blocks = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]) / kBlock;
-    const double averaged = blocks <= 1 ? 1 : blocks < kMostBlocks ? __builtin_sqrt(blocks) : __builtin_sqrt(kMostBlocks);
+    const double averaged = blocks <= 1            ? 1
+                            : blocks < kMostBlocks ? __builtin_sqrt(blocks)
+                                                   : __builtin_sqrt(kMostBlocks);
     return {row_scale(side, row) * trace, averaged, sums[at.squares] * trace > kCareFrom * kCareFrom * square};
 }
 
@@ -55,9 +57,13 @@ MATINEE_INLINE void judge_factors(Doubt& doubt, double reg, double smallest_pivo
 template <class V>
 MATINEE_INLINE V load_as(const float* p);
 template <>
-MATINEE_INLINE F load_as<F>(const float* p) { return load<F>(p); }
+MATINEE_INLINE F load_as<F>(const float* p) {
+    return load<F>(p);
+}
 template <>
-MATINEE_INLINE D load_as<D>(const float* p) { return load_widened(p); }
+MATINEE_INLINE D load_as<D>(const float* p) {
+    return load_widened(p);
+}
 
 // left[q] = v[q] - w[q] y_q . x
 template <class V, class T>
@@ -118,7 +124,8 @@ inline void sum_residual(const Side& side, const Shape& s, int64_t row, Block& b
 }
 
 // rest = b - A x. Where products are made in float32, x is rounded to it first.
-inline void residual(const Side& side, const Shape& s, int64_t row, Block& block, bool in_double, double* x, double* rest) {
+inline void residual(const Side& side, const Shape& s, int64_t row, Block& block, bool in_double, double* x,
+                     double* rest) {
     const int k = s.k;
     const double *b0 = b0_of(side, row), scale = row_scale(side, row), reg = side.reg[row];
     if (in_double) {
@@ -133,7 +140,9 @@ inline void residual(const Side& side, const Shape& s, int64_t row, Block& block
             for (int i = 0; i < k; i++) rest[i] -= side.A0[i <= j ? (int64_t)i * k + j : (int64_t)j * k + i] * x[j];
 }
 
-MATINEE_INLINE bool in_double(const Shape& s, const Doubt& doubt) { return s.paired || doubt.conditioning > kDoubleFrom; }
+MATINEE_INLINE bool in_double(const Shape& s, const Doubt& doubt) {
+    return s.paired || doubt.conditioning > kDoubleFrom;
+}
 
 // The progress of one row's refinement.
 struct Progress {

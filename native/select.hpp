@@ -83,14 +83,16 @@ MATINEE_INLINE void offer(Best& best, float score, int32_t position) {
 }
 
 // Not inlined: the rare part of the loops below.
-__attribute__((noinline)) inline void offer_some(Best& best, uint32_t bits, const float* scores, const int32_t* positions, int32_t from) {
+__attribute__((noinline)) inline void offer_some(Best& best, uint32_t bits, const float* scores,
+                                                 const int32_t* positions, int32_t from) {
     for (; bits; bits &= bits - 1) {
         const int lane = __builtin_ctz(bits);
         offer(best, scores[lane], positions ? positions[lane] : from + lane);
     }
 }
 
-inline Best best_of(int64_t row, int64_t n, float* scores, int32_t* positions, const int64_t* exclude_indptr, const int32_t* exclude) {
+inline Best best_of(int64_t row, int64_t n, float* scores, int32_t* positions, const int64_t* exclude_indptr,
+                    const int32_t* exclude) {
     Best best{scores + row * n, positions + row * n, n, 0, nullptr, nullptr};
     if (exclude_indptr) {
         best.exclude = exclude + exclude_indptr[row];
@@ -119,11 +121,13 @@ inline void fill_candidates(const TopN& top, const Panel& panel, int n, float* f
     const int64_t k = top.k;
     const float* first = top.Y + k * panel.first;
     if (n < kPanelRows)
-        fill_panel([&](int m) { return m >= n ? kNoRow : panel.positions ? top.Y + k * panel.positions[m] : first + k * m; }, top.k, factors);
-    else if (panel.positions)
-        fill_panel([&](int m) { return top.Y + k * panel.positions[m]; }, top.k, factors);
-    else
-        fill_panel([&](int m) { return first + k * m; }, top.k, factors);
+        fill_panel(
+            [&](int m) { return m >= n            ? kNoRow
+                                : panel.positions ? top.Y + k * panel.positions[m]
+                                                  : first + k * m; },
+            top.k, factors);
+    else if (panel.positions) fill_panel([&](int m) { return top.Y + k * panel.positions[m]; }, top.k, factors);
+    else fill_panel([&](int m) { return first + k * m; }, top.k, factors);
 }
 
 template <int people>
@@ -152,7 +156,8 @@ MATINEE_INLINE void score_panel(const TopN& top, const Panel& panel, int64_t row
             if (__builtin_expect(bits != 0, 0)) {
                 alignas(kBytes) float out[kLanes];
                 store(out, scores[u][v]);
-                offer_some(best[u], bits, out, panel.positions ? panel.positions + v * kLanes : nullptr, panel.first + v * kLanes);
+                offer_some(best[u], bits, out, panel.positions ? panel.positions + v * kLanes : nullptr,
+                           panel.first + v * kLanes);
             }
         }
     }
@@ -165,14 +170,17 @@ constexpr int kPeople = 4;
 #endif
 constexpr int kPanelUsers = 128;  // rows that share a panel once it is filled
 
-inline size_t top_n_bytes(int k) { return sizeof(float) * kPanelRows * (size_t)(k + 1) + sizeof(Best) * kPanelUsers + 128; }
+inline size_t top_n_bytes(int k) {
+    return sizeof(float) * kPanelRows * (size_t)(k + 1) + sizeof(Best) * kPanelUsers + 128;
+}
 
 // Rows begin ... end, at most kPanelUsers of them.
 inline void top_n_rows(const TopN& top, char* buffer, int64_t begin, int64_t end) {
     float* factors = (float*)buffer;
     float* bias = factors + (int64_t)kPanelRows * top.k;
     Best* best = (Best*)(bias + kPanelRows);
-    for (int64_t row = begin; row < end; row++) best[row - begin] = best_of(row, top.n, top.scores, top.positions, top.exclude_indptr, top.exclude);
+    for (int64_t row = begin; row < end; row++)
+        best[row - begin] = best_of(row, top.n, top.scores, top.positions, top.exclude_indptr, top.exclude);
     for (int64_t from = 0; from < top.n_candidates; from += kPanelRows) {
         const int n = (int)smaller(kPanelRows, top.n_candidates - from);
         const Panel panel{factors, bias, top.candidates ? top.candidates + from : nullptr, (int32_t)from};

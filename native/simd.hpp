@@ -176,9 +176,7 @@ MATINEE_INLINE V high_runs(V a, V b, Sequence<lane...>) {
 MATINEE_INLINE F join_lower(F a, F b) { return low_runs<kLanes / 2>(a, b, typename Counting<kLanes>::type{}); }
 
 // A vector whose lower half is filled with a and whose upper half is filled with b.
-MATINEE_INLINE F halves(float a, float b) {
-    return join_lower(all(a), all(b));
-}
+MATINEE_INLINE F halves(float a, float b) { return join_lower(all(a), all(b)); }
 
 template <int run, int count, class V>
 MATINEE_INLINE void transpose_step(V* v) {
@@ -195,7 +193,9 @@ MATINEE_INLINE void transpose_step(V* v) {
 
 // Transpose squares of `count` lanes that lie side by side in `count` vectors.
 template <int count, class V>
-MATINEE_INLINE void transpose_squares(V* v) { transpose_step<count / 2, count>(v); }
+MATINEE_INLINE void transpose_squares(V* v) {
+    transpose_step<count / 2, count>(v);
+}
 
 template <int run, int left, class V>
 MATINEE_INLINE V sums_step(V* v) {

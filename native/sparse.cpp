@@ -15,10 +15,13 @@ namespace {
 constexpr int kMostChunks = 16;  // chunks of a counting sort; each has counts of its own
 constexpr int64_t kChunk = 1 << 16;
 
-int chunks_for(int64_t n, int threads) { return static_cast<int>(std::clamp<int64_t>(n / kChunk, 1, std::min(threads, kMostChunks))); }
+int chunks_for(int64_t n, int threads) {
+    return static_cast<int>(std::clamp<int64_t>(n / kChunk, 1, std::min(threads, kMostChunks)));
+}
 
 [[noreturn]] void refuse(const char* what, int64_t at, int64_t value, int64_t limit) {
-    throw std::invalid_argument(std::string(what) + " " + std::to_string(at) + ": " + std::to_string(value) + " is not in 0 ... " + std::to_string(limit - 1));
+    throw std::invalid_argument(std::string(what) + " " + std::to_string(at) + ": " + std::to_string(value) +
+                                " is not in 0 ... " + std::to_string(limit - 1));
 }
 
 // Turn counts per chunk and key into the place of the next entry of that chunk and key; write where each key starts.
@@ -40,7 +43,9 @@ struct Scan {
     bool ascending = true;                     // the entries are in order, and no place comes twice
 };
 
-bool comes_before(const Entries& e, int64_t a, int64_t b) { return e.row[a] != e.row[b] ? e.row[a] < e.row[b] : e.column[a] < e.column[b]; }
+bool comes_before(const Entries& e, int64_t a, int64_t b) {
+    return e.row[a] != e.row[b] ? e.row[a] < e.row[b] : e.column[a] < e.column[b];
+}
 
 Scan scan(const Entries& e, int chunks, int threads) {
     Scan scan{std::vector<std::vector<int64_t>>(chunks), true};
@@ -50,8 +55,10 @@ Scan scan(const Entries& e, int chunks, int threads) {
         counts.assign(e.n_rows, 0);
         bool in_order = true;
         for (int64_t i = e.n * chunk / chunks; i < e.n * (chunk + 1) / chunks; i++) {
-            if (static_cast<uint32_t>(e.row[i]) >= static_cast<uint64_t>(e.n_rows)) refuse("row of entry", i, e.row[i], e.n_rows);
-            if (static_cast<uint32_t>(e.column[i]) >= static_cast<uint64_t>(e.n_columns)) refuse("column of entry", i, e.column[i], e.n_columns);
+            if (static_cast<uint32_t>(e.row[i]) >= static_cast<uint64_t>(e.n_rows))
+                refuse("row of entry", i, e.row[i], e.n_rows);
+            if (static_cast<uint32_t>(e.column[i]) >= static_cast<uint64_t>(e.n_columns))
+                refuse("column of entry", i, e.column[i], e.n_columns);
             counts[e.row[i]]++;
             in_order &= i == 0 || comes_before(e, i - 1, i);
         }
@@ -103,7 +110,8 @@ int64_t build_csr(const Entries& e, const CsrArrays& out, int threads) {
     const std::unique_ptr<Key[]> keys(new Key[e.n]);
     for_each(chunks, threads, [&](int64_t chunk) {
         int64_t* places = scanned.counts[chunk].data();
-        for (int64_t i = e.n * chunk / chunks; i < e.n * (chunk + 1) / chunks; i++) keys[places[e.row[i]]++] = key_of(e.column[i], i);
+        for (int64_t i = e.n * chunk / chunks; i < e.n * (chunk + 1) / chunks; i++)
+            keys[places[e.row[i]]++] = key_of(e.column[i], i);
     });
     std::vector<int64_t> starts(out.indptr, out.indptr + e.n_rows + 1), kept(e.n_rows);
     const WorkCut cut(starts.data(), e.n_rows, 1, threads);
@@ -142,7 +150,8 @@ void scatter_by_column(const Rows& m, int64_t* starts, int threads, const Write&
     for_each(chunks, threads, [&](int64_t chunk) {
         counts[chunk].assign(m.n_columns, 0);
         for (int64_t p = m.indptr[begins[chunk]]; p < m.indptr[begins[chunk + 1]]; p++) {
-            if (static_cast<uint32_t>(m.indices[p]) >= static_cast<uint64_t>(m.n_columns)) refuse("column of value", p, m.indices[p], m.n_columns);
+            if (static_cast<uint32_t>(m.indices[p]) >= static_cast<uint64_t>(m.n_columns))
+                refuse("column of value", p, m.indices[p], m.n_columns);
             counts[chunk][m.indices[p]]++;
         }
     });
@@ -181,7 +190,8 @@ void weighted_gram(const Rows& m, const float* weights, float* out, int threads)
             std::fill(sums.begin() + i, sums.end(), 0.0);
             for (int64_t r = starts[i]; r < starts[i + 1]; r++) {
                 const Rating& rating = ratings[r];
-                for (int64_t p = rating.position; p < m.indptr[rating.row + 1]; p++) sums[m.indices[p]] += static_cast<double>(rating.weighted) * m.values[p];
+                for (int64_t p = rating.position; p < m.indptr[rating.row + 1]; p++)
+                    sums[m.indices[p]] += static_cast<double>(rating.weighted) * m.values[p];
             }
             for (int64_t j = i; j < M; j++) out[i * M + j] = static_cast<float>(sums[j]);
         }
@@ -196,7 +206,8 @@ void check_columns(const Rows& m, int threads) {
     const int64_t first = m.indptr[0];
     for_ranges(m.indptr[m.n_rows] - first, kChunk, threads, [&](int64_t begin, int64_t end) {
         for (int64_t p = first + begin; p < first + end; p++)
-            if (static_cast<uint32_t>(m.indices[p]) >= static_cast<uint64_t>(m.n_columns)) refuse("column of value", p, m.indices[p], m.n_columns);
+            if (static_cast<uint32_t>(m.indices[p]) >= static_cast<uint64_t>(m.n_columns))
+                refuse("column of value", p, m.indices[p], m.n_columns);
     });
 }
 

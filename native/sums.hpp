@@ -11,139 +11,11 @@
 #pragma once
 
 #include "arguments.hpp"
+#include "gather.hpp"
+#include "shape.hpp"
 #include "simd.hpp"
 
 namespace matinee::MATINEE_ISA {
-
-struct Shape {
-    int k;
-    bool paired;
-    int padded;     // k rounded up to whole vectors, or half a vector: the length of a gathered row
-    int stride;     // the same, rounded up to what factoring takes: the length of a row of A
-    int tiles;      // vectors in a padded row
-    int rotations;  // vectors per diagonal tile
-    int period;     // lanes of a diagonal tile
-};
-
-constexpr int kPanel = kDoubles < 4 ? 4 : kDoubles;  // rows of A factored together
-
-inline Shape shape_of(int k) {
-    const bool paired = k <= kLanes / 2;
-    const int period = paired ? kLanes / 2 : kLanes;
-    const int padded = round_up(k, period);
-    return {k, paired, padded, round_up(padded, kPanel), paired ? 1 : padded / kLanes, period / 2 + 1, period};
-}
-
-// Where the float64 sums of one row lie in one array of doubles.
-struct SumsLayout {
-    int upper, diagonal, b, squares, size;  // squares: one place, the sum of v^2
-};
-
-inline SumsLayout layout_of(const Shape& s) {
-    const int diagonal = s.stride * s.stride, b = diagonal + s.tiles * s.rotations * s.period;
-    return {0, diagonal, b, b + s.stride, round_up(b + s.stride + 1, kDoubles)};
-}
-
-// The place of entry (i, j >= i) within a row's sums.
-inline int place_of(const Shape& s, int i, int j) {
-    const int tile = i / s.period;
-    if (j / s.period != tile) return i * s.stride + j;
-    const int p = i % s.period, q = j % s.period, ahead = q - p;
-    const int start = layout_of(s).diagonal + tile * s.rotations * s.period;
-    return ahead < s.rotations ? start + ahead * s.period + p : start + (s.period - ahead) * s.period + q;
-}
-
-struct Block {
-    const int32_t* columns;
-    const float* values;
-    int n;
-    float *G, *H, *v, *w;  // H is G where all weights are one
-};
-
-MATINEE_INLINE bool columns_in_range(const int32_t* columns, int n, int64_t n_columns) {
-    uint32_t worst = 0;
-    for (int q = 0; q < n; q++) {
-        const uint32_t c = (uint32_t)columns[q];
-        worst = c > worst ? c : worst;
-    }
-    return n == 0 || worst < (uint64_t)n_columns;
-}
-
-inline void weigh(const Side& side, Block& block) {
-    const int n = block.n;
-    const float* h = side.other_weight;
-    if (side.implicit) {
-        for (int q = 0; q < n; q++) {
-            const float r = block.values[q], w = side.alpha * __builtin_fabsf(r);
-            block.w[q] = w;
-            block.v[q] = r > 0 || r != r ? 1 + w : 0;
-        }
-        return;
-    }
-    for (int q = 0; q < n; q++) block.v[q] = block.values[q];
-    if (side.other_offset)
-        for (int q = 0; q < n; q++) block.v[q] -= side.other_offset[block.columns[q]];
-    if (h)
-        for (int q = 0; q < n; q++) {
-            block.w[q] = h[block.columns[q]];
-            block.v[q] *= block.w[q];
-        }
-}
-
-MATINEE_INLINE double sum_of_squares(const float* v, int n) {
-    F sums{};
-    int q = 0;
-    for (; q + kLanes <= n; q += kLanes) sums += load<F>(v + q) * load<F>(v + q);
-    const F rest = load_first(v + q, n - q);
-    sums += rest * rest;
-    double sum = 0;
-    for (int i = 0; i < kLanes; i++) sum += sums[i];
-    return sum;
-}
-
-inline bool weighted(const Side& side) { return side.implicit || side.other_weight; }
-
-constexpr int kAhead = 24;  // ratings between a prefetch and its use
-
-template <bool with_weights>
-MATINEE_INLINE void gather_tiles(const Side& side, const Shape& s, Block& block, const int32_t* end) {
-    const int k = s.k, whole = k / kLanes * kLanes, lines = (k * 4 + 63) / 64;
-    for (int q = 0; q < block.n; q++) {
-        const int32_t* soon = block.columns + q + kAhead;
-        const float* next = side.Y + (int64_t)k * (uint32_t)*(soon < end ? soon : end - 1);
-        for (int line = 0; line < lines; line++) __builtin_prefetch(next + 16 * line);
-        const float* y = side.Y + (int64_t)k * block.columns[q];
-        float *g = block.G + q * s.padded, *h = block.H + q * s.padded;
-        for (int c = 0; c < s.padded; c += kLanes) {
-            const F part = c < whole ? load<F>(y + c) : load_first(y + c, k - c);
-            store(g + c, part);
-            if (with_weights) store(h + c, part * block.w[q]);
-        }
-    }
-}
-
-template <bool with_weights>
-MATINEE_INLINE void gather_halves(const Side& side, const Shape& s, Block& block, const int32_t* end) {
-    const int k = s.k;
-    for (int q = 0; q < block.n; q++) {
-        const int32_t* soon = block.columns + q + kAhead;
-        __builtin_prefetch(side.Y + (int64_t)k * (uint32_t)*(soon < end ? soon : end - 1));
-        const float* y = side.Y + (int64_t)k * block.columns[q];
-        H part;
-        if (k == s.period) part = load<H>(y);
-        else {
-            const F all_lanes = load_first(y, k);
-            memcpy(&part, &all_lanes, sizeof part);
-        }
-        store(block.G + q * s.padded, part);
-        if (with_weights) store(block.H + q * s.padded, part * block.w[q]);
-    }
-    if (block.n % 2) {
-        store(block.G + block.n * s.padded, H{});
-        if (with_weights) store(block.H + block.n * s.padded, H{});
-        block.v[block.n] = 0;
-    }
-}
 
 template <bool first>
 MATINEE_INLINE void flush(double* sums, D part) {
@@ -192,7 +64,8 @@ void sum_paired(const Shape& s, const Block& block, double* diagonal, double* b)
         bs += y * halves(block.v[q], block.v[q + 1]);
     }
     MATINEE_UNROLL
-    for (int d = 0; d < rotations; d++) flush<first>(diagonal + d * s.period, widen(lower_half(A[d]) + upper_half(A[d])));
+    for (int d = 0; d < rotations; d++)
+        flush<first>(diagonal + d * s.period, widen(lower_half(A[d]) + upper_half(A[d])));
     flush<first>(b, widen(lower_half(bs) + upper_half(bs)));
 }
 
@@ -244,30 +117,9 @@ void sum_block(const Shape& s, const Block& block, double* sums) {
     const SumsLayout at = layout_of(s);
     if (s.paired) return sum_paired<first>(s, block, sums + at.diagonal, sums + at.b);
     for (int tile = 0; tile < s.tiles; tile++)
-        sum_diagonal<first>(s, block, tile, sums + at.diagonal + tile * s.rotations * kLanes, sums + at.b + tile * kLanes);
+        sum_diagonal<first>(s, block, tile, sums + at.diagonal + tile * s.rotations * kLanes,
+                            sums + at.b + tile * kLanes);
     sum_above_diagonal<first>(s, block, sums + at.upper);
-}
-
-inline void gather(const Side& side, const Shape& s, Block& block, const int32_t* end) {
-    if (s.paired) weighted(side) ? gather_halves<true>(side, s, block, end) : gather_halves<false>(side, s, block, end);
-    else weighted(side) ? gather_tiles<true>(side, s, block, end) : gather_tiles<false>(side, s, block, end);
-}
-
-// Fill `block` with each block of a row in turn and call each(block); false where a column is out of range.
-template <class Each>
-MATINEE_INLINE bool for_blocks(const Side& side, const Shape& s, int64_t row, Block& block, const Each& each) {
-    const int64_t end = side.rows.indptr[row + 1];
-    const int32_t* all_end = side.rows.indices + side.rows.indptr[side.rows.n_rows];
-    for (int64_t p = side.rows.indptr[row]; p < end; p += kBlock) {
-        block.columns = side.rows.indices + p;
-        block.values = side.rows.values + p;
-        block.n = (int)smaller(kBlock, end - p);
-        if (!columns_in_range(block.columns, block.n, side.rows.n_columns)) return false;
-        weigh(side, block);
-        gather(side, s, block, all_end);
-        each();
-    }
-    return true;
 }
 
 // Write the sums of one row; false where a column is out of range.

@@ -14,7 +14,7 @@ from matinee.errors import ModelError, UsageError
 from matinee.kernels import Csr, check
 from matinee.kernels.equation import normal_equations, solve_row
 
-RANKS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 128, 129]
+RANKS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 25, 32, 33, 48, 63, 64, 65, 100, 128, 129]
 TOLERANCE = 1e-5
 
 
