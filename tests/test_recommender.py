@@ -134,6 +134,7 @@ def test_recommend__gives_a_person_without_ratings_the_most_rated_movies_and_say
     assert table["ratings"] == sorted(DATA.ratings.movie_counts.tolist(), reverse=True)[:5]
     assert "no ratings yet" in table.note
     assert "simulated ratings" in table.note
+    assert recommender.recommend(n=2, explain=True)["why"] == [[], []]
 
 
 def test_recommend__says_what_a_person_without_ratings_sees_in_each_order(recommender: Recommender) -> None:

@@ -26,18 +26,16 @@ from matinee.kernels import Csr
 from matinee.models import Config, Model, Rater, Scores
 from matinee.models.asking import Questions
 from matinee.models.registry import default_ranker, default_rater
-from matinee.ratings import History, Scale
+from matinee.ratings import Scale
 from matinee.recommender import notes
 from matinee.recommender.answer import IN_MEMORY, Answer
+from matinee.recommender.columns import Columns
 from matinee.recommender.filters import MIN_RATINGS, Filters
 from matinee.recommender.lists import Lists, Order
 from matinee.recommender.people import Given, Live, People, by_id, given_by_hand, several
 from matinee.snapshot import Snapshot, Store
 
 __all__ = ["Answer", "Filters", "Order", "Recommender"]
-
-MOST_REASONS = 3
-FACTS = ("movie", "title", "year", "genres")
 
 
 class Recommender:
@@ -60,7 +58,7 @@ class Recommender:
         self.dataset, self.rater, self.ranker = dataset, rater, ranker
         self.snapshot_id, self.live = snapshot_id, live
         self._lists = Lists(dataset, rater, ranker)
-        self._facts_of_all = dataset.catalog.table.select(FACTS)
+        self._columns = Columns(dataset, rater)
 
     @classmethod
     def fit(
@@ -141,12 +139,13 @@ class Recommender:
         allowed = self.allowed(filters)
         positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles)
         listed = positions >= 0
-        columns = people.repeated(listed.sum(axis=1)) | self._stars(people, positions, listed, shown)
-        if self._lists.by_ranker(order):
+        columns = people.repeated(listed.sum(axis=1)) | self._columns.stars(people, positions, listed, shown)
+        by_ranker = self._lists.orders(order) is self.ranker
+        if by_ranker:
             columns["match"] = pa.array(match[listed], mask=~np.isfinite(match[listed]))
         if explain:
-            columns["why"] = self._reasons(people, positions, order)
-        order_of_newcomers = notes.BY_POPULARITY if self._lists.by_ranker(order) else notes.BY_STARS
+            columns["why"] = self._columns.reasons(people, positions, self._lists.orders(order))
+        order_of_newcomers = notes.BY_POPULARITY if by_ranker else notes.BY_STARS
         fewer = notes.fewer(people, listed, n, allowed, filters)
         return self._answer(columns, people, fewer, notes.short(people, self.rater, order_of_newcomers))
 
@@ -171,7 +170,7 @@ class Recommender:
         resolved = np.array([self.dataset.catalog.resolve(movie) for movie in asked], np.int32)
         positions = np.repeat(resolved[None], len(people), axis=0)
         listed = np.ones_like(positions, bool)
-        columns = people.repeated(listed.sum(axis=1)) | self._stars(people, positions, listed, shown)
+        columns = people.repeated(listed.sum(axis=1)) | self._columns.stars(people, positions, listed, shown)
         return self._answer(columns, people, notes.short(people, self.rater, notes.STARS))
 
     def similar(self, movie: str | int, n: int = 10, *, min_ratings: int = MIN_RATINGS) -> Answer:
@@ -187,7 +186,7 @@ class Recommender:
         closeness = np.where(self.allowed(Filters(min_ratings=min_ratings)), closeness, np.float32(-np.inf))
         order = np.argsort(-closeness, kind="stable")[:n].astype(np.int32)
         order = order[np.isfinite(closeness[order])]
-        columns = {**self._facts(order), "similarity": closeness[order], "ratings": self._counts(order)}
+        columns = {**self._columns.facts(order), "similarity": closeness[order], "ratings": self._columns.counts(order)}
         note = f"nearest to {self.dataset.catalog.title(position)}, movies with at least {min_ratings} ratings"
         return self._answer(columns, None, note)
 
@@ -256,7 +255,7 @@ class Recommender:
         order = np.argsort(-values, kind="stable")[:n].astype(np.int32)
         order = order[np.isfinite(values[order])]
         known = questions.knows(history, unknowns)[order]
-        columns = {**self._facts(order), "known": known, "ratings": self._counts(order)}
+        columns = {**self._columns.facts(order), "known": known, "ratings": self._columns.counts(order)}
         fewer = f"{len(order)} instead of {n}: there is nothing else to ask" if len(order) < n else ""
         return self._answer(columns, people, fewer, questions.note)
 
@@ -279,7 +278,7 @@ class Recommender:
     def _questions(self) -> Questions:
         return Questions.of(self.rater, self.dataset.ratings)
 
-    # From people to folded-in histories, and from positions to columns
+    # What all answers share
 
     def _people(
         self, ratings: Given, user: str | int | None, users: Iterable[str | int] | None, scale: Scale | None
@@ -305,43 +304,6 @@ class Recommender:
         if len(people) != 1:
             raise UsageError("this is asked about one person; give one person's ratings")
         return people
-
-    def _facts(self, positions: Positions) -> dict[str, Any]:
-        rows = self._facts_of_all.take(positions)
-        return dict(zip(FACTS, rows.columns, strict=True))
-
-    def _counts(self, positions: Positions) -> NDArray[np.int64]:
-        return self.dataset.ratings.movie_counts[positions]
-
-    def _stars(
-        self, people: People, positions: Positions, listed: NDArray[np.bool_], scale: Scale | None
-    ) -> dict[str, Any]:
-        """Return the columns of facts and predictions for the listed positions, one person after another."""
-        flat = positions[listed]
-        own = self.dataset.ratings.scale
-        stars = {name: np.empty(0, np.float32) for name in ("stars", "low", "high")}
-        if len(flat):
-            predicted = self.rater.predict(people.profiles, np.maximum(positions, 0))
-            stars = {name: getattr(predicted, name)[listed] for name in stars}
-        if scale is not None:
-            stars = {name: own.to(scale, values) for name, values in stars.items()}
-        return {**self._facts(flat), **stars, "ratings": self._counts(flat)}
-
-    def _reasons(self, people: People, positions: Positions, order: Order) -> list[list[str]]:
-        model = self.ranker if self.ranker is not None and self._lists.by_ranker(order) else self.rater
-        reasons = []
-        for person, row in zip(people.people, positions, strict=True):
-            found = model.explain(person.history, row[row >= 0])
-            reasons += self._reasons_of(person.history, found.contributions)
-        return reasons
-
-    def _reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[str]]:
-        """Return for each movie (m,) the titles of the rated movies that add most to it, by contributions (m, p)."""
-        best = np.argsort(-contributions, axis=1, kind="stable")[:, :MOST_REASONS]
-        adds = np.take_along_axis(contributions, best, axis=1) > 0
-        named = np.unique(best)
-        titles = dict(zip(named.tolist(), self.dataset.catalog.titles(history.movies[named]), strict=True))
-        return [[titles[place] for place in row[adding].tolist()] for row, adding in zip(best, adds, strict=True)]
 
     def _answer(self, columns: Mapping[str, Any], people: People | None, *lines: str) -> Answer:
         note = "\n".join(line for line in (*lines, notes.simulated(self.dataset)) if line)

@@ -35,9 +35,9 @@ class Lists:
         counts = lru_cache(MOST_DAYS)(partial(_counts, dataset.ratings))
         self.allowed = lru_cache(MOST_MASKS)(lambda filters: _allowed(dataset, counts(filters.rated_since), filters))
 
-    def by_ranker(self, order: Order) -> bool:
-        """Return whether the ranker orders, rather than the stars."""
-        return order == "match" and self.ranker is not None
+    def orders(self, order: Order) -> Model:
+        """Return the model whose scores order the list: the rater's where stars are asked for or there is no ranker."""
+        return self.rater if order == "stars" or self.ranker is None else self.ranker
 
     def top(
         self, histories: Csr, allowed: NDArray[np.bool_], n: int, order: Order = "match", profiles: Any = None
@@ -50,13 +50,14 @@ class Lists:
         follow those it does, by stars, with a score of -inf.
         """
         n = min(n, len(allowed))
-        if order == "stars" or self.ranker is None:
+        model = self.orders(order)
+        if model is self.rater:
             folded = self.rater.fold_in(histories) if profiles is None else profiles
             return self.rater.top_n(folded, n, allowed, histories)
         empty = histories.counts == 0
         if empty.any():
             return self._top_with_newcomers(histories, allowed, n, empty)
-        positions, scores = self.ranker.top_n(self.ranker.fold_in(histories), n, allowed, histories)
+        positions, scores = model.top_n(model.fold_in(histories), n, allowed, histories)
         for row in np.flatnonzero(positions[:, -1] < 0):
             self._fill_by_stars(histories.rows(int(row), int(row) + 1), allowed, positions[row])
         return positions, scores

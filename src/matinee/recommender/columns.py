@@ -1,0 +1,63 @@
+"""Columns: from positions to what people read, titles, stars on their scale, and reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.dataset import Dataset
+from matinee.ids import Positions
+from matinee.models import Model, Rater
+from matinee.ratings import History, Scale
+from matinee.recommender.people import People
+
+MOST_REASONS = 3
+FACTS = ("movie", "title", "year", "genres")
+
+
+class Columns:
+    """Makes columns about the movies of one data set."""
+
+    def __init__(self, dataset: Dataset, rater: Rater) -> None:
+        self._catalog, self._rater = dataset.catalog, rater
+        self._counts, self._scale = dataset.ratings.movie_counts, dataset.ratings.scale
+        self._facts = dataset.catalog.table.select(FACTS)
+
+    def facts(self, positions: Positions) -> dict[str, Any]:
+        """Return what the catalogue says of the movies at these positions."""
+        return dict(zip(FACTS, self._facts.take(positions).columns, strict=True))
+
+    def counts(self, positions: Positions) -> NDArray[np.int64]:
+        """Return how many ratings they have."""
+        return self._counts[positions]
+
+    def stars(
+        self, people: People, positions: Positions, listed: NDArray[np.bool_], scale: Scale | None
+    ) -> dict[str, Any]:
+        """Return facts and predictions for the positions (B, n) that are listed (B, n), one person after another."""
+        flat = positions[listed]
+        stars = {name: np.empty(0, np.float32) for name in ("stars", "low", "high")}
+        if len(flat):
+            predicted = self._rater.predict(people.profiles, np.maximum(positions, 0))
+            stars = {name: getattr(predicted, name)[listed] for name in stars}
+        if scale is not None:
+            stars = {name: self._scale.to(scale, values) for name, values in stars.items()}
+        return {**self.facts(flat), **stars, "ratings": self.counts(flat)}
+
+    def reasons(self, people: People, positions: Positions, model: Model) -> list[list[str]]:
+        """Return for each listed movie the titles of the rated ones that add most to its score by this model."""
+        reasons = []
+        for person, row in zip(people.people, positions, strict=True):
+            found = model.explain(person.history, row[row >= 0])
+            reasons += self._reasons_of(person.history, found.contributions)
+        return reasons
+
+    def _reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[str]]:
+        """Return the titles for each movie (m,), by what each rated movie adds to it (m, p)."""
+        best = np.argsort(-contributions, axis=1, kind="stable")[:, :MOST_REASONS]
+        adds = np.take_along_axis(contributions, best, axis=1) > 0
+        named = np.unique(best)
+        titles = dict(zip(named.tolist(), self._catalog.titles(history.movies[named]), strict=True))
+        return [[titles[place] for place in row[adding].tolist()] for row, adding in zip(best, adds, strict=True)]
