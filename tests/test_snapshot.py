@@ -170,6 +170,30 @@ def test_publish__into_a_place_that_is_no_folder_says_so(tmp_path: Path, recomme
         recommender.publish(tmp_path / "file")
 
 
+PUBLISH_ON_A_FULL_DISK = """
+import resource, sys
+from matinee.recommender import Recommender
+recommender = Recommender.open(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+recommender.publish(sys.argv[1])
+"""
+
+
+def test_publish__on_a_full_disk_says_so_and_leaves_the_previous_snapshot_served(store: Store) -> None:
+    command = [sys.executable, "-c", PUBLISH_ON_A_FULL_DISK, os.fspath(store.path)]
+    failed = subprocess.run(command, capture_output=True, text=True)
+    assert f"StoreError: the store {store.path} cannot be written: File too large" in failed.stderr
+    assert [store.verify().id] == list(store.ids())
+    assert not [*store.path.glob(".*"), *store.snapshots.glob(".*")]
+
+
+def test_activate__in_a_store_that_cannot_be_written_says_so(store: Store) -> None:
+    (store.path / "lock").unlink()
+    (store.path / "lock").mkdir()
+    with pytest.raises(StoreError, match="cannot be written: Is a directory"):
+        store.activate(str(store.current_id()))
+
+
 def test_ids__name_a_damaged_snapshot_among_the_others(store: Store, recommender: Recommender) -> None:
     (store.open().path / "manifest.json").write_text("{")
     damaged, sound = store.current_id(), publish(store, recommender).id

@@ -107,9 +107,9 @@ class Store:
         return manifest
 
     def activate(self, snapshot: str) -> Manifest:
-        """Serve this snapshot from now on. Raises StoreError where it is missing or cannot be opened."""
+        """Serve this snapshot from now on. Raises StoreError where it cannot be opened or the store not written."""
         opened = self.open(snapshot)
-        with self._locked():
+        with self._writable(), self._locked():
             self._switch(opened.id)
         return opened.manifest
 
@@ -122,7 +122,7 @@ class Store:
         """
         created = datetime.now(UTC)
         name = f"{created:%Y%m%d-%H%M%S}-{created.microsecond:05x}"
-        try:
+        with self._writable():
             self._make()
             with self._unfinished() as folder:
                 entries, models = write_models(folder, {"rater": rater, "ranker": ranker})
@@ -135,9 +135,14 @@ class Store:
                     folder.rename(self.snapshots / name)
                     files.sync_folder(self.snapshots)
                     self._switch(name)
+        return self.open(name)
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as problem:
             raise StoreError(f"the store {self.path} cannot be written: {problem.strerror or problem}") from problem
-        return self.open(name)
 
     def _make(self) -> None:
         if not self.snapshots.is_dir():
