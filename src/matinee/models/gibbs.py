@@ -59,12 +59,12 @@ class Prior:
             return shared
         return (self.features @ (self.weights @ self.precision).astype(np.float32)) + shared
 
-    def draw(self, X: Float32, rng: np.random.Generator) -> None:
+    def draw(self, X: Float32, rng: np.random.Generator, threads: int | None = None) -> None:
         """Draw B, kappa, mean and precision given the rows X (n, k)."""
         if len(self.weights):
             self._draw_regression(X, rng)
             X = X - self.features @ self.weights.astype(np.float32)
-        self._draw_normal_wishart(X.astype(np.float64), rng)
+        self._draw_normal_wishart(kernels.gram(X, threads=threads), X.sum(axis=0, dtype=np.float64), len(X), rng)
 
     def _draw_regression(self, X: Float32, rng: np.random.Generator) -> None:
         """B | X ~ N((F^T F + kappa I)^-1 F^T (X - mean), (F^T F + kappa I)^-1 (x) precision^-1)."""
@@ -76,16 +76,13 @@ class Prior:
         size = np.sum((self.weights @ self.precision) * self.weights)
         self.kappa = rng.gamma(self.weights.size / 2 + 1e-3, 1 / (size / 2 + 1e-3))
 
-    def _draw_normal_wishart(self, X: Float64, rng: np.random.Generator) -> None:
-        n, k = X.shape
-        beta = MEAN_PSEUDO_ROWS + n
-        centre = X.mean(axis=0)
-        deviations = X - centre
-        scale = np.eye(k) + deviations.T @ deviations + MEAN_PSEUDO_ROWS * n / beta * np.outer(centre, centre)
-        scale += self.kappa * self.weights.T @ self.weights
+    def _draw_normal_wishart(self, squares: Float64, total: Float64, n: int, rng: np.random.Generator) -> None:
+        """Mean and precision given X^T X (k, k) and the sum (k,) of n rows, less what features say."""
+        k, beta = len(total), MEAN_PSEUDO_ROWS + n
+        scale = np.eye(k) + squares - np.outer(total, total) / beta + self.kappa * self.weights.T @ self.weights
         self.precision = draw_wishart(k + n + len(self.weights), scale, rng)
         half_covariance = np.linalg.inv(np.linalg.cholesky(self.precision))
-        self.mean = n * centre / beta + rng.standard_normal(k) @ half_covariance / np.sqrt(beta)
+        self.mean = total / beta + rng.standard_normal(k) @ half_covariance / np.sqrt(beta)
 
 
 def draw_wishart(degrees: float, inverse_scale: Float64, rng: np.random.Generator) -> Float64:
@@ -195,7 +192,7 @@ class Gibbs:
         return float(np.sqrt(errors.sum() / self.users.rows.n))
 
     def _draw_side(self, side: Side, other: Side, which: int) -> None:
-        side.prior.draw(side.X, self.rng)
+        side.prior.draw(side.X, self.rng, self.threads)
         side.draw_rows(other, self.tau, (self.seed, 2 * self.sweeps + which), self.threads)
 
     def _draw_noise(self) -> None:
