@@ -92,7 +92,7 @@ def fit_matinee(folder: Path, rank: int, threads: int) -> dict[str, float]:
     ratings = Ratings(users, movies, by_user, Scale(0.5, 5.0, 0.5))
     assert ratings.by_movie.n == ratings.n
     built = time.perf_counter()
-    model = ALS(rank=rank, iterations=ITERATIONS, reg=REG).fit(ratings, None, threads=threads)  # type: ignore[arg-type]
+    model = ALS(rank=rank, iterations=ITERATIONS, reg=REG, intervals=False).fit(ratings, None, threads=threads)  # type: ignore[arg-type]
     fitted = time.perf_counter()
     factors = kernels.solve_side(by_user, model.movie_factors, REG * by_user.counts)
     return {
