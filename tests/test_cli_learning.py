@@ -115,6 +115,14 @@ class TestEvaluate:
     def test_bad_options__are_one_line(self, matinee: Run, data: Path, options: list[str], words: list[str]) -> None:
         assert_one_line(matinee("evaluate", data, *options), 2, *words)
 
+    def test_binary__lets_ease_see_only_who_rated_what(self, matinee: Run, data: Path) -> None:
+        options = ["--model", "ease", "--min-ratings", "5", "--set", "ease.min_ratings=5", "--json"]
+        plain, stars = (rows(matinee("evaluate", data, *more, *options)) for more in (["--binary"], []))
+        by_hand = rows(matinee("evaluate", data, "--set", "ease.star_weight=0", "--set", "ease.stranger=0", *options))
+        found = [next(row["ndcg@20"] for row in one if row["model"] == "ease") for one in (plain, by_hand, stars)]
+        assert found[0] == found[1] != found[2]
+        assert_one_line(matinee("evaluate", data, "--binary", "--model", "als"), 2, "--binary is about ease")
+
     def test_without_data__says_what_can_be_given(self, matinee: Run) -> None:
         assert_one_line(matinee("evaluate"), 2, "DATA", "--train FILE and --test FILE")
 
@@ -251,5 +259,7 @@ class TestTrain:
             running.send_signal(signal.SIGINT)
             _, said = running.communicate(timeout=60)
         assert running.returncode == 130
-        assert said == "stopped by Ctrl-C\n"
+        *memory, last = said.splitlines()
+        assert last == "stopped by Ctrl-C"
+        assert all("needs about" in line for line in memory)
         assert not (tmp_path / "store" / "current").exists()

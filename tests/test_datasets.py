@@ -309,3 +309,14 @@ def test_load__reads_the_real_releases_whole(
     assert (dataset.ratings.movie_counts > 0).sum() == rated
     assert dataset.catalog.title(dataset.catalog.resolve("Matrix, The")) == "The Matrix (1999)"
     assert len(dataset.catalog.genre_names) == 19
+
+
+def test_load__reads_a_file_without_header_as_movielens_writes_its_folds(tmp_path: Path) -> None:
+    write_100k(tmp_path, RATINGS)
+    (tmp_path / "u.data").rename(tmp_path / "u1.base")
+    dataset = load(tmp_path / "u1.base", movies=tmp_path / "u.item")
+    assert as_triples(dataset) == {(str(u), str(m)): (stars, time) for u, m, stars, time in RATINGS}
+    assert dataset.ratings.scale == Scale(1, 5, 1)
+    assert dataset.catalog.title(dataset.catalog.resolve("The Casino")) == "The Casino (1995)"
+    (tmp_path / "three.csv").write_text("7,8,4\n7,9,2\n")
+    assert as_triples(load(tmp_path / "three.csv")) == {("7", "8"): (4, 0), ("7", "9"): (2, 0)}

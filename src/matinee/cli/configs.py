@@ -9,11 +9,20 @@ from typing import Any
 
 from matinee.errors import UsageError
 from matinee.models import Config
-from matinee.models.registry import RANKERS, RATERS, by_name, default_ranker, default_rater, to_json, with_settings
+from matinee.models.registry import (
+    RANKERS,
+    RATERS,
+    by_name,
+    default_ranker,
+    default_rater,
+    to_json,
+    with_settings,
+    with_values,
+)
 from matinee.ratings import Ratings
 from matinee.tuning import load_config
 
-__all__ = ["parsed", "rater_and_ranker", "several", "to_json"]
+__all__ = ["binary", "parsed", "rater_and_ranker", "several", "to_json"]
 
 Settings = dict[str, dict[str, str]]
 
@@ -42,6 +51,24 @@ def several(names: str, settings: Settings, seed: int, **options: Any) -> list[C
     found = [by_name(name.strip())() for name in names.split(",")]
     _check_used(settings, {config.name for config in found})
     return [_with(config, settings, seed, options) for config in found]
+
+
+def binary(configs: Sequence[Config]) -> list[Config]:
+    """Return the configs with `ease`, also inside a blend, seeing only who rated what.
+
+    Raises UsageError where there is no ease.
+    """
+    unstarred = {"star_weight": "0", "stranger": "0"}
+    found: list[Config] = []
+    for config in configs:
+        inner = getattr(config, "ease", None)
+        if config.name == "ease":
+            found.append(with_settings(config, unstarred))
+        else:
+            found.append(config if inner is None else with_values(config, {"ease": with_settings(inner, unstarred)}))
+    if found == list(configs):
+        raise UsageError("--binary is about ease: name it, or blend, among the models with --model")
+    return found
 
 
 def _with(found: Config, settings: Settings, seed: int, options: dict[str, Any]) -> Config:

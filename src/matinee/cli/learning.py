@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -119,6 +120,7 @@ def train(
     from matinee.cli import configs, output, stores
 
     options.one_of("--engine", engine, ("local",))
+    logging.getLogger("matinee.models").setLevel(logging.INFO)  # a model says how much memory it needs
     chosen = configs.parsed(settings)
     ds = data.read()
     rating, ordering = configs.rater_and_ranker(
@@ -161,6 +163,9 @@ def evaluate(
     ] = None,
     test: Annotated[str | None, typer.Option(metavar="FILE", help="The ratings to test on.")] = None,
     min_ratings: Annotated[int, typer.Option(metavar="N", min=0, help="List movies with so many ratings.")] = 25,
+    binary: Annotated[
+        bool, typer.Option("--binary", help="Let ease see only who rated what, as published comparisons do.")
+    ] = False,
     users: Annotated[int, typer.Option(metavar="N", min=1, help="Ask at most so many people, at random.")] = 10_000,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Keep the plots as a picture.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Keep tables and plots as one page.")] = None,
@@ -175,6 +180,8 @@ def evaluate(
     files = _files(data.data, train, test)
     protocol = _protocol(split, by_time, leave_last, new_visitors, bool(files))
     chosen = configs.several(model, configs.parsed(settings), seed)
+    if binary:
+        chosen = configs.binary(chosen)
     dataset, parts = _joined(data, *files) if files else (data.read(), protocol)
     with output.iterations("evaluating") as progress:
         report = evaluation.evaluate(

@@ -129,6 +129,13 @@ def read(path: Path, on_bad_rows: OnBadRows = "error") -> Dataset:
     return RATING_FILES[file](source, file, on_bad_rows)
 
 
+def movies_beside(path: Path) -> pa.Table | None:
+    """Return the movies (columns of SCHEMA) of a release's own file, None where the file is not one of these."""
+    source = Source(path.parent, frozenset({path.name}))
+    read_movies = {"movies.csv": _modern_movies, "movies.dat": _dat_movies, "u.item": _flagged_movies}.get(path.name)
+    return None if read_movies is None else _movie_table(read_movies(source))
+
+
 def _facts(source: Source) -> Facts:
     return Facts(source.path.stem if source.path.is_file() else source.path.resolve().name, str(source.path), LICENCE)
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from matinee.catalog import SCHEMA, split_title
 from matinee.dataset import Dataset, Facts
-from matinee.datasets.movielens import header_of
+from matinee.datasets.movielens import COLUMNS, header_of, movies_beside
 from matinee.datasets.rows import (
     Layout,
     OnBadRows,
@@ -54,6 +54,8 @@ def read_file(
 ) -> Dataset:
     """Read ratings from a CSV, TSV or Parquet file with named columns; without names the usual ones are looked for.
 
+    A text file whose first line is numbers has no header: user, movie, rating, perhaps time, as in ml-100k's u1.base.
+
     `movies` is a table of movies (file or data frame) with an id, a title and perhaps a year and genres. Without
     `scale` the scale is inferred. Raises DataError naming the file, the line and the rule.
     """
@@ -62,9 +64,7 @@ def read_file(
         table = _read_parquet(path)
         rows = _rows_of(path.name, table, choose(path.name, tuple(table.column_names), names), scale)
     else:
-        delimiter = _delimiter(path)
-        header = header_of(path.name, path, delimiter, ())
-        layout = replace(choose(path.name, header, names), delimiter=delimiter)
+        layout = _text_layout(path, names)
         rows = read_text(path.name, path, layout, scale, on_bad_rows)
     return _dataset(rows, movies, scale, Facts(path.stem, str(path)))
 
@@ -111,6 +111,26 @@ def _column(where: str, header: Sequence[str], what: str, name: str | None) -> s
     return name or next((usual for usual in USUAL_NAMES[what] if usual in header), None)
 
 
+def _text_layout(path: Path, names: dict[str, str | None]) -> Layout:
+    """Return how a text file is laid out; one that begins with numbers has MovieLens' columns and no header."""
+    delimiter = _delimiter(path)
+    header = header_of(path.name, path, delimiter, ())
+    if not any(names.values()) and 3 <= len(header) <= len(COLUMNS) and all(map(_is_number, header)):
+        columns = COLUMNS[: len(header)]
+        return Layout(
+            columns, timestamp="timestamp" if len(header) > 3 else None, delimiter=delimiter, has_header=False
+        )
+    return replace(choose(path.name, header, names), delimiter=delimiter)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _delimiter(path: Path) -> str:
     with path.open("rb") as file:
         first = file.readline(1 << 16).decode("utf-8", errors="replace")
@@ -150,6 +170,8 @@ def movie_table(movies: Any) -> pa.Table:
         path = Path(movies)
         if not path.is_file():
             raise DataError(f"there is no movies file {path}")
+        if (known := movies_beside(path)) is not None:
+            return known
         table = _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else _read_csv(path)
     else:
         table = _arrow(movies)

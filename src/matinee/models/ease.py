@@ -246,7 +246,7 @@ def check_size(n_eligible: int, min_ratings: int) -> None:
         raise ModelError(f"ease: no movie has {min_ratings} ratings; use a smaller --set ease.min_ratings=")
     needed = memory_needed(n_eligible)
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    log.info("ease: %d movies, %.1f GB while fitting", n_eligible, needed / 1e9)
+    log.info("ease needs about %.0f MB of memory", needed / 1e6)
     if n_eligible > MAX_EASE_MOVIES or needed > 0.8 * available:
         raise ModelError(
             f"ease: {n_eligible:,} movies have at least {min_ratings} ratings and would take {needed / 1e9:.1f} GB of "
