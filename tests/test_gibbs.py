@@ -54,7 +54,7 @@ def test_rows__are_drawn_from_the_plain_equation(rng):
     Y = movies.design[rated].astype(np.float64)
     w = tau * users.weights[7] * movies.weights[rated]
     A, b = equation.normal_equations(
-        Y, w, w * (values - movies.X[rated, -1]), 0, users.prior.precision, users.prior.linear_term()
+        Y, w, w * (values - movies.X[rated, -1]), 0, users.prior.precision, users.prior.linear_term()[0]
     )
     np.testing.assert_allclose(np.mean(draws, axis=0), np.linalg.solve(A, b), atol=0.06)
     np.testing.assert_allclose(np.cov(np.transpose(draws)), np.linalg.inv(A), atol=0.03)

@@ -34,7 +34,8 @@ FIRST_DEVIATION = 0.1
 class Prior:
     """What is believed of the rows of one side before their ratings are seen: N(mean + B^T f, precision^-1).
 
-    Features are turned onto the principal axes of F^T F, where drawing B needs no solve.
+    Features are turned onto the principal axes of F^T F, where drawing B needs no solve. `shift` is B^T f: (n, k), or
+    (1, k) zeros without features.
     """
 
     def __init__(self, n_rows: int, k: int, features: Float32 | None) -> None:
@@ -45,6 +46,7 @@ class Prior:
         self.features = F @ self.axes.astype(np.float32)
         self.mean, self.precision = np.zeros(k), np.eye(k)
         self.weights = np.zeros((F.shape[1], k))
+        self.shift = np.zeros((n_rows if F.shape[1] else 1, k), np.float32)
         self.kappa = FIRST_KAPPA
 
     @property
@@ -53,18 +55,17 @@ class Prior:
         return self.axes @ self.weights
 
     def linear_term(self) -> Float64:
-        """Return precision times the prior mean: (k,) shared, or (n, k) where rows have features."""
-        shared = self.precision @ self.mean
-        if not len(self.weights):
-            return shared
-        return (self.features @ (self.weights @ self.precision).astype(np.float32)) + shared
+        """Return precision times the prior mean: (1, k) shared, or (n, k) where rows have features."""
+        means = self.shift + self.mean.astype(np.float32)
+        return (means @ self.precision.astype(np.float32)).astype(np.float64)
 
     def draw(self, X: Float32, rng: np.random.Generator, threads: int | None = None) -> None:
         """Draw B, kappa, mean and precision given the rows X (n, k)."""
         if len(self.weights):
             self._draw_regression(X, rng)
-            X = X - self.features @ self.weights.astype(np.float32)
-        self._draw_normal_wishart(kernels.gram(X, threads=threads), X.sum(axis=0, dtype=np.float64), len(X), rng)
+            self.shift = self.features @ self.weights.astype(np.float32)
+        rest = X - self.shift
+        self._draw_normal_wishart(kernels.gram(rest, threads=threads), rest.sum(axis=0, dtype=np.float64), len(X), rng)
 
     def _draw_regression(self, X: Float32, rng: np.random.Generator) -> None:
         """B | X ~ N((F^T F + kappa I)^-1 F^T (X - mean), (F^T F + kappa I)^-1 (x) precision^-1)."""
