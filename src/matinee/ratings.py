@@ -166,11 +166,18 @@ class Ratings:
         return np.bincount(self.by_user.indices, minlength=len(self.movies))
 
     @cached_property
+    def movie_sums(self) -> NDArray[np.float64]:
+        """(n_movies,) sum of the stars."""
+        sums, rated = np.zeros(len(self.movies)), self.by_movie.counts > 0
+        starts = self.by_movie.indptr[:-1][rated]
+        sums[rated] = np.add.reduceat(self.by_movie.values, starts, dtype=np.float64) if len(starts) else 0
+        return sums
+
+    @cached_property
     def movie_means(self) -> Stars:
         """(n_movies,) mean stars, NaN for a movie without ratings."""
-        sums = np.bincount(self.by_user.indices, weights=self.by_user.values, minlength=len(self.movies))
         with np.errstate(invalid="ignore"):
-            return (sums / self.movie_counts).astype(np.float32)
+            return (self.movie_sums / self.movie_counts).astype(np.float32)
 
     def movie_counts_since(self, timestamp: int) -> NDArray[np.int64]:
         """(n_movies,) number of ratings at or after a time, in seconds since 1970, UTC.

@@ -118,7 +118,7 @@ def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _filled(column: pa.ChunkedArray, value: float) -> NDArray[np.generic]:
-    return cast(NDArray[np.generic], pc.fill_null(column, value).to_numpy())
+    return cast(NDArray[np.generic], pc.fill_null(column, pa.scalar(value, column.type)).to_numpy())
 
 
 def _seconds(column: pa.ChunkedArray) -> Times:

@@ -94,9 +94,7 @@ class Bias:
         self, ratings: Ratings, catalog: Catalog, *, threads: int | None = None, progress: Progress | None = None
     ) -> BiasModel:
         """Take the means."""
-        matrix = ratings.by_user
-        sums = np.bincount(matrix.indices, weights=matrix.values, minlength=len(ratings.movies))
-        deviations = sums - ratings.mean * ratings.movie_counts
+        deviations = ratings.movie_sums - ratings.mean * ratings.movie_counts
         offsets = (deviations / np.maximum(ratings.movie_counts + self.movie_damping, 1e-12)).astype(np.float32)
         return BiasModel(self, offsets, ratings.mean, ratings.scale)
 
