@@ -45,15 +45,33 @@ class Ids(Sequence[str]):
 
     def position(self, value: str) -> int | None:
         """Return the position of one id, or None where it is unknown."""
+        if not _is_utf8(value):
+            return None
         found = bisect_left(self.array, value.encode(), key=lambda scalar: scalar.as_py().encode())
         return found if found < len(self.array) and self.array[found].as_py() == value else None
 
     def positions(self, values: Iterable[str] | pa.Array) -> Positions:
         """Return the position of each id, -1 where it is unknown."""
-        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, pa.string())
+        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else _array(list(values))
         found = pc.fill_null(pc.index_in(array, value_set=self.array), -1)
         return np.asarray(found, dtype=np.int32)
 
     def take(self, positions: Positions) -> list[str]:
         """Return the ids at these positions."""
         return self.array.take(pa.array(positions)).to_pylist()  # type: ignore[no-any-return]
+
+
+def _array(values: list[str]) -> pa.StringArray:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([value if _is_utf8(value) else None for value in values], pa.string())
+
+
+def _is_utf8(value: str) -> bool:
+    """Return whether text can be an id at all: what a terminal could not decode has no UTF-8 form."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -10,9 +10,11 @@ A `Csr` is the matrix, a `History` is one row of it (one person), `Ratings` is b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Protocol
 
 import numpy as np
@@ -36,8 +38,10 @@ class Scale:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise DataError(f"a rating scale needs low < high, not {self.low:g}:{self.high:g}")
+        if not -math.inf < self.low < self.high < math.inf:
+            raise DataError(f"a rating scale needs finite low < high, not {self.low:g}:{self.high:g}")
+        if self.step is not None and not 0 < self.step <= self.high - self.low:
+            raise DataError(f"the steps of a scale {self.low:g}:{self.high:g} cannot be {self.step:g} apart")
 
     @classmethod
     def parse(cls, text: str) -> Scale:
@@ -48,9 +52,13 @@ class Scale:
         """
         try:
             low, high, *step = (float(part) for part in text.split(":"))
-            return cls(low, high, *step)
+            scale = cls(low, high, *step)
         except (ValueError, TypeError):
             raise DataError(f"a scale is LOW:HIGH or LOW:HIGH:STEP, such as 1:10 or 0.5:5:0.5, not {text!r}") from None
+        steps = (scale.high - scale.low) / (scale.step or scale.high - scale.low)
+        if abs(steps - round(steps)) > 1e-6:
+            raise DataError(f"no number of steps of {scale.step:g} leads from {low:g} to {high:g}, as in {text!r}")
+        return scale
 
     def to(self, other: Scale, stars: Stars) -> Stars:
         """Map stars linearly from this scale onto another.
@@ -66,7 +74,7 @@ class Scale:
         return np.clip(stars, np.float32(self.low), np.float32(self.high))
 
     def __contains__(self, stars: object) -> bool:
-        return isinstance(stars, int | float) and self.low <= stars <= self.high
+        return isinstance(stars, Real) and self.low <= float(stars) <= self.high
 
 
 @dataclass(frozen=True, eq=False)
