@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from matinee import live as live_module
 from matinee.errors import LiveError, UsageError
 from matinee.live import LiveHistory, LiveRatings, database_path
+from matinee.live import ratings as live_module
+from matinee.live.schema import METADATA, RATINGS, SCHEMA_VERSION, USERS
 
 WRITER = """
 import os, sys, threading
@@ -394,3 +395,38 @@ def event_of(call):
     if "pwrite64" in call and "-wal>" in call:
         return "W"
     return "S" if "sync" in call and call.endswith("= 0") else ""
+
+
+def test_a_database_of_schema_1__gets_the_new_tables_and_keeps_its_ratings(path):
+    with LiveRatings(path) as live:
+        live.rate("ann", {"1": 3.5})
+    with closing(sqlite3.connect(path)) as connection:
+        for table in METADATA.tables.keys() - {"schema", "users", "ratings"}:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("UPDATE schema SET version = 1")
+        connection.commit()
+    with LiveRatings(path) as live:
+        assert live.ratings("ann") == {"1": 3.5}
+    with closing(sqlite3.connect(path)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert connection.execute("SELECT version FROM schema").fetchone() == (SCHEMA_VERSION,)
+    assert tables >= METADATA.tables.keys()
+
+
+def test_reading__sees_one_moment(live):
+    live.rate("ann", {"1": 3.5})
+    with live.reading() as connection:
+        before = connection.execute(RATINGS.select()).all()
+        live.rate("ann", {"2": 4})
+        assert connection.execute(RATINGS.select()).all() == before
+    with live.reading() as connection:
+        assert len(connection.execute(RATINGS.select()).all()) == 2
+
+
+def test_writing__is_all_or_nothing(live):
+    with live.writing() as connection:
+        connection.execute(USERS.insert().values(user="ann", revision=7))
+    row = {"user": "bob", "revision": 8}
+    with pytest.raises(LiveError, match="UNIQUE"), live.writing() as connection:
+        connection.execute(USERS.insert(), [row, row])
+    assert (live.revision("ann"), live.revision("bob")) == (7, 0)

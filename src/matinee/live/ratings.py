@@ -27,22 +27,15 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
-    Double,
-    Integer,
-    MetaData,
     QueuePool,
     Select,
-    String,
     Table,
     TextClause,
     bindparam,
     create_engine,
     event,
     func,
-    inspect,
     select,
     text,
 )
@@ -50,33 +43,12 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
 from matinee.errors import LiveError, UsageError
+from matinee.live.schema import MAX_ID, RATINGS, USERS, prepare
 
 FILE_NAME = "live.sqlite3"  # in the store
-SCHEMA_VERSION = 1
-MAX_ID = 256  # characters
 PATIENCE = 10.0  # seconds a caller waits for the other processes' turns
 BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not know our lock
 KEYS_PER_QUERY = 5_000  # SQLite takes 32,766 parameters
-
-METADATA = MetaData()
-SCHEMA = Table("schema", METADATA, Column("version", Integer, primary_key=True))
-USERS = Table(
-    "users",
-    METADATA,
-    Column("user", String(MAX_ID), primary_key=True),
-    Column("revision", BigInteger, nullable=False),  # counts the writes that changed something
-    sqlite_with_rowid=False,
-)
-RATINGS = Table(
-    "ratings",
-    METADATA,
-    Column("user", String(MAX_ID), primary_key=True),
-    Column("movie", String(MAX_ID), primary_key=True),
-    Column("stars", Double),  # NULL: a tombstone, the person has no rating whatever the snapshot says
-    Column("at", BigInteger, nullable=False),  # seconds since 1970, UTC
-    Column("revision", BigInteger, nullable=False),  # the user's, when this row changed last
-    sqlite_with_rowid=False,
-)
 
 
 def _upsert(table: Table) -> Insert:
@@ -198,6 +170,26 @@ class LiveRatings:
         """Return the number of live ratings of all people, deleted ones not counted."""
         return int(self._read(_COUNT)[0][0])
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that sees one moment and never waits for a writer."""
+        with self._reported():
+            self._check_identity()
+            with self._reader.begin() as connection:
+                connection.exec_driver_sql("BEGIN")
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that is on disk when the block ends, or did nothing where the block raises.
+
+        For what is rare; ratings go through `rate`, which shares its disk syncs.
+        """
+        with self._reported(), _locked(self.path):
+            self._check_identity()
+            with self._writer.begin() as connection:
+                yield connection
+
     def close(self) -> None:
         """Finish what is queued and close the file; may be called again."""
         with self._closing:
@@ -216,7 +208,7 @@ class LiveRatings:
             self.path.touch(0o600)
             try:
                 with self._writer.begin() as connection:
-                    _prepare_tables(connection, self.path)
+                    prepare(connection, str(self.path))
             finally:
                 self._forget_connections()
             _sync_folder(self.path.parent)
@@ -389,22 +381,6 @@ def _fail(group: Iterable[_Write], error: Exception) -> None:
     for write in group:
         if write.revision.running() or write.revision.set_running_or_notify_cancel():
             write.revision.set_exception(error)
-
-
-def _prepare_tables(connection: Connection, path: Path) -> None:
-    """Make the tables in an empty database; refuse one that is not ours or that a newer Matinee wrote."""
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        METADATA.create_all(connection)
-        connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
-    elif SCHEMA.name not in tables:
-        raise LiveError(f"live ratings {path}: this database holds something else; name another file")
-    version = connection.execute(select(SCHEMA.c.version)).scalar_one()
-    if version > SCHEMA_VERSION:
-        raise LiveError(
-            f"live ratings {path}: written by a newer Matinee (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "install that one"
-        )
 
 
 @contextmanager

@@ -1,0 +1,106 @@
+"""The tables of the live database, and how those of an older Matinee become today's.
+
+Times are seconds since 1970, UTC. What is handed out as a secret (API keys, links, rooms) is stored as its SHA-256.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    select,
+)
+
+from matinee.errors import LiveError
+
+MAX_ID = 256  # characters
+SCHEMA_VERSION = 2
+
+METADATA = MetaData()
+
+
+def _table(name: str, *columns: Column[object] | Index) -> Table:
+    return Table(name, METADATA, *columns, sqlite_with_rowid=False)
+
+
+def _at(name: str = "at") -> Column[object]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _id(name: str) -> Column[object]:
+    return Column(name, String(MAX_ID), primary_key=True)
+
+
+SCHEMA = Table("schema", METADATA, Column("version", Integer, primary_key=True))
+USERS = _table(
+    "users",
+    _id("user"),
+    Column("revision", BigInteger, nullable=False),  # counts the writes that changed something
+)
+RATINGS = _table(
+    "ratings",
+    _id("user"),
+    _id("movie"),
+    Column("stars", Double),  # NULL: a tombstone, the person has no rating whatever the snapshot says
+    _at(),
+    Column("revision", BigInteger, nullable=False),  # the user's, when this row changed last
+)
+MARKS = _table(
+    "marks",
+    _id("user"),
+    _id("movie"),
+    Column("mark", String(16), nullable=False),  # seen, hidden or watchlist; one a movie
+    _at(),
+)
+FORGOTTEN = _table("forgotten", _id("user"), _at())  # holds for what an import or snapshot says of the time before
+MOVIES = _table(  # those that the data does not know yet
+    "movies",
+    _id("movie"),
+    Column("title", Text, nullable=False),
+    Column("year", Integer),
+    Column("genres", Text, nullable=False),  # separated by |
+    Column("imdb", String(16)),
+    Column("tmdb", String(16)),
+    _at(),
+)
+KEYS = _table(
+    "keys",
+    _id("key"),  # what `matinee key list` shows
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", String(64), nullable=False),  # separated by spaces
+    Column("note", Text, nullable=False),
+    _at(),
+)
+SECRETS = _table("secrets", _id("secret"), _at())  # that sign cookies: the newest signs, all are accepted
+LINKS = _table("links", _id("hash"), Column("user", String(MAX_ID), nullable=False, index=True), _at())
+ROOMS = _table("rooms", _id("hash"), _at(), _at("expires"))
+MEMBERS = _table("members", _id("room"), _id("user"), _at())  # room is its hash
+STATES = _table("states", _id("name"), Column("value", Text, nullable=False), _at())  # such as how the last refit went
+
+
+def prepare(connection: Connection, database: str) -> None:
+    """Make the tables in an empty database; refuse one that is not ours or that a newer Matinee wrote."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        METADATA.create_all(connection)
+        connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
+    elif SCHEMA.name not in tables:
+        raise LiveError(f"live ratings {database}: this database holds something else; name another one")
+    version = connection.execute(select(SCHEMA.c.version)).scalar_one()
+    if version > SCHEMA_VERSION:
+        raise LiveError(
+            f"live ratings {database}: written by a newer Matinee (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "install that one"
+        )
+    if version < SCHEMA_VERSION:
+        METADATA.create_all(connection)
+        connection.execute(SCHEMA.update().values(version=SCHEMA_VERSION))
