@@ -13,6 +13,7 @@ QUIET := --quiet --disable-pip-version-check
 OFFLINE := $(if $(WHEELHOUSE),--no-index --find-links=$(abspath $(WHEELHOUSE)))
 INSTALL = $(BIN)/python -m pip install $(QUIET) $(OFFLINE)
 MATINEE = PATH="$(abspath $(BIN)):$$PATH" $(INSTALL) --no-deps --no-build-isolation --force-reinstall
+DEBIAN := strace curl postgresql chromium fonts-dejavu-core openjdk-17-jre-headless procps nginx-light wrk
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 # What stands in .venv: a user's installation, or the developer's, which can do all of that as well.
@@ -58,11 +59,12 @@ lock:  ## pin the dependencies anew (needs uv)
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 
 debian:  ## the Debian packages that some tests need (as root; left out elsewhere)
-	@if command -v strace >/dev/null && command -v curl >/dev/null; then :; \
+	@missing=$$(for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	  echo "strace and curl: left out, installing them needs root and apt-get; the tests that use them are skipped"; \
-	else apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends strace curl >/dev/null \
-	  || echo "strace and curl: left out, apt-get failed; the tests that use them are skipped"; fi
+	  echo "left out, installing them needs root and apt-get; the tests that use them are skipped:" $$missing; \
+	else apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null \
+	  || echo "left out, apt-get failed; the tests that use them are skipped:" $$missing; fi
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build wheelhouse .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
