@@ -6,6 +6,7 @@
     data       fetch, info, movies
     learning   tune, train, evaluate
     asking     recommend, predict, similar
+    batch      batch-recommend
     stores     snapshot list, show, verify, activate
     serving    serve, demo
 
@@ -18,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, data, learning, program, serving, stores
+from matinee.cli import asking, batch, data, learning, program, serving, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -47,7 +48,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (serving, data, learning, asking, stores):
+for module in (serving, data, learning, asking, batch, stores):
     module.add_to(app)
 
 

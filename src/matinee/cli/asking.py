@@ -22,9 +22,6 @@ UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="A 
 RatingsFile = Annotated[
     Path | None, typer.Option("--ratings", metavar="FILE.csv", help="Lines MOVIE,STARS; MOVIE is an id or a title.")
 ]
-SnapshotOption = Annotated[
-    str | None, typer.Option("--snapshot", metavar="ID", help="Another snapshot than the current one.")
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,23 +34,17 @@ def recommend(
     user: UserOption = None,
     ratings: RatingsFile = None,
     store: StoreOption = options.DEFAULT_STORE,
-    n: Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")] = 25,
-    min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
-    ] = 25,
-    genre: Annotated[list[str] | None, typer.Option(metavar="G", help="Only this genre; repeat it for more.")] = None,
-    not_genre: Annotated[list[str] | None, typer.Option(metavar="G", help="Not this genre; repeat for more.")] = None,
-    year_from: Annotated[int | None, typer.Option(metavar="Y", help="Not older than this year.")] = None,
-    year_to: Annotated[int | None, typer.Option(metavar="Y", help="Not newer than this year.")] = None,
-    rated_since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Count only ratings since this day (2015-04-01) as ratings.")
-    ] = None,
-    order: Annotated[
-        str, typer.Option(metavar="match|stars", help="By the ranker's match, or by predicted stars.")
-    ] = "match",
+    n: options.Top = 25,
+    min_ratings: options.MinRatings = 25,
+    genre: options.Genre = None,
+    not_genre: options.NotGenre = None,
+    year_from: options.YearFrom = None,
+    year_to: options.YearTo = None,
+    rated_since: options.RatedSince = None,
+    order: options.OrderOption = "match",
     explain: Annotated[bool, typer.Option("--explain", help="Say which rated movies each answer comes from.")] = False,
     scale: ScaleOption = None,
-    snapshot: SnapshotOption = None,
+    snapshot: options.SnapshotOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List what one person should watch next, never a movie they rated."""
@@ -81,7 +72,7 @@ def predict(
     ratings: RatingsFile = None,
     store: StoreOption = options.DEFAULT_STORE,
     scale: ScaleOption = None,
-    snapshot: SnapshotOption = None,
+    snapshot: options.SnapshotOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict the stars that one person would give to these movies, with a 90 % interval."""
@@ -93,11 +84,9 @@ def predict(
 def similar(
     movie: Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title.")],
     store: StoreOption = options.DEFAULT_STORE,
-    n: Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")] = 10,
-    min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
-    ] = 25,
-    snapshot: SnapshotOption = None,
+    n: options.Top = 10,
+    min_ratings: options.MinRatings = 25,
+    snapshot: options.SnapshotOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List the movies nearest to this one."""

@@ -26,6 +26,21 @@ Seed = Annotated[
     int, typer.Option(metavar="N", min=0, help="The same seed gives the same result, whatever the number of threads.")
 ]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads to use, by default one per core.")]
+SnapshotOption = Annotated[
+    str | None, typer.Option("--snapshot", metavar="ID", help="Another snapshot than the current one.")
+]
+Top = Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")]
+MinRatings = Annotated[int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")]
+Genre = Annotated[list[str] | None, typer.Option(metavar="G", help="Only this genre; repeat it for more.")]
+NotGenre = Annotated[list[str] | None, typer.Option(metavar="G", help="Not this genre; repeat for more.")]
+YearFrom = Annotated[int | None, typer.Option(metavar="Y", help="Not older than this year.")]
+YearTo = Annotated[int | None, typer.Option(metavar="Y", help="Not newer than this year.")]
+RatedSince = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Count only ratings since this day (2015-04-01) as ratings.")
+]
+OrderOption = Annotated[
+    str, typer.Option("--order", metavar="match|stars", help="By the ranker's match, or by predicted stars.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

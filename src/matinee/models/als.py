@@ -175,10 +175,19 @@ class AlsModel:
     def _reach(self, profiles: AlsProfiles, movies: Positions) -> Scores:
         """Return half the length (B, m) of the intervals, NaN where they were not calibrated."""
         widths = self.calibration.widths_for(profiles.histories.counts)
-        reach = np.full(movies.shape, np.nan, np.float32)
-        for row in np.flatnonzero(~np.isnan(widths)):
-            reach[row] = widths[row] * self.spread(profiles, int(row), movies[row])
-        return reach
+        reach = np.full(movies.shape, np.nan)
+        known = ~np.isnan(widths)
+        reach[known] = self.sigma * widths[known, None]
+        folded = np.flatnonzero(known & ~profiles.short)
+        if len(folded):
+            reach[folded] *= np.sqrt(1 + self._variances(profiles.histories.take(folded), movies[folded]))
+        return reach.astype(np.float32)
+
+    def _variances(self, known: Csr, movies: Positions) -> Float64:
+        """Return y^T A^-1 y of everyone's own movies (B, m)."""
+        C = kernels.covariances(known, self.movie_factors, _ridge(self.config, known), threads=1)
+        Y = self.movie_factors[movies].astype(np.float64)
+        return np.asarray(np.einsum("bmk,bmk->bm", Y @ C, Y))
 
     def spread(self, profiles: AlsProfiles, row: int, movies: Positions) -> Float64:
         """Return s = sigma (1 + y^T A^-1 y)^1/2 of each movie (m,); sigma alone where the baseline answers."""

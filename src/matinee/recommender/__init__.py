@@ -269,10 +269,10 @@ class Recommender:
         return self._lists.allowed(filters)
 
     def top(
-        self, histories: Csr, allowed: NDArray[np.bool_], n: int, order: Order = "match"
+        self, histories: Csr, allowed: NDArray[np.bool_], n: int, order: Order = "match", profiles: Any = None
     ) -> tuple[Positions, Scores]:
         """Return the positions (B, n) of the best movies and the scores that order them, as `Lists.top` does."""
-        return self._lists.top(histories, allowed, n, order)
+        return self._lists.top(histories, allowed, n, order, profiles)
 
     @cached_property
     def _questions(self) -> Questions:

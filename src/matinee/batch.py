@@ -1,0 +1,162 @@
+"""Batch: every user's list at once, by the very calls that answer one person, as Parquet in a folder.
+
+    snapshot's users, cut into blocks  --Recommender.top, predict-->  rows  -->  part-00000.parquet, ... in OUT
+
+`OUT` appears whole or not at all: parts are written beside it and the folder is renamed when the last is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matinee.errors import UsageError
+from matinee.kernels import Csr, check
+from matinee.models import Progress
+from matinee.recommender import Filters, Order, Recommender
+
+BLOCK = 2_048
+"""Users whose lists are made by one call."""
+BLOCKS_AHEAD, BLOCKS_PER_PART = 8, 32
+SCHEMA = pa.schema(
+    [
+        pa.field("user", pa.string(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),  # 1 is the best
+        pa.field("movie", pa.string(), nullable=False),
+        pa.field("stars", pa.float32(), nullable=False),  # on the data's scale, clipped
+        pa.field("low", pa.float32()),  # 90 % interval; null where the rater has none
+        pa.field("high", pa.float32()),
+        pa.field("match", pa.float32()),  # the ranker's score that orders; null where stars do
+    ]
+)
+
+
+def batch_recommend(
+    recommender: Recommender,
+    out: str | os.PathLike[str],
+    *,
+    n: int = 25,
+    filters: Filters | None = None,
+    order: Order = "match",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write the n best movies of every user of the snapshot into the new folder `out`; return how many rows.
+
+    The lists are those of `Recommender.recommend` without live ratings, best first, users in the snapshot's order, in
+    the columns of SCHEMA. The result does not depend on `threads`.
+    Raises UsageError where `out` exists or cannot be written, and what the filters raise.
+    """
+    allowed = recommender.allowed(filters or Filters())
+    ratings = recommender.dataset.ratings
+    starts = range(0, len(ratings.users), BLOCK)
+
+    def block(start: int) -> pa.RecordBatch:
+        stop = min(start + BLOCK, len(ratings.users))
+        users = ratings.users.array.slice(start, stop - start)
+        return lists_of(recommender, users, ratings.by_user.rows(start, stop), allowed, n, order)
+
+    rows = 0
+    with new_folder(out) as folder, ThreadPoolExecutor(check.thread_count(threads)) as pool:
+        blocks = _in_order(pool, block, starts)
+        for part in range(-(-len(starts) // BLOCKS_PER_PART)):
+            first = part * BLOCKS_PER_PART
+            with _part(folder / f"part-{part:05}.parquet") as writer:
+                for done in range(first, min(first + BLOCKS_PER_PART, len(starts))):
+                    found = next(blocks)
+                    writer.write_batch(found)
+                    rows += found.num_rows
+                    if progress:
+                        progress(done + 1, len(starts), None)
+    return rows
+
+
+def lists_of(
+    recommender: Recommender, users: pa.StringArray, histories: Csr, allowed: NDArray[np.bool_], n: int, order: Order
+) -> pa.RecordBatch:
+    """Return the lists of B people, `users` (B,) with ratings (B, n_movies), one after another, as SCHEMA says."""
+    rater = recommender.rater
+    profiles = rater.fold_in(histories)
+    positions, scores = recommender.top(histories, allowed, n, order, profiles)
+    listed = positions >= 0
+    predicted = rater.predict(profiles, np.maximum(positions, 0))
+    rank = np.broadcast_to(np.arange(1, positions.shape[1] + 1, dtype=np.int32), positions.shape)
+    by_stars = order == "stars" or recommender.ranker is None
+    person = np.repeat(np.arange(len(users), dtype=np.int32), listed.sum(axis=1))
+    columns = [
+        users.take(pa.array(person)),
+        rank[listed],
+        recommender.dataset.catalog.ids.array.take(pa.array(positions[listed])),
+        predicted.stars[listed],
+        _null_where_unknown(predicted.low[listed]),
+        _null_where_unknown(predicted.high[listed]),
+        _null_where_unknown(np.full(len(person), np.nan, np.float32) if by_stars else scores[listed]),
+    ]
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=SCHEMA)
+
+
+@contextmanager
+def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder to write in that becomes `out` when the block ends well, and is removed when it does not.
+
+    Raises UsageError where `out` exists or cannot be written.
+    """
+    target = Path(out)
+    if target.exists():
+        raise UsageError(f"the output {target} exists already; name a new folder, or remove this one")
+    folder = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        _sync(folder)
+        folder.rename(target)
+        _sync(target.parent)
+    except OSError as problem:
+        raise UsageError(f"the output {target} cannot be written: {problem.strerror or problem}") from problem
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[pq.ParquetWriter]:
+    with path.open("xb") as file:
+        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+            yield writer
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, block: Callable[[int], pa.RecordBatch], starts: range
+) -> Iterator[pa.RecordBatch]:
+    """Yield block(start) for every start in order, a few of them ahead of the reader."""
+    waiting: deque[Future[pa.RecordBatch]] = deque()
+    for start in starts:
+        waiting.append(pool.submit(block, start))
+        if len(waiting) > BLOCKS_AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _null_where_unknown(values: NDArray[np.float32]) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))

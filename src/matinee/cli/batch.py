@@ -1,0 +1,57 @@
+"""batch-recommend: everybody's list at once, as Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from matinee.cli import options
+from matinee.cli.options import AsJson, StoreOption, Threads
+from matinee.cli.program import command
+
+if TYPE_CHECKING:
+    from matinee.recommender import Order
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the Parquet files.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, "matinee batch-recommend --out lists -n 25 --min-ratings 50")(batch_recommend)
+
+
+def batch_recommend(
+    out: Out,
+    store: StoreOption = options.DEFAULT_STORE,
+    n: options.Top = 25,
+    min_ratings: options.MinRatings = 25,
+    genre: options.Genre = None,
+    not_genre: options.NotGenre = None,
+    year_from: options.YearFrom = None,
+    year_to: options.YearTo = None,
+    rated_since: options.RatedSince = None,
+    order: options.OrderOption = "match",
+    snapshot: options.SnapshotOption = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the list of every user of a snapshot, never with a movie they rated, as Parquet.
+
+    Each row has user, rank (1 is the best), movie, stars, low, high and match. Live ratings since the snapshot are
+    not seen; refit first to have them.
+    """
+    from matinee.batch import batch_recommend
+    from matinee.cli import output
+    from matinee.recommender import Filters, Recommender
+
+    options.one_of("--order", order, ("match", "stars"))
+    filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
+    asked = Recommender.open(store, snapshot=snapshot)
+    with output.iterations("recommending") as progress:
+        rows = batch_recommend(
+            asked, out, n=n, filters=filters, order=cast("Order", order), threads=threads, progress=progress
+        )
+    if as_json:
+        return output.document({"out": str(out), "rows": rows, "snapshot": asked.snapshot_id})
+    return output.line(f"{out} holds {rows:,} rows of users' lists, from snapshot {asked.snapshot_id}")
