@@ -12,16 +12,14 @@ the test RMSE and the coverage of the 90 % intervals on the real releases in a f
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from record import keep
 
 from matinee import kernels
 from matinee.dataset import Dataset
@@ -114,18 +112,6 @@ def accuracy(data: Path, threads: int) -> dict[str, float]:
     return results
 
 
-def machine(threads: int) -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    cores = len(os.sched_getaffinity(0))
-    return {
-        "commit": commit,
-        "cores": cores,
-        "threads": threads,
-        "kernels": kernels.instruction_set(),
-        "machine": platform.machine(),
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
@@ -141,8 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results |= answering()
     for name, value in results.items():
         print(f"{name:40} {value:9.4g}")
-    with (Path(__file__).parent / "results" / "bayes.jsonl").open("a") as kept:
-        kept.write(json.dumps({**machine(options.threads), **results}) + "\n")
+    keep("bayes", threads=options.threads, instruction_set=kernels.instruction_set(), **results)
 
 
 if __name__ == "__main__":

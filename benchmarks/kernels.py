@@ -13,19 +13,15 @@ results/kernels.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import _matinee_native as native
 import numpy as np
+from record import keep
 
 from matinee import kernels
 from matinee.datasets.synthetic import synthetic
@@ -33,7 +29,6 @@ from matinee.kernels import Csr
 
 REG, ITERATIONS = 0.1, 10
 FULL = {"users": 229_772, "movies": 27_300, "ratings": 21_000_000}
-RESULTS = Path(__file__).parent / "results" / "kernels.jsonl"
 
 
 @dataclass(frozen=True)
@@ -191,14 +186,6 @@ def timed(bench: Bench, options: argparse.Namespace) -> Iterator[Timing]:
         yield from products(bench)
 
 
-def machine() -> str:
-    """The processor's name and how many cores may be used."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ratings", type=int, default=FULL["ratings"])
@@ -208,22 +195,14 @@ def main() -> None:
     parser.add_argument("--only", default="csr,als,select,products")
     options = parser.parse_args()
     bench, timings = run(options)
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    result = {
-        "when": time.strftime("%Y-%m-%d"),
-        "machine": machine(),
-        "instruction_set": kernels.instruction_set(),
-        "commit": commit,
-        "load": round(os.getloadavg()[0], 1),
-        "threads": options.threads,
-        "peak_gflops": round(bench.peak, 1),
-        "ratings": bench.by_user.n,
-        "timings": [asdict(timing) for timing in timings],
-    }
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(result) + "\n")
+    keep(
+        "kernels",
+        instruction_set=kernels.instruction_set(),
+        threads=options.threads,
+        peak_gflops=round(bench.peak, 1),
+        ratings=bench.by_user.n,
+        timings=[asdict(timing) for timing in timings],
+    )
 
 
 if __name__ == "__main__":
