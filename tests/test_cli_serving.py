@@ -110,6 +110,14 @@ def test_demo__says_which_data_it_shows_and_takes_the_next_free_port(tmp_path: P
             assert urllib.request.urlopen(address(said), timeout=30).status == 200
 
 
+def test_serve_for_programs__prints_json_alone(store: Path, tmp_path: Path) -> None:
+    for command in (["serve"], ["demo"]):
+        with running(*command, "--store", store, "--port", 0, "--json", folder=tmp_path) as (said, process):
+            assert process.stdout
+            url = json.loads("".join([*said, process.stdout.readline()]))["url"]
+            assert urllib.request.urlopen(url, timeout=30).status == 200
+
+
 def test_demo_again__serves_what_is_in_the_store(store: Path, tmp_path: Path) -> None:
     shutil.copytree(store, tmp_path / "matinee-store")
     with running("demo", "--port", 0, folder=tmp_path) as (said, _):

@@ -207,7 +207,7 @@ def test_every_answer__names_its_snapshot_and_is_not_to_be_guessed_at(client):
 
 
 def test_a_new_snapshot__answers_from_the_next_request_on(app, client, dataset, model, live):
-    serving_of(app).switch(Recommender(dataset, model, snapshot_id="second", live=live), {"rmse": 0.8})
+    serving_of(app).switch(Recommender(dataset, model, snapshot_id="second", live=live, metrics={"rmse": 0.8}))
     assert client.get("/readyz").json["snapshot"] == "second"
     assert client.get("/api/v1/status").json["metrics"] == {"rmse": 0.8}
 

@@ -35,8 +35,9 @@ def recommender() -> Recommender:
 
 @pytest.fixture
 def store(tmp_path: Path, recommender: Recommender) -> Store:
-    recommender.publish(tmp_path / "store", metrics={"rmse": 0.9})
-    return Store(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    store.publish(recommender.dataset, recommender.rater, recommender.ranker, metrics={"rmse": 0.9})
+    return store
 
 
 def publish(store: Store, recommender: Recommender) -> Snapshot:
@@ -55,6 +56,11 @@ def test_publish__gives_back_the_same_answers_and_facts(store: Store, recommende
     np.testing.assert_array_equal(snapshot.dataset.ratings.movie_means, recommender.dataset.ratings.movie_means)
     assert (snapshot.rater.config, snapshot.manifest.metrics) == (ALS_CONFIG, {"rmse": 0.9})
     assert snapshot.manifest.data["ratings"] == 8_000
+
+
+def test_publishing_an_opened_snapshot_again__keeps_its_metrics(store: Store) -> None:
+    again = Recommender.open(store.path).publish(store.path)
+    assert again.manifest.metrics == {"rmse": 0.9}
 
 
 def test_open__copies_nothing(store: Store) -> None:

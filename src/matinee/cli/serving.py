@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matinee.cli import options
-from matinee.cli.options import StoreOption
+from matinee.cli.options import AsJson, StoreOption
 from matinee.cli.program import command
 from matinee.errors import MatineeError
 
@@ -39,16 +40,18 @@ def serve(
     tutorial_scale: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Scale of the stars on the tutorial's URLs, such as 1:10.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Answer over HTTP from the snapshot that is served, until Ctrl-C."""
     from matinee import service
 
-    service.serve(store, host, port, workers, live, tutorial_scale)
+    service.serve(store, host, port, workers, live, tutorial_scale, announce=_announcing(as_json))
 
 
 def demo(
     store: StoreOption = options.DEFAULT_STORE,
     port: Port = 8000,
+    as_json: AsJson = False,
 ) -> None:
     """Data, models and page in one go: the shortest way to a page that one can open.
 
@@ -60,24 +63,31 @@ def demo(
     from matinee.cli import output
     from matinee.snapshot import Store
 
+    tell = output.remark if as_json else output.line
     if Store(store).current_id():
         name = Store(store).manifest().data["name"]
-        output.line(f"Serving the snapshot of {name} in {store}; remove that folder to begin anew")
+        tell(f"Serving the snapshot of {name} in {store}; remove that folder to begin anew")
     else:
-        _train(demo_data(), store)
-    service.serve(store, port=port, next_free_port=True)
+        _train(demo_data(tell), store)
+    service.serve(store, port=port, next_free_port=True, announce=_announcing(as_json))
 
 
-def demo_data() -> Dataset:
+def _announcing(as_json: bool) -> Callable[[str], None] | None:
+    """Return what tells the address to a program, None for a person."""
+    from matinee.cli import output
+
+    return (lambda url: output.document({"url": url})) if as_json else None
+
+
+def demo_data(tell: Callable[[str], None]) -> Dataset:
     """Return the data to show, and say which it is."""
     from matinee import datasets
-    from matinee.cli import output
 
     folder = _release_here() or _release_fetched()
     if folder is None:
-        output.line("Using the embedded sample: real films, simulated ratings")
+        tell("Using the embedded sample: real films, simulated ratings")
         return datasets.load("sample")
-    output.line(f"Using {folder}: real ratings from MovieLens, for research, not for commerce")
+    tell(f"Using {folder}: real ratings from MovieLens, for research, not for commerce")
     return datasets.load(folder)
 
 
@@ -111,4 +121,4 @@ def _train(dataset: Dataset, store: Path) -> None:
     from matinee.cli import output
 
     with output.iterations("training") as progress:
-        training.train(dataset, store, measure=False, progress=progress)
+        training.train(dataset, store, progress=progress)

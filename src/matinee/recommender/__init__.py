@@ -44,6 +44,7 @@ class Recommender:
     dataset, rater, ranker      what answers; `ranker` None orders by stars
     snapshot_id                 named in every answer
     live                        live ratings, laid over the data's; with them an unknown user has no ratings yet
+    metrics                     what was measured of these models, {} where nothing was
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class Recommender:
         *,
         snapshot_id: str = IN_MEMORY,
         live: Live | None = None,
+        metrics: Mapping[str, Any] | None = None,
     ) -> None:
         self.dataset, self.rater, self.ranker = dataset, rater, ranker
-        self.snapshot_id, self.live = snapshot_id, live
+        self.snapshot_id, self.live, self.metrics = snapshot_id, live, metrics or {}
         self._lists = Lists(dataset, rater, ranker)
         self._columns = Columns(dataset, rater)
 
@@ -90,13 +92,18 @@ class Recommender:
     @classmethod
     def of(cls, snapshot: Snapshot, *, live: Live | None = None) -> Recommender:
         """Answer from an opened snapshot."""
-        return cls(snapshot.dataset, snapshot.rater, snapshot.ranker, snapshot_id=snapshot.id, live=live)
+        return cls(
+            snapshot.dataset,
+            snapshot.rater,
+            snapshot.ranker,
+            snapshot_id=snapshot.id,
+            live=live,
+            metrics=snapshot.manifest.metrics,
+        )
 
-    def publish(
-        self, store: str | os.PathLike[str] | None = None, metrics: Mapping[str, Any] | None = None
-    ) -> Snapshot:
+    def publish(self, store: str | os.PathLike[str] | None = None) -> Snapshot:
         """Write a snapshot into a store and serve it from now on. Raises StoreError where it cannot be written."""
-        return Store(store).publish(self.dataset, self.rater, self.ranker, metrics=metrics)
+        return Store(store).publish(self.dataset, self.rater, self.ranker, metrics=self.metrics)
 
     # Answers
 

@@ -34,7 +34,7 @@ def status() -> Response:
         {
             "version": version("matinee"),
             "snapshot": found.snapshot_id,
-            "metrics": serving.metrics,
+            "metrics": found.metrics,
             "trouble": serving.trouble,
             "data": data_facts(found.dataset),
             "live": {"ratings": live().count()},

@@ -38,7 +38,7 @@ from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
 THREADS = 16  # that answer requests, in each worker; most of the time they wait for the disk or are outside Python
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
-ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 LOG_TO_STDERR = {
     **LOGGING_CONFIG,
     "handlers": {
@@ -142,6 +142,7 @@ def serve(
     block: bool = True,
     *,
     next_free_port: bool = False,
+    announce: Callable[[str], None] | None = None,
 ) -> RunningServer | None:
     """Serve a store over HTTP until SIGTERM or Ctrl-C.
 
@@ -150,8 +151,10 @@ def serve(
     live             the database of live ratings, by default live.sqlite3 in the store
     tutorial_scale   the scale of the stars on the tutorial's URLs, such as "1:10"; by default the data's own
     block            False returns at once a handle with `.url` and `.stop()`; the server ends with this process
+    announce         what to do with the address, by default print it
 
-    Prints the address, or returns, as soon as the server answers. A newly published snapshot is served within seconds.
+    Announces the address, or returns, as soon as the server answers. A newly published snapshot is served within
+    seconds.
     Raises UsageError for a busy port or an impossible option, StoreError and LiveError where there is nothing to serve.
     """
     settings = Settings.of(store, live, tutorial_scale)
@@ -159,7 +162,7 @@ def serve(
         check(settings)
         if not block:
             return _serve_elsewhere(settings, listener, workers)
-        _serve_here(settings, listener, workers, _print_address)
+        _serve_here(settings, listener, workers, announce or _print_address)
     return None
 
 
@@ -210,7 +213,7 @@ def _end_with_input() -> None:
 
 @contextmanager
 def _spawning() -> Iterator[None]:
-    """Let Granian start its workers by spawn, with one BLAS thread each, and put everything back afterwards.
+    """Let Granian start its workers by spawn, with one thread for each calculation, and put everything back afterwards.
 
     Workers must not import the program that called us, as spawn does: a script without a guard would start servers
     without end, and the command line would be loaded for nothing.
@@ -221,13 +224,13 @@ def _spawning() -> Iterator[None]:
     multiprocessing.set_start_method("spawn", force=True)
     resource_tracker.ensure_running()  # else the first worker starts it, which lets interrupts through
     sys.modules["__main__"] = ModuleType("__main__")
-    os.environ.update(ONE_BLAS_THREAD)
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for name in ONE_BLAS_THREAD.keys() - environment.keys():
+        for name in ONE_THREAD.keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)
         sys.modules["__main__"] = program

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from flask import Flask, current_app, g
 
@@ -20,19 +18,17 @@ log = logging.getLogger("matinee.service")
 class Serving:
     """The recommender that answers now, replaced whole when a snapshot is published, and the live ratings.
 
-    metrics   what was measured of the recommender before it was published
     trouble   why the newest snapshot cannot be served, where that is so
     """
 
     recommender: Recommender
     live: LiveRatings
     tutorial_scale: Scale | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
     trouble: str | None = None
 
-    def switch(self, recommender: Recommender, metrics: Mapping[str, Any]) -> None:
+    def switch(self, recommender: Recommender) -> None:
         """Answer from this recommender, beginning with the next request."""
-        self.recommender, self.metrics, self.trouble = recommender, metrics, None
+        self.recommender, self.trouble = recommender, None
 
     def stay(self, trouble: str) -> None:
         """Keep the present recommender because of trouble with a newer one."""

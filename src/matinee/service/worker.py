@@ -54,10 +54,8 @@ def load_app(settings: Settings) -> Flask:
     """Return the application of this worker: the one thing that Granian calls."""
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     live, store = LiveRatings(settings.live), Store(settings.store)
-    snapshot = store.open()
-    app = create_app(Recommender.of(snapshot, live=live), live, tutorial_scale=settings.scale)
+    app = create_app(Recommender.of(store.open(), live=live), live, tutorial_scale=settings.scale)
     serving = serving_of(app)
-    serving.metrics = snapshot.manifest.metrics
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
     return app
 
@@ -66,8 +64,7 @@ def follow(serving: Serving, store: Store) -> None:
     """Answer from the store's current snapshot, if it is another one than now and can be opened."""
     try:
         if store.current_id() not in (None, serving.recommender.snapshot_id):
-            snapshot = store.open()
-            serving.switch(Recommender.of(snapshot, live=serving.live), snapshot.manifest.metrics)
+            serving.switch(Recommender.of(store.open(), live=serving.live))
     except MatineeError as error:
         serving.stay(str(error))
 
