@@ -47,6 +47,16 @@ def assert_one_line(result: Result, code: int, *words: str) -> None:
 
 
 class TestEvaluate:
+    def test_drift__is_a_table_with_each_model(self, matinee: Run, data: Path) -> None:
+        report = rows(matinee("evaluate", data, "--model", "bias,ease", "--min-ratings", "5", "--drift", "--json"))
+        assert {(row["model"], row["revealed"]) for row in report} == {
+            (m, n) for m in ("bias", "ease") for n in (1, 5, 10, 20)
+        }
+        assert all(0.5 < row["overlap@10"] <= 1 for row in report if row["model"] == "bias")
+
+    def test_drift__takes_no_other_split(self, matinee: Run, data: Path) -> None:
+        assert_one_line(matinee("evaluate", data, "--drift", "--by-time"), 2, "--drift")
+
     def test_baselines_are_always_in_the_table(self, matinee: Run, data: Path) -> None:
         report = rows(matinee("evaluate", data, "--model", "als", "--json"))
         assert [row["model"] for row in report] == ["popular", "bias", "als"]

@@ -4,7 +4,8 @@
     options    options that several commands share
     output     tables, JSON and progress
     data       fetch, info, movies
-    learning   tune, train, evaluate
+    learning   tune, train
+    evaluating evaluate
     asking     recommend, predict, similar
     batch      batch-recommend
     stores     snapshot list, show, verify, activate
@@ -19,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, batch, data, learning, program, serving, stores
+from matinee.cli import asking, batch, data, evaluating, learning, program, serving, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -48,7 +49,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (serving, data, learning, asking, batch, stores):
+for module in (serving, data, learning, evaluating, asking, batch, stores):
     module.add_to(app)
 
 

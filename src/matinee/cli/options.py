@@ -42,6 +42,9 @@ OrderOption = Annotated[
     str, typer.Option("--order", metavar="match|stars", help="By the ranker's match, or by predicted stars.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="MODEL.SETTING=VALUE", help="Any other setting; repeat for more.")
+]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def drift(
     `share` of the users are held out as visitors. One model never sees them; another is fitted with the ratings they
     revealed. Both answer the same visitors, who are folded in; the movies to list are the same.
 
-    revealed            ratings of each visitor
+    model, revealed     whose answers, and how many ratings of each visitor are folded in
     overlap@10          share of the list of ten that both have in common, mean over visitors
     overlap@10_reseeded the same for the refit and another with the next seed: what chance alone changes (for a model
                         that draws)
@@ -56,9 +56,9 @@ def drift(
         part = exam.revealing(n, np.random.default_rng((rng, 4)))
         together = _with(split.train, visitors, part.histories)
         refitted = [one.fit(together, dataset.catalog, threads=threads) for one in (config, *_reseeded(config))]
-        rows.append({"revealed": n, **_differences(folded, refitted, part)})
+        rows.append({"model": config.name, "revealed": n, **_differences(folded, refitted, part)})
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    note = f"{config.name}: {len(visitors):,} visitors held out of {dataset.facts.name}, seed {rng}"
+    note = f"{len(visitors):,} visitors held out of {dataset.facts.name}, seed {rng}"
     return Table.of(columns, note)
 
 
