@@ -257,7 +257,7 @@ def test_drift__tells_what_chance_alone_changes() -> None:
 
 def test_drift__compares_lists_alone_for_a_ranker() -> None:
     table = drift(make_dataset(200), Ease(min_ratings=10), (5,), min_ratings=10)
-    assert table.columns == ["revealed", "overlap@10"]
+    assert table.columns == ["model", "revealed", "overlap@10"]
     assert 0.5 < table["overlap@10"][0] <= 1
 
 
