@@ -12,12 +12,12 @@ import typer
 from matinee.cli.options import AsJson, Data, Seed, Settings, Threads, reads_data
 from matinee.cli.program import command
 from matinee.errors import UsageError
-from matinee.table import Table
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
     from matinee.models import Config
     from matinee.split import Split
+    from matinee.table import Table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,6 +100,7 @@ def _drift(dataset: Dataset, chosen: Sequence[Config], seed: int, min_ratings: i
 
     from matinee import evaluation
     from matinee.cli import output
+    from matinee.table import Table
 
     tables = []
     with output.iterations("refitting") as progress:
