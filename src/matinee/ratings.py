@@ -162,6 +162,11 @@ class Ratings:
         """The number of ratings."""
         return self.by_user.n
 
+    @property
+    def n_raters(self) -> int:
+        """The number of users who rated anything."""
+        return int(np.count_nonzero(self.by_user.counts))
+
     @cached_property
     def mean(self) -> float:
         """The mean of all stars; the middle of the scale where there are none."""

@@ -58,7 +58,7 @@ class Questions:
     @classmethod
     def of(cls, rater: Model, ratings: Ratings) -> Questions:
         """Prepare the questions; `ratings` are those that the rater was fitted on."""
-        counts, n_users = ratings.movie_counts, max(1, int(np.count_nonzero(ratings.by_user.counts)))
+        counts, n_users = ratings.movie_counts, max(1, ratings.n_raters)
         places = (np.arange(MOST_TARGETS) + 0.5) / MOST_TARGETS * ratings.n
         targets, stand_for = np.unique(np.searchsorted(np.cumsum(counts), places), return_counts=True)
         components = rater.components if isinstance(rater, BayesModel) else np.empty((len(counts), 0))

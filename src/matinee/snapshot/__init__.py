@@ -28,7 +28,7 @@ from matinee.errors import StoreError, UsageError
 from matinee.models import Model, Rater
 from matinee.snapshot import files
 from matinee.snapshot.contents import read_dataset, read_model, write_dataset, write_models
-from matinee.snapshot.manifest import FILE_NAME, Manifest, data_of, read
+from matinee.snapshot.manifest import FILE_NAME, Manifest, read
 
 DEFAULT_STORE = "matinee-store"
 UNFINISHED = ".writing-"
@@ -126,8 +126,9 @@ class Store:
             self._make()
             with self._unfinished() as folder:
                 entries, models = write_models(folder, {"rater": rater, "ranker": ranker})
-                entries |= write_dataset(folder, dataset)
-                data, made_by = data_of(dataset), version("matinee")
+                written, data = write_dataset(folder, dataset)
+                entries |= written
+                made_by = version("matinee")
                 manifest = Manifest(name, created.isoformat(), made_by, data, models, metrics or {}, entries)
                 files.write_text(folder / FILE_NAME, manifest.to_json())
                 files.sync_folder(folder)

@@ -23,7 +23,8 @@ from matinee.models.registry import from_json, to_json
 from matinee.ratings import Ratings
 from matinee.snapshot import files
 from matinee.snapshot.files import Entry
-from matinee.snapshot.manifest import FILE_NAME, Manifest
+from matinee.snapshot.histories import Histories, StoredRatings
+from matinee.snapshot.manifest import FILE_NAME, Manifest, data_of
 
 
 def _columns(**types: pa.DataType) -> pa.Schema:
@@ -38,23 +39,39 @@ TABLES = {
     "counts.arrow": _columns(ratings=pa.int64(), mean=pa.float32()),  # of each movie
 }
 OPTIONAL = {"timestamp"}  # only where the data has times
+ABOUT_MOVIES = ("catalog.arrow", "counts.arrow")  # all there is where the rows are stored as histories
 
 
-def write_dataset(folder: Path, dataset: Dataset) -> dict[str, Entry]:
-    """Write the files of TABLES; return their entries for the manifest."""
-    ratings, matrix = dataset.ratings, dataset.ratings.by_user
+def write_dataset(folder: Path, dataset: Dataset) -> tuple[dict[str, Entry], dict[str, Any]]:
+    """Write the files of TABLES, or those about movies and the histories' own; return entries and facts, a manifest's.
+
+    Where the ratings' rows are stored in Parquet their files are linked into the folder.
+    """
+    ratings = dataset.ratings
     columns: dict[str, list[Any]] = {
-        "users.arrow": [ratings.users.array],
-        "offsets.arrow": [matrix.indptr],
-        "ratings.arrow": [matrix.indices, matrix.values, *([] if ratings.timestamps is None else [ratings.timestamps])],
         "catalog.arrow": dataset.catalog.table.columns,
         "counts.arrow": [ratings.movie_counts, ratings.movie_means],
     }
-    entries = {}
+    data = data_of(dataset)
+    entries: dict[str, Entry] = {}
+    if isinstance(ratings, StoredRatings):
+        histories, entries = ratings.histories.kept_in(folder)
+        data["histories"] = histories.described()
+    else:
+        columns |= _rows_of(ratings)
     for name, arrays in columns.items():
         table = pa.table(arrays, schema=pa.schema(list(TABLES[name])[: len(arrays)]))
         entries[name] = files.write_table(folder / name, table)
-    return entries
+    return entries, data
+
+
+def _rows_of(ratings: Ratings) -> dict[str, list[Any]]:
+    matrix, times = ratings.by_user, ratings.timestamps
+    return {
+        "users.arrow": [ratings.users.array],
+        "offsets.arrow": [matrix.indptr],
+        "ratings.arrow": [matrix.indices, matrix.values, *([] if times is None else [times])],
+    }
 
 
 def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
@@ -62,17 +79,28 @@ def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
 
     Raises StoreError naming the one that is missing, damaged or not ours.
     """
-    tables = {name: _mapped(folder, manifest, name, schema) for name, schema in TABLES.items()}
-    matrix = _matrix(folder, tables)
+    stored = manifest.data.get("histories")
+    wanted = ABOUT_MOVIES if stored else TABLES
+    tables = {name: _mapped(folder, manifest, name, TABLES[name]) for name in wanted}
+    movies = Catalog(tables["catalog.arrow"])
+    counts, means = (files.column(tables["counts.arrow"], name) for name in ("ratings", "mean"))
+    if len(counts) != len(movies):
+        raise StoreError(f"{folder / 'counts.arrow'} does not fit catalog.arrow: other movies; train again")
+    if stored:
+        histories = Histories.of(stored, folder)
+        rated = StoredRatings(histories, movies.ids, manifest.scale, manifest.data["mean"], counts, means)
+        return Dataset(rated, movies, manifest.facts)
+    ratings = _mapped_ratings(folder, manifest, tables, movies.ids)
+    # What Ratings would count over all ratings is known already: no worker pays for it again.
+    vars(ratings).update(mean=manifest.data["mean"], movie_counts=counts, movie_means=means)
+    return Dataset(ratings, movies, manifest.facts)
+
+
+def _mapped_ratings(folder: Path, manifest: Manifest, tables: Mapping[str, pa.Table], movies: Ids) -> Ratings:
     rows = tables["ratings.arrow"]
     times = files.column(rows, "timestamp") if "timestamp" in rows.column_names else None
     users = Ids(files.only_chunk(tables["users.arrow"], "user"), is_sorted=True)
-    movies = Catalog(tables["catalog.arrow"])
-    ratings = Ratings(users, movies.ids, matrix, manifest.scale, times)
-    # What Ratings would count over all ratings is known already: no worker pays for it again.
-    counts, means = (files.column(tables["counts.arrow"], name) for name in ("ratings", "mean"))
-    vars(ratings).update(mean=manifest.data["mean"], movie_counts=counts, movie_means=means)
-    return Dataset(ratings, movies, manifest.facts)
+    return Ratings(users, movies, _matrix(folder, tables), manifest.scale, times)
 
 
 def _mapped(folder: Path, manifest: Manifest, name: str, schema: pa.Schema) -> pa.Table:
@@ -91,8 +119,6 @@ def _matrix(folder: Path, tables: Mapping[str, pa.Table]) -> Csr:
     starts = files.column(tables["offsets.arrow"], "start")
     movies, stars = (files.column(tables["ratings.arrow"], name) for name in ("movie", "stars"))
     lengths = {name: table.num_rows for name, table in tables.items()}
-    if lengths["counts.arrow"] != lengths["catalog.arrow"]:
-        raise StoreError(f"{folder / 'counts.arrow'} does not fit catalog.arrow: other movies; train again")
     fits = len(starts) == lengths["users.arrow"] + 1 and starts[0] == 0 and starts[-1] == len(movies)
     if not fits or np.any(starts[1:] < starts[:-1]):
         raise StoreError(f"{folder / 'offsets.arrow'} does not fit users.arrow and ratings.arrow; train again")

@@ -122,15 +122,22 @@ def column(table: pa.Table, name: str) -> NDArray[Any]:
 
 def check_hash(path: Path, entry: Entry) -> None:
     """Read the whole file. Raises StoreError where a byte differs."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
+        found = entry_of(path)
     except OSError as problem:
         raise StoreError(f"{path} cannot be read: {problem.strerror}") from None
-    if digest.hexdigest() != entry.sha256:
+    if found.sha256 != entry.sha256:
         raise StoreError(f"{path} is damaged: its checksum is not the one written with it; activate another snapshot")
+
+
+def entry_of(path: Path) -> Entry:
+    """Read a whole file and return what it is."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return Entry(size, digest.hexdigest())
 
 
 def sync_folder(path: Path) -> None:
