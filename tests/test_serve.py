@@ -26,7 +26,8 @@ from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service.listener import listen, stop_taking
 
-SERVE = "import sys; from matinee.service import serve; serve(sys.argv[1], port=0, workers=2, tutorial_scale='1:10')"
+SERVE = "import json, sys; from matinee.service import serve; serve(sys.argv[1], port=0, **json.loads(sys.argv[2]))"
+OPTIONS = {"workers": 2, "tutorial_scale": "1:10"}
 TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
 PATIENCE = 30  # seconds, for busy machines
 
@@ -49,8 +50,8 @@ def store(published, tmp_path):
 class Server:
     """`serve` as the main program of a process in its own group, as a terminal or a service manager starts it."""
 
-    def __init__(self, store):
-        command = [sys.executable, "-c", SERVE, str(store)]
+    def __init__(self, store, **options):
+        command = [sys.executable, "-c", SERVE, str(store), json.dumps(OPTIONS | options)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, process_group=0, **pipes)
         self.url = re.search("http://127.0.0.1:[0-9]+/", self.process.stdout.readline())[0]
@@ -293,3 +294,40 @@ def test_what_cannot_be_served__is_said_at_once(store, tmp_path, block):
         matinee.service.serve(store, port=0, tutorial_scale="ten", block=block)
     with pytest.raises(UsageError, match="outside 0 to 65535"):
         matinee.service.serve(store, port=70_000, block=block)
+
+
+def counted(url, line):
+    """The number that /metrics gives for the line that begins so, 0 where there is none."""
+    with urllib.request.urlopen(f"{url}metrics", timeout=PATIENCE) as answer:
+        lines = answer.read().decode().splitlines()
+    return next((float(found.split()[-1]) for found in lines if found.startswith(line)), 0)
+
+
+def test_metrics__add_up_all_workers_and_those_that_died(server):
+    line = 'matinee_requests_total{method="GET",route="/healthz",status="200"}'
+    for _ in range(20):
+        ask(f"{server.url}healthz")
+    assert counted(server.url, line) == 20
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    for _ in range(20):
+        ask(f"{server.url}healthz")
+    assert counted(server.url, line) == 40
+    assert counted(server.url, 'matinee_request_seconds_count{route="/healthz"}') == 40
+    assert counted(server.url, "matinee_snapshot_ratings") == 30_000
+    assert server.end()[0] == 0
+
+
+def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(store):
+    server = Server(store, log="json")
+    request = urllib.request.Request(
+        f"{server.url}a-secret/ratings/top/5?token=secret", headers={"X-Request-Id": "mine"}
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        assert answer.headers["X-Request-Id"] == "mine"
+    code, said = server.end()
+    logged = [json.loads(line) for line in said.splitlines()]
+    [line] = [line for line in logged if line["request"] == "mine"]
+    assert (code, line["route"], line["status"], line["method"]) == (0, "/<user>/ratings/top/<n>", 200, "GET")
+    assert line["ms"] > 0
+    assert "secret" not in said

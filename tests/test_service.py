@@ -212,6 +212,24 @@ def test_a_new_snapshot__answers_from_the_next_request_on(app, client, dataset, 
     assert client.get("/api/v1/status").json["metrics"] == {"rmse": 0.8}
 
 
+def test_metrics__count_requests_by_route_and_not_by_path(client):
+    for path in ("/healthz", "/no/such/path", "/another", "/healthz"):
+        client.get(path)
+    client.open("/healthz", method="BREW")
+    lines = client.get("/metrics").text.splitlines()
+    assert 'matinee_requests_total{method="GET",route="/healthz",status="200"} 2.0' in lines
+    assert 'matinee_requests_total{method="GET",route="(none)",status="404"} 2.0' in lines
+    assert any(line.startswith('matinee_requests_total{method="(other)"') for line in lines)
+    assert not any("another" in line or "BREW" in line for line in lines)
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "<b>"])
+def test_request_ids__are_ours_where_none_that_is_fit_to_log_is_given(client, given):
+    ids = {client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert given not in ids
+
+
 def test_trouble_with_a_new_snapshot__is_told_and_the_old_one_answers(app, client):
     serving_of(app).stay("snapshot 'second' is damaged")
     assert client.get("/api/v1/status").json["trouble"] == "snapshot 'second' is damaged"

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -17,6 +17,7 @@ from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
+    from matinee.service.logs import Format
 
 PATIENCE = 5.0  # seconds the demo waits for a download
 RELEASE = "ml-latest-small"
@@ -40,12 +41,17 @@ def serve(
     tutorial_scale: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Scale of the stars on the tutorial's URLs, such as 1:10.")
     ] = None,
+    log: Annotated[
+        str, typer.Option(metavar="text|json", help="Log warnings for people, or everything for machines.")
+    ] = "text",
     as_json: AsJson = False,
 ) -> None:
     """Answer over HTTP from the snapshot that is served, until Ctrl-C."""
     from matinee import service
 
-    service.serve(store, host, port, workers, live, tutorial_scale, announce=_announcing(as_json))
+    options.one_of("--log", log, ("text", "json"))
+    announce = _announcing(as_json)
+    service.serve(store, host, port, workers, live, tutorial_scale, announce=announce, log=cast("Format", log))
 
 
 def demo(

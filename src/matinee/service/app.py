@@ -7,7 +7,7 @@ from flask import Flask, Response
 from matinee.live import LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
-from matinee.service import api, pages, problems, serving, tutorial
+from matinee.service import api, logs, metrics, pages, problems, serving, tutorial
 
 MAX_BODY = 1_000_000  # bytes
 SNAPSHOT_HEADER = "Matinee-Snapshot"
@@ -31,6 +31,8 @@ def create_app(recommender: Recommender, live: LiveRatings, *, tutorial_scale: S
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    logs.install(app)
+    metrics.install(app)
     serving.install(app, serving.Serving(recommender, live, tutorial_scale))
     problems.install(app)
     for blueprint in (pages.routes, api.routes, tutorial.routes):

@@ -32,7 +32,9 @@ from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
 from matinee.errors import MatineeError, UsageError
+from matinee.service import logs
 from matinee.service.listener import BACKLOG, listen, stop_taking
+from matinee.service.metrics import counting_together
 from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
 
 THREADS = 16  # that answer requests, in each worker; most of the time they wait for the disk or are outside Python
@@ -143,6 +145,7 @@ def serve(
     *,
     next_free_port: bool = False,
     announce: Callable[[str], None] | None = None,
+    log: logs.Format = "text",
 ) -> RunningServer | None:
     """Serve a store over HTTP until SIGTERM or Ctrl-C.
 
@@ -152,12 +155,13 @@ def serve(
     tutorial_scale   the scale of the stars on the tutorial's URLs, such as "1:10"; by default the data's own
     block            False returns at once a handle with `.url` and `.stop()`; the server ends with this process
     announce         what to do with the address, by default print it
+    log              "json" logs each request as one JSON object a line on standard error, "text" warnings alone
 
     Announces the address, or returns, as soon as the server answers. A newly published snapshot is served within
     seconds.
     Raises UsageError for a busy port or an impossible option, StoreError and LiveError where there is nothing to serve.
     """
-    settings = Settings.of(store, live, tutorial_scale)
+    settings = Settings.of(store, live, tutorial_scale, log)
     with listen(host, port, next_free_port) as listener:
         check(settings)
         if not block:
@@ -169,7 +173,7 @@ def serve(
 def _serve_here(settings: Settings, listener: socket.socket, workers: int, announce: Callable[[str], None]) -> None:
     if threading.current_thread() is not threading.main_thread():
         raise UsageError("only the main thread can serve and block; use block=False")
-    with _spawning():
+    with _spawning(), counting_together():
         server = _Server(listener, workers)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:

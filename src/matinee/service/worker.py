@@ -15,6 +15,7 @@ from matinee.errors import MatineeError
 from matinee.live import FILE_NAME, LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
+from matinee.service import logs
 from matinee.service.app import create_app
 from matinee.service.serving import Serving, serving_of
 from matinee.snapshot import Store
@@ -30,13 +31,18 @@ class Settings:
     store: str
     live: str
     tutorial_scale: str | None
+    log: logs.Format = "text"
 
     @classmethod
     def of(
-        cls, store: str | os.PathLike[str] | None, live: str | os.PathLike[str] | None, tutorial_scale: str | None
+        cls,
+        store: str | os.PathLike[str] | None,
+        live: str | os.PathLike[str] | None,
+        tutorial_scale: str | None,
+        log: logs.Format,
     ) -> Settings:
         folder = Store(store).path.absolute()
-        return cls(str(folder), os.fspath(live if live is not None else folder / FILE_NAME), tutorial_scale)
+        return cls(str(folder), os.fspath(live if live is not None else folder / FILE_NAME), tutorial_scale, log)
 
     @property
     def scale(self) -> Scale | None:
@@ -52,6 +58,7 @@ def check(settings: Settings) -> None:
 
 def load_app(settings: Settings) -> Flask:
     """Return the application of this worker: the one thing that Granian calls."""
+    logs.start(settings.log)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     live, store = LiveRatings(settings.live), Store(settings.store)
     app = create_app(Recommender.of(store.open(), live=live), live, tutorial_scale=settings.scale)
