@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
 )
 MAX_TAGS = 10
 MAX_CANDIDATES = 8
+UNKNOWN = 10_000  # years apart from a movie of unknown year
 
 ARTICLES = (
     "The|An?|La|Las|Le|Les|L'|Il|Lo|Gli|I|El|Los|Un|Une|Una|Uno|Der|Die|Das|Dem|Den|Ein|Eine|De|Het|Een|Det|En|Ett|Et"
@@ -194,8 +195,7 @@ class Catalog:
             return position
         title, year = split_title(text)
         found = self._by_name.get(_without_article(fold(title)), [])
-        exact = [candidate for candidate in found if fold(title) in map(fold, _titles_in(self._shown(candidate)))]
-        found = exact or found
+        found = self._exactly(title, found) or found
         if year is not None:
             found = [candidate for candidate in found if self.years[candidate] == year]
         if len(found) == 1:
@@ -203,6 +203,23 @@ class Catalog:
         if found:
             raise AmbiguousTitleError(text, self._listed(found))
         raise UnknownMovieError(text, hint=self._closest(title))
+
+    def called(self, title: str, year: int | None = None) -> list[int]:
+        """Return the positions of the movies that another source means by a title, none where it means no movie here.
+
+        Titles match as in `resolve`. Sources differ by a year: of movies of that very year, of the years beside it and
+        of unknown year, the first there are.
+        """
+        found = self._by_name.get(_without_article(fold(title)), [])
+        if year is not None:
+            apart = {movie: abs(int(self.years[movie]) - year) if self.years[movie] else UNKNOWN for movie in found}
+            nearest = min(apart.values(), default=UNKNOWN)
+            found = [movie for movie in found if apart[movie] == nearest and nearest in (0, 1, UNKNOWN)]
+        return self._exactly(title, found) or found
+
+    def _exactly(self, title: str, movies: list[int]) -> list[int]:
+        """Return those of the movies whose title, or one of them, is this one with its article."""
+        return [movie for movie in movies if fold(title) in map(fold, _titles_in(self._shown(movie)))]
 
     def _shown(self, movie: int) -> str:
         return str(self.table["title"][movie].as_py())

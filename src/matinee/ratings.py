@@ -27,6 +27,8 @@ from matinee.kernels import Csr
 
 Stars = NDArray[np.float32]
 Times = NDArray[np.int64]
+LIKED = 0.8  # of the scale's highest stars
+STEP_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,34 @@ class Scale:
         """
         factor = (other.high - other.low) / (self.high - self.low)
         return ((np.asarray(stars, np.float64) - self.low) * factor + other.low).astype(np.float32)
+
+    def nearest(self, stars: float) -> float:
+        """Return the rating of this scale that is nearest to a number, of two the higher.
+
+        >>> Scale(0.5, 5, 0.5).nearest(3.75), Scale(1, 5, 1).nearest(9)
+        (4.0, 5.0)
+        """
+        inside = min(max(stars, self.low), self.high)
+        if self.step is None:
+            return float(inside)
+        return float(self.low + math.floor((inside - self.low) / self.step + 0.5 + STEP_TOLERANCE) * self.step)
+
+    def has(self, stars: float) -> bool:
+        """Return whether this is a rating of the scale: inside, and on a step where it has steps."""
+        return stars in self and abs(self.nearest(stars) - stars) <= STEP_TOLERANCE
+
+    def __str__(self) -> str:
+        """The scale as `parse` reads it.
+
+        >>> str(Scale(0.5, 5, 0.5)), str(Scale(1, 10))
+        ('0.5:5:0.5', '1:10')
+        """
+        return ":".join(f"{part:g}" for part in (self.low, self.high, self.step) if part is not None)
+
+    @property
+    def liked(self) -> float:
+        """From how many stars on a movie is liked: 4 of 5, 8 of 10."""
+        return LIKED * self.high
 
     def clip(self, stars: Stars) -> Stars:
         """Return the stars, none outside the scale."""

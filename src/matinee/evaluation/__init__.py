@@ -22,7 +22,7 @@ from matinee.catalog import Catalog
 from matinee.dataset import Dataset
 from matinee.errors import DataError, UsageError
 from matinee.evaluation.drift import drift
-from matinee.evaluation.exam import liked_from, people_asked
+from matinee.evaluation.exam import people_asked
 from matinee.evaluation.interview import interview
 from matinee.evaluation.measure import combined
 from matinee.evaluation.report import Report
@@ -64,7 +64,7 @@ def evaluate(
     people = people_asked(splits, users, np.random.default_rng((rng, 0)))
     if not len(people):
         raise DataError("the test part of the split is empty: there is nothing to ask")
-    threshold = liked_from(dataset.ratings.scale) if liked is None else liked
+    threshold = dataset.ratings.scale.liked if liked is None else liked
     rounds = rounds_of(splits, people, min_ratings, threshold, rng)
     chosen = list(configs) if isinstance(configs, Sequence) else [configs]
     results = []

@@ -16,9 +16,6 @@ from matinee.kernels import Csr
 from matinee.ratings import Scale
 from matinee.split import Pairs, Split
 
-LIKED = 0.8
-"""A film is liked from this share of the scale's highest stars on: 4 of 5, 8 of 10."""
-
 
 @dataclass(frozen=True, eq=False)
 class Exam:
@@ -93,11 +90,6 @@ def people_asked(splits: tuple[Split, ...], at_most: int | None, rng: np.random.
     if at_most is None or len(people) <= at_most:
         return people
     return np.sort(rng.choice(people, at_most, replace=False))
-
-
-def liked_from(scale: Scale) -> float:
-    """Return from how many stars on a film is liked."""
-    return LIKED * scale.high
 
 
 def _matrix(pairs: Pairs, like: Csr) -> Csr:

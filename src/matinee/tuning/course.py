@@ -10,7 +10,7 @@ import numpy as np
 
 from matinee.dataset import Dataset
 from matinee.errors import DataError, UsageError
-from matinee.evaluation.exam import Exam, liked_from, people_asked
+from matinee.evaluation.exam import Exam, people_asked
 from matinee.evaluation.measure import is_rater, measure, star_sums
 from matinee.models import Config
 from matinee.models.registry import RATERS
@@ -69,7 +69,7 @@ class Course:
 
 def _exam(split: Split, min_ratings: int, rng: int) -> Exam:
     people = people_asked((split,), PEOPLE_ASKED, np.random.default_rng((rng, 0)))
-    return Exam.of(split, people, min_ratings, liked_from(split.train.scale))
+    return Exam.of(split, people, min_ratings, split.train.scale.liked)
 
 
 def _without_intervals(config: Any) -> Any:

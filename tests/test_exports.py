@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matinee.catalog import SCHEMA, Catalog
+from matinee.datasets import load
+from matinee.datasets.exports import HALF_STARS, MOST_BYTES, read
+from matinee.datasets.matching import Matched, converted, match
+from matinee.errors import DataError
+from matinee.ids import Ids
+from matinee.ratings import Scale
+
+FILMS = [
+    ("1", "Toy Story", 1995, "tt0114709"),
+    ("2", "Seven (Se7en)", 1995, "tt0114369"),
+    ("3", "The Matrix", 1999, "tt0133093"),
+    ("4", "Amélie (Le Fabuleux Destin d'Amélie Poulain)", 2001, "tt0211915"),
+    ("5", "Hamlet", 1996, "tt0116477"),
+    ("6", "Hamlet", 1990, "tt0099726"),
+    ("7", "Solaris", 1972, "tt0069293"),
+    ("8", "Solaris", 2002, "tt0307479"),
+    ("9", "Cinderella", 1950, None),
+    ("10", "Cinderella", 1950, None),
+    ("11", "The Fugitive", None, None),
+]
+CATALOG = Catalog.of(
+    Ids([movie for movie, *_ in FILMS]),
+    pa.Table.from_pylist(
+        [
+            {"movie": movie, "title": title, "year": year, "genres": [], "tags": [], "imdb": imdb, "tmdb": None}
+            for movie, title, year, imdb in FILMS
+        ],
+        SCHEMA,
+    ),
+)
+IMDB = (
+    "Const,Your Rating,Date Rated,Title,Original Title,URL,Title Type,IMDb Rating,Runtime (mins),Year,Genres,Num Votes,"
+    "Release Date,Directors\r\n"
+    'tt0133093,9,2024-03-15,"The Matrix, they say",The Matrix,https://www.imdb.com/title/tt0133093/,Movie,8.7,136,1999,'
+    '"Action, Sci-Fi",2000000,1999-03-31,"Lana Wachowski, Lilly Wachowski"\r\n'
+    "tt0211915,10,2024-03-16,Amélie,Le fabuleux destin d'Amélie Poulain,https://x,Movie,8.3,122,2001,Comedy,1,2001-04-25,"
+    "Jean-Pierre Jeunet\r\n"
+)
+LETTERBOXD = (
+    "Date,Name,Year,Letterboxd URI,Rating\n"
+    "2024-01-02,Se7en,1995,https://boxd.it/a,4.5\n"
+    "2024-01-03,Solaris,1973,https://boxd.it/b,4\n"
+    '2024-01-03,"Fugitive, The",1993,https://boxd.it/c,0.5\n'
+)
+MOVIELENS = (
+    "movie_id,imdb_id,tmdb_id,rating,average_rating,title\n"
+    "2,0114369,807,4.5,4.1,Seven (a.k.a. Se7en) (1995)\n"
+    '3,133093,603,5.0,4.2,"Matrix, The (1999)"\n'
+)
+
+
+def matched(data: str | bytes, scale: Scale = HALF_STARS) -> Matched:
+    return match(read(data if isinstance(data, bytes) else data.encode()), CATALOG, scale)
+
+
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "site", "stars"),
+    [
+        (IMDB, "IMDb", {"3": 4.5, "4": 5.0}),
+        (LETTERBOXD, "Letterboxd", {"2": 4.5, "7": 4.0, "11": 0.5}),
+        (MOVIELENS, "MovieLens", {"2": 4.5, "3": 5.0}),
+        ("movieId,rating\n3,4\n1,0.5\n", "MovieLens", {"3": 4.0, "1": 0.5}),
+        ("userId,movieId,rating,timestamp\n9,3,4.0,964982703\n9,1,2.5,964982703\n", "MovieLens", {"3": 4.0, "1": 2.5}),
+    ],
+)
+@pytest.mark.parametrize("packed", ["as text", "in a zip"])
+def test_an_export__is_recognised_and_matched_on_the_datas_scale(
+    text: str, site: str, stars: dict[str, float], packed: str
+) -> None:
+    data = text.encode() if packed == "as text" else zipped({"ratings.csv": text})
+    assert read(data).site == site
+    found = matched(data)
+    assert found.stars == stars
+    assert found.unmatched == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_an_export__may_be_in_latin_1_with_any_line_ends(encoding: str, line_end: str) -> None:
+    text = IMDB.replace("tt0211915", "").replace("\r\n", line_end)
+    assert matched(text.encode(encoding)).stars == {"3": 4.5, "4": 5.0}
+
+
+def test_letterboxds_zip__is_read_at_its_ratings_and_not_at_what_was_deleted() -> None:
+    files = {
+        "watched.csv": "Date,Name,Year,Letterboxd URI\n2024-01-02,Toy Story,1995,https://boxd.it/z\n",
+        "deleted/ratings.csv": "Date,Name,Year,Letterboxd URI,Rating\n2024-01-02,Toy Story,1995,https://boxd.it/z,1\n",
+        "ratings.csv": LETTERBOXD,
+        "__MACOSX/ratings.csv": "\0\0",
+    }
+    assert set(matched(zipped(files)).stars) == {"2", "7", "11"}
+
+
+def test_titles__match_without_accents_articles_and_within_a_year() -> None:
+    rows = {
+        "amelie,2002": "4",
+        '"Matrix, The",2000': "3",
+        "MATRIX,1998": "3",
+        "Hamlet,1991": "6",
+        "Solaris,2002": "8",
+        "Le fabuleux destin d'Amelie Poulain,2001": "4",
+        "Toy Story,": "1",
+    }
+    text = "Name,Year,Letterboxd URI,Rating\n" + "".join(f"{row},x,3\n" for row in rows)
+    assert list(matched(text).stars) == list(dict.fromkeys(rows.values()))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("The Matrix,2003,x,3", "no movie here is The Matrix (2003); there is The Matrix (1999)"),
+        ("Cinderella,1950,x,3", "several movies are called this, name one by its id: 10: Cinderella (1950); 9: Cin"),
+        ("Hamlet,,x,3", "several movies are called this"),
+        ("Nothing Such,1999,x,3", "no movie here has this title"),
+        (",1999,x,3", "the line names no movie"),
+        ("Toy Story,1995,x,", "there is no rating on this line"),
+        ("Toy Story,1995,x,good", "'good' is not a number of stars"),
+        ("Toy Story,1995,x,nan", "nan stars are not on the scale from 0.5 to 5 in steps of 0.5"),
+        ("Toy Story,1995,x,3.7", "3.7 stars are not on the scale"),
+        ("Toy Story,1995,x,10", "10 stars are not on the scale"),
+        ("Toy Story,1995", "there is no rating on this line"),
+    ],
+)
+def test_a_line_that_becomes_no_rating__is_reported_with_its_reason(row: str, reason: str) -> None:
+    found = matched(f"Name,Year,Letterboxd URI,Rating\nToy Story,1995,x,4\n{row}\n")
+    assert found.stars == {"1": 4.0}
+    (one,) = found.unmatched
+    assert one.line == 3
+    assert one.reason.startswith(reason)
+
+
+def test_the_imdb_id__wins_over_title_and_year_and_contradicts_them() -> None:
+    rows = "tt0069293,8,Solaris,2002\ntt9999999,8,The Matrix,1999\ntt9999998,4,Cinderella II,1950\n"
+    found = matched(f"Const,Your Rating,Title,Year\n{rows}")
+    assert found.stars == {"7": 4.0}
+    assert [(one.line, one.what) for one in found.unmatched] == [(3, "The Matrix (1999)"), (4, "Cinderella II (1950)")]
+
+
+def test_an_imdb_id_that_the_catalogue_lacks__does_not_stop_the_title() -> None:
+    assert matched("Const,Your Rating,Title,Year\ntt0106977,2,The Fugitive,1993\n").stars == {"11": 1.0}
+
+
+def test_an_id_of_another_data_set__does_not_rate_another_movie() -> None:
+    assert matched("movieId,title,rating\n1,Hamlet (1996),4\n").stars == {"5": 4.0}
+    assert matched("movieId,title,rating\n1,Nothing Such (1996),4\n").stars == {}
+
+
+def test_of_two_lines_for_one_movie__the_later_wins() -> None:
+    assert matched("movieId,rating\n3,4\n1,2\n3,1\n").stars == {"3": 1.0, "1": 2.0}
+
+
+def test_movies_besides_those_of_the_catalogue__are_matched_by_their_id() -> None:
+    export = read(b"movieId,rating\nnew,4\nother,3\n")
+    found = match(export, CATALOG, HALF_STARS, also={"new"})
+    assert found.stars == {"new": 4.0}
+    assert [one.what for one in found.unmatched] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the columns '' are not those of ratings exported"),
+        (b"Date,Name,Year,Letterboxd URI\n", "of Letterboxd's files send ratings.csv or the whole zip"),
+        (b"1,5\n2,4\n", "or name columns movieId,rating in the first line"),
+        (b"userId,movieId,rating\n1,1,5\n2,1,4\n", "the ratings of 2 users; send those of one person"),
+        (b"movieId,rating\n1,\x005\n", "not text"),
+        (b'movieId,rating\n1,"' + b"x" * 200_000, "line 2 cannot be read as CSV: field larger"),
+        (b"movieId,rating" + b",x" * 200 + b"\n", "line 1 has 202 columns"),
+        (zipped({"a.csv": "x", "b.csv": "y"}), "no ratings.csv, nor a single CSV file; its CSV files: a.csv, b.csv"),
+        (zipped({"readme.txt": "x"}), "its CSV files: none"),
+        (zipped({"ratings.csv": LETTERBOXD})[:-30], "the zip cannot be unpacked: .*; send the CSV in it"),
+        (zipped({f"{number}.txt": "" for number in range(1_001)}), "the zip holds 1,001 files"),
+    ],
+)
+def test_what_is_no_export__gets_one_clear_line(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read(data)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_zip_bomb__is_refused_before_it_is_unpacked() -> None:
+    bomb = zipped({"ratings.csv": b"movieId,rating\n" + b"1,5\n" * (MOST_BYTES // 2)})
+    assert len(bomb) < MOST_BYTES // 100
+    with pytest.raises(DataError, match=f"more than {MOST_BYTES:,} bytes"):
+        read(bomb)
+
+
+def test_a_zip_that_lies_about_its_size__is_read_no_further_than_the_limit() -> None:
+    honest = zipped({"ratings.csv": b"movieId,rating\n" + b"1,5\n" * (MOST_BYTES // 2)})
+    place = honest.index(b"PK\x01\x02") + 24  # the unpacked size in the central directory
+    with pytest.raises(DataError, match=r"the zip cannot be unpacked|more than"):
+        read(honest[:place] + (100).to_bytes(4, "little") + honest[place + 4 :])
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"movieId,rating\n{text}".encode()))
+def test_any_bytes__are_an_export_or_a_clear_error(data: bytes) -> None:
+    with suppress(DataError):
+        export = read(data)
+        assert all(export.scale.has(line.stars) for line in export.lines)
+        assert len(match(export, CATALOG, HALF_STARS).stars) <= len(export.lines)
+
+
+@given(st.integers(1, 10), st.integers(1, 10))
+def test_stars_on_another_scale__keep_their_order_and_land_on_steps(one: int, other: int) -> None:
+    for own in (HALF_STARS, Scale(1, 5, 1), Scale(0, 100)):
+        low, high = (converted(stars, Scale(1, 10, 1), own) for stars in sorted((one, other)))
+        assert low <= high
+        assert own.has(low)
+        assert own.has(high)
+
+
+@given(st.floats(0.5, 5))
+def test_stars_of_the_same_range_without_steps__stay_as_they_are(stars: float) -> None:
+    assert converted(stars, Scale(0.5, 5), HALF_STARS) == stars
+
+
+@pytest.mark.data
+def test_movielens_titles_and_years__find_nearly_all_of_their_movies(movielens: Callable[[str], Path]) -> None:
+    catalog = load(movielens("ml-latest-small")).catalog
+    rows = catalog.table.to_pylist()
+    lines = [f'"{row["title"].replace(chr(34), chr(34) * 2)}",{row["year"] or ""},x,3' for row in rows]
+    found = match(read("\n".join(["Name,Year,Letterboxd URI,Rating", *lines]).encode()), catalog, HALF_STARS)
+    assert len(found.stars) > 0.998 * len(catalog)
+    assert all(one.reason.startswith("several movies are called this") for one in found.unmatched)
