@@ -19,7 +19,15 @@ DATA is a folder or zip of any MovieLens release, a CSV or Parquet file, the nam
 MOVIE is an id or a title; a title that several movies share is an error that lists them.
 
 Every option can also be given as a variable, `--rated-since` as `MATINEE_RATED_SINCE`; the options that describe a
-table are `MATINEE_USER_COLUMN`, `MATINEE_MOVIE_COLUMN` and so on, and `MATINEE_DATA_SCALE`.
+table are `MATINEE_USER_COLUMN`, `MATINEE_MOVIE_COLUMN` and so on, and `MATINEE_DATA_SCALE`. And it can stand in
+`matinee.toml` in the current folder, or in the file that `matinee --settings FILE` or `MATINEE_SETTINGS` names: at the
+top for every command that has it, or under the command's name. The command line wins over variables, and these over
+the file.
+
+    store = "/srv/matinee/store"
+    [serve]
+    port = 80
+    workers = 4
 
 Exit codes: 0 fine, 1 failed with one clear line on standard error, 2 bad usage, 130 interrupted.
 `matinee --verbose COMMAND` or `MATINEE_DEBUG=1` shows where an error comes from.

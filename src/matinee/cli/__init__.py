@@ -1,6 +1,7 @@
 """The command line: a skin on the library. Each command parses, makes one call and prints.
 
     program    errors into exit codes, options from the environment
+    settings   options from matinee.toml
     options    options that several commands share
     output     tables, JSON and progress
     data       fetch, info, movies
@@ -16,11 +17,12 @@ Modules of the library are imported inside the commands, so that help appears at
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, batch, data, evaluating, learning, program, serving, stores
+from matinee.cli import asking, batch, data, evaluating, learning, program, serving, settings, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -29,6 +31,12 @@ def main_options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say more, and show where an error comes from.")] = False,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="FILE.toml", envvar="MATINEE_SETTINGS", help="Options; ./matinee.toml if it is there."
+        ),
+    ] = None,
 ) -> None:
     """Matinee: rate a few films and at once see what to watch next.
 
@@ -36,6 +44,7 @@ def main_options(
     release, a store, or "sample". MOVIE is an id or a title.
     """
     program.start(verbose)
+    context.default_map = settings.read(settings_file, context.command)
     if version:
         typer.echo(f"matinee {_version()}")
     elif context.invoked_subcommand is None:

@@ -1,0 +1,74 @@
+"""Settings from a file: what would otherwise be typed as options again and again.
+
+    store = "/srv/matinee"      # of every command that has --store
+    [serve]                     # of this command alone
+    port = 80
+    [snapshot.list]             # of a command of a command
+    json = true
+
+An option on the command line wins over its variable, and that over the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matinee.cli.program import longest
+from matinee.errors import UsageError
+
+FILE_NAME = "matinee.toml"
+
+
+def read(path: Path | None, group: Any) -> dict[str, Any]:
+    """Return the defaults of the group's commands as Click takes them; without a path, those of ./matinee.toml if any.
+
+    Raises UsageError naming the file and what in it cannot be meant.
+    """
+    if path is None and not Path(FILE_NAME).is_file():
+        return {}
+    path = path or Path(FILE_NAME)
+    try:
+        given = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no settings file {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise UsageError(f"{path} cannot be read as TOML: {problem}") from None
+    common = {name: value for name, value in given.items() if not isinstance(value, Mapping)}
+    for name in common.keys() - {name for command in _commands(group) for name in _options(command)}:
+        raise UsageError(f"{path}: no command has the option --{name}; write it as in `matinee COMMAND --help`")
+    return _defaults(path, group, given, common)
+
+
+def _defaults(path: Path, group: Any, given: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in given.items():
+        if isinstance(value, Mapping) and name not in group.commands:
+            raise UsageError(f"{path}: there is no command {name!r}; [...] names one of {', '.join(group.commands)}")
+    return {name: _of(path, name, command, given.get(name, {}), common) for name, command in group.commands.items()}
+
+
+def _of(path: Path, name: str, command: Any, own: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one command's defaults by the names of its parameters."""
+    if hasattr(command, "commands"):
+        return _defaults(path, command, own, common)
+    options = _options(command)
+    for option in own.keys() - options.keys():
+        raise UsageError(f"{path}: `matinee {name}` has no option --{option}; see `matinee {name} --help`")
+    chosen = {option: value for option, value in common.items() if option in options} | dict(own)
+    return {options[option]: value for option, value in chosen.items()}
+
+
+def _options(command: Any) -> dict[str, str]:
+    """Return {option as it is typed, without dashes: the parameter's name}."""
+    options = (one for one in command.params if one.param_type_name == "option" and one.name != "help")
+    return {longest(one.opts).lower().replace("_", "-"): one.name for one in options}
+
+
+def _commands(group: Any) -> list[Any]:
+    return [
+        leaf
+        for command in group.commands.values()
+        for leaf in (_commands(command) if hasattr(command, "commands") else [command])
+    ]
