@@ -10,6 +10,8 @@
     +-- ModelError               a model that cannot be fitted or asked on this data
     +-- StoreError               a store or snapshot that is missing, damaged or foreign
     +-- LiveError                the database of live ratings cannot be read or written
+    +-- MissingError             a rating, mark or room that is not there
+    +-- FullRoomError            a room that takes nobody else
 
 The command line turns these into exit codes and the service into problem details, each in one place.
 """
@@ -74,3 +76,11 @@ class StoreError(MatineeError):
 
 class LiveError(MatineeError):
     """The database of live ratings cannot be read or written."""
+
+
+class MissingError(MatineeError):
+    """A rating, mark or room that is not there."""
+
+
+class FullRoomError(MatineeError):
+    """A room that takes nobody else."""

@@ -10,8 +10,10 @@ from werkzeug.exceptions import HTTPException
 
 from matinee.errors import (
     DataError,
+    FullRoomError,
     LiveError,
     MatineeError,
+    MissingError,
     ModelError,
     StoreError,
     UnknownMovieError,
@@ -24,6 +26,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     DataError: HTTPStatus.BAD_REQUEST,
     UnknownUserError: HTTPStatus.NOT_FOUND,
     UnknownMovieError: HTTPStatus.NOT_FOUND,
+    MissingError: HTTPStatus.NOT_FOUND,
+    FullRoomError: HTTPStatus.CONFLICT,
     ModelError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     LiveError: HTTPStatus.SERVICE_UNAVAILABLE,
