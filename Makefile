@@ -38,6 +38,7 @@ test-all: $(DEVELOPER)  ## all tests, the slow ones too
 check: $(DEVELOPER)  ## formatting, lint, types, the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -8,13 +8,13 @@
 
 namespace matinee {
 
-constexpr int kBlock = 128;     // ratings summed in float32 before they are added in float64
+constexpr int kBlock = 128;  // ratings summed in float32 before they are added in float64
 constexpr int kMaxRank = 512;
 
 // A sparse matrix (B, M) by rows.
 struct Rows {
-    const int64_t* indptr;      // (B + 1)
-    const int32_t* indices;     // columns, ascending and distinct within a row
+    const int64_t* indptr;   // (B + 1)
+    const int32_t* indices;  // columns, ascending and distinct within a row
     const float* values;
     int64_t n_rows;
     int64_t n_columns;
@@ -22,23 +22,23 @@ struct Rows {
 
 // One side of the equation (see matinee/kernels/equation.py); pointers marked ? may be null.
 struct Side {
-    Rows rows;                  // (B, M)
-    const float* Y;             // (M, k)
+    Rows rows;       // (B, M)
+    const float* Y;  // (M, k)
     int k;
-    const double* reg;          // (B)
-    const double* A0;           // ? (k, k)
-    const double* b0;           // ? (k) where b0_stride is 0, or (B, k) where it is k
+    const double* reg;  // (B)
+    const double* A0;   // ? (k, k)
+    const double* b0;   // ? (k) where b0_stride is 0, or (B, k) where it is k
     int64_t b0_stride;
-    bool implicit;              // w = alpha |r|, v = 1 + w where r > 0 else 0; the weights and offset are then null
+    bool implicit;  // w = alpha |r|, v = 1 + w where r > 0 else 0; the weights and offset are then null
     float alpha;
     const float* row_weight;    // ? (B)
     const float* other_weight;  // ? (M)
     const float* other_offset;  // ? (M)
     bool noisy;
     uint64_t seed, sweep;
-    int64_t first_row;          // number of the first row, for the noise
-    float* out;                 // (B, k) the solutions, or null
-    double* covariances;        // (B, k, k) A^-1, or null
+    int64_t first_row;    // number of the first row, for the noise
+    float* out;           // (B, k) the solutions, or null
+    double* covariances;  // (B, k, k) A^-1, or null
 };
 
 enum class Fault : int { none, column_out_of_range, not_positive_definite };
@@ -56,9 +56,9 @@ struct Failure {
 };
 
 struct TopN {
-    const float* X;             // (B, k)
-    const float* Y;             // (M, k)
-    const float* bias;          // ? (M)
+    const float* X;     // (B, k)
+    const float* Y;     // (M, k)
+    const float* bias;  // ? (M)
     int64_t n_rows, n_columns;
     int k;
     int64_t n;
@@ -66,25 +66,25 @@ struct TopN {
     int64_t n_candidates;
     const int64_t* exclude_indptr;  // ? (B + 1)
     const int32_t* exclude;         // columns left out, ascending within a row
-    int32_t* positions;         // (B, n)
-    float* scores;              // (B, n)
+    int32_t* positions;             // (B, n)
+    float* scores;                  // (B, n)
 };
 
 struct Selection {
-    const float* scores;        // (B, M)
+    const float* scores;  // (B, M)
     int64_t n_rows, n_columns;
     int64_t n;
     const bool* allowed;            // ? (M)
     const int64_t* exclude_indptr;  // ? (B + 1)
     const int32_t* exclude;         // columns left out, ascending within a row
-    int32_t* positions;         // (B, n)
-    float* best;                // (B, n)
+    int32_t* positions;             // (B, n)
+    float* best;                    // (B, n)
 };
 
 struct Residuals {
-    Rows rows;                  // (B, M)
-    const float* X;             // (B, k)
-    const float* Y;             // (M, k)
+    Rows rows;       // (B, M)
+    const float* X;  // (B, k)
+    const float* Y;  // (M, k)
     int k;
     const float* row_offset;    // ? (B)
     const float* other_offset;  // ? (M)
@@ -93,10 +93,10 @@ struct Residuals {
 };
 
 struct Pairs {
-    const int32_t* rows;        // (P)
-    const int32_t* columns;     // (P)
-    const float* X;             // (B, k)
-    const float* Y;             // (M, k)
+    const int32_t* rows;     // (P)
+    const int32_t* columns;  // (P)
+    const float* X;          // (B, k)
+    const float* Y;          // (M, k)
     int k;
     const float* row_offset;    // ? (B)
     const float* other_offset;  // ? (M)
@@ -104,28 +104,28 @@ struct Pairs {
 };
 
 struct Forms {
-    const double* C;            // (k, k) symmetric
-    const float* Y;             // (M, k)
+    const double* C;  // (k, k) symmetric
+    const float* Y;   // (M, k)
     int k;
-    const int32_t* positions;   // ? (m): rows of Y; all of them in order where null
-    float* out;                 // (m)
+    const int32_t* positions;  // ? (m): rows of Y; all of them in order where null
+    float* out;                // (m)
 };
 
 struct Gathering {
-    Rows rows;                  // (B, M)
-    const float* matrix;        // (M, m)
-    int64_t width;              // m
-    float* out;                 // (B, m)
+    Rows rows;            // (B, M)
+    const float* matrix;  // (M, m)
+    int64_t width;        // m
+    float* out;           // (B, m)
 };
 
 // S samples of the other side, one after the other, and the rows that are solved in each.
 struct Posterior {
-    Rows rows;                  // (B, M)
-    const float* Y;             // (S M, k)
-    const float* offsets;       // (S M)
-    const float* precisions;    // (S M)
-    const double* A0;           // (S k, k)
-    const double* reg;          // (B)
+    Rows rows;                // (B, M)
+    const float* Y;           // (S M, k)
+    const float* offsets;     // (S M)
+    const float* precisions;  // (S M)
+    const double* A0;         // (S k, k)
+    const double* reg;        // (B)
     int64_t n_samples;
     int k;
 
@@ -147,28 +147,28 @@ struct Posterior {
 // factors of their own, which need not be those that they are rated with.
 struct Moments {
     Posterior posterior;
-    const float* X;             // (S B, k) the solutions
-    const float* asked_Y;       // (S M, k)
+    const float* X;                 // (S B, k) the solutions
+    const float* asked_Y;           // (S M, k)
     const float* asked_offsets;     // (S M)
     const float* asked_precisions;  // (S M)
-    double degrees;             // ratings of ordinary noise that are added to a row's own
-    const int32_t* columns;     // (m) where columns_stride is 0, or (B, m) where it is m
+    double degrees;                 // ratings of ordinary noise that are added to a row's own
+    const int32_t* columns;         // (m) where columns_stride is 0, or (B, m) where it is m
     int64_t columns_stride;
-    int64_t n_asked;            // m
-    float* mean;                // (B, m)
-    float* variance;            // (B, m)
+    int64_t n_asked;  // m
+    float* mean;      // (B, m)
+    float* variance;  // (B, m)
 };
 
 // Columns asked about by all rows: the mean over samples alone.
 struct Scores {
-    const float* X;             // (S B, k)
-    const float* Y;             // (S M, k)
-    const float* offsets;       // (S M)
-    int64_t n_samples, n_rows, n_columns;   // S, B, M
+    const float* X;                        // (S B, k)
+    const float* Y;                        // (S M, k)
+    const float* offsets;                  // (S M)
+    int64_t n_samples, n_rows, n_columns;  // S, B, M
     int k;
-    const int32_t* columns;     // (m)
-    int64_t n_asked;            // m
-    float* out;                 // (B, m)
+    const int32_t* columns;  // (m)
+    int64_t n_asked;         // m
+    float* out;              // (B, m)
 };
 
 }  // namespace matinee

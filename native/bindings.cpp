@@ -81,9 +81,12 @@ using Problem = std::pair<int64_t, std::string>;
 
 Problem problem_of(const matinee::Failure& failure) {
     switch (failure.fault) {
-        case matinee::Fault::none: return {-1, ""};
-        case matinee::Fault::column_out_of_range: return {failure.row, "column"};
-        case matinee::Fault::not_positive_definite: return {failure.row, "definite"};
+        case matinee::Fault::none:
+            return {-1, ""};
+        case matinee::Fault::column_out_of_range:
+            return {failure.row, "column"};
+        case matinee::Fault::not_positive_definite:
+            return {failure.row, "definite"};
     }
     return {-1, ""};
 }
@@ -91,10 +94,20 @@ Problem problem_of(const matinee::Failure& failure) {
 // The arguments that solving and covariances share.
 class SideArguments {
   public:
-    SideArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<double, 1> reg, Maybe<double, 2> A0, Maybe<double, 2> b0,
-                  std::optional<float> alpha, Maybe<float, 1> row_weight, Maybe<float, 1> other_weight, Maybe<float, 1> other_offset)
-        : indptr(indptr), indices(indices), values(values), Y(Y), reg(reg), A0(A0), b0(b0), alpha(alpha), row_weight(row_weight),
-          other_weight(other_weight), other_offset(other_offset) {}
+    SideArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<double, 1> reg, Maybe<double, 2> A0,
+                  Maybe<double, 2> b0, std::optional<float> alpha, Maybe<float, 1> row_weight,
+                  Maybe<float, 1> other_weight, Maybe<float, 1> other_offset)
+        : indptr(indptr),
+          indices(indices),
+          values(values),
+          Y(Y),
+          reg(reg),
+          A0(A0),
+          b0(b0),
+          alpha(alpha),
+          row_weight(row_weight),
+          other_weight(other_weight),
+          other_offset(other_offset) {}
 
     matinee::Side side() const {
         matinee::Side side{};
@@ -124,7 +137,8 @@ class SideArguments {
     Maybe<float, 1> row_weight, other_weight, other_offset;
 };
 
-Problem solve_side(const SideArguments& arguments, std::optional<std::pair<uint64_t, uint64_t>> noise, int64_t first_row, Out<float, 2> out, int threads) {
+Problem solve_side(const SideArguments& arguments, std::optional<std::pair<uint64_t, uint64_t>> noise,
+                   int64_t first_row, Out<float, 2> out, int threads) {
     matinee::Side side = arguments.side();
     side.noisy = noise.has_value();
     if (noise) side.seed = noise->first, side.sweep = noise->second;
@@ -153,33 +167,50 @@ std::vector<int32_t> candidates_of(const In<bool, 1>& allowed) {
     return candidates;
 }
 
-void top_n(In<float, 2> X, In<float, 2> Y, Maybe<float, 1> bias, Maybe<bool, 1> allowed, Maybe<int64_t, 1> exclude_indptr,
-           Maybe<int32_t, 1> exclude, Out<int32_t, 2> positions, Out<float, 2> scores, int threads) {
+void top_n(In<float, 2> X, In<float, 2> Y, Maybe<float, 1> bias, Maybe<bool, 1> allowed,
+           Maybe<int64_t, 1> exclude_indptr, Maybe<int32_t, 1> exclude, Out<int32_t, 2> positions, Out<float, 2> scores,
+           int threads) {
     const Exclude out = exclude_from(exclude_indptr, exclude, rows_of(X));
     const std::vector<int32_t> candidates = allowed ? candidates_of(*allowed) : std::vector<int32_t>();
-    const matinee::TopN top{X.data(), Y.data(), pointer(bias), rows_of(X), rows_of(Y), static_cast<int>(columns_of(X)), columns_of(positions),
-                            allowed ? candidates.data() : nullptr, allowed ? static_cast<int64_t>(candidates.size()) : rows_of(Y), out.indptr, out.indices, positions.data(), scores.data()};
+    const matinee::TopN top{X.data(),
+                            Y.data(),
+                            pointer(bias),
+                            rows_of(X),
+                            rows_of(Y),
+                            static_cast<int>(columns_of(X)),
+                            columns_of(positions),
+                            allowed ? candidates.data() : nullptr,
+                            allowed ? static_cast<int64_t>(candidates.size()) : rows_of(Y),
+                            out.indptr,
+                            out.indices,
+                            positions.data(),
+                            scores.data()};
     nb::gil_scoped_release released;
     matinee::top_n(top, threads);
 }
 
-void select_top_n(In<float, 2> scores, Maybe<bool, 1> allowed, Maybe<int64_t, 1> exclude_indptr, Maybe<int32_t, 1> exclude,
-                  Out<int32_t, 2> positions, Out<float, 2> best, int threads) {
+void select_top_n(In<float, 2> scores, Maybe<bool, 1> allowed, Maybe<int64_t, 1> exclude_indptr,
+                  Maybe<int32_t, 1> exclude, Out<int32_t, 2> positions, Out<float, 2> best, int threads) {
     const Exclude out = exclude_from(exclude_indptr, exclude, rows_of(scores));
-    const matinee::Selection selection{scores.data(), rows_of(scores), columns_of(scores), columns_of(positions),
-                                       pointer(allowed), out.indptr, out.indices, positions.data(), best.data()};
+    const matinee::Selection selection{scores.data(),         rows_of(scores),  columns_of(scores),
+                                       columns_of(positions), pointer(allowed), out.indptr,
+                                       out.indices,           positions.data(), best.data()};
     nb::gil_scoped_release released;
     matinee::select_top_n(selection, threads);
 }
 
-int64_t build_csr(Indices row, Indices column, Values value, Maybe<int64_t, 1> time, int64_t n_columns, Out<int64_t, 1> indptr,
-                  Out<int32_t, 1> indices, Out<float, 1> values, std::optional<Out<int64_t, 1>> times, int threads) {
-    const matinee::Entries entries{row.data(), column.data(), value.data(), pointer(time), rows_of(row), rows_of(indptr) - 1, n_columns};
+int64_t build_csr(Indices row, Indices column, Values value, Maybe<int64_t, 1> time, int64_t n_columns,
+                  Out<int64_t, 1> indptr, Out<int32_t, 1> indices, Out<float, 1> values,
+                  std::optional<Out<int64_t, 1>> times, int threads) {
+    const matinee::Entries entries{row.data(),   column.data(),       value.data(), pointer(time),
+                                   rows_of(row), rows_of(indptr) - 1, n_columns};
     nb::gil_scoped_release released;
-    return matinee::build_csr(entries, {indptr.data(), indices.data(), values.data(), times ? times->data() : nullptr}, threads);
+    return matinee::build_csr(entries, {indptr.data(), indices.data(), values.data(), times ? times->data() : nullptr},
+                              threads);
 }
 
-void transpose(Indptr indptr, Indices indices, Values values, Out<int64_t, 1> out_indptr, Out<int32_t, 1> out_indices, Out<float, 1> out_values, int threads) {
+void transpose(Indptr indptr, Indices indices, Values values, Out<int64_t, 1> out_indptr, Out<int32_t, 1> out_indices,
+               Out<float, 1> out_values, int threads) {
     const matinee::Rows rows = rows_from(indptr, indices, values, rows_of(out_indptr) - 1);
     nb::gil_scoped_release released;
     matinee::transpose(rows, {out_indptr.data(), out_indices.data(), out_values.data(), nullptr}, threads);
@@ -192,25 +223,34 @@ void weighted_gram(Indptr indptr, Indices indices, Values values, Values weights
 }
 
 void gather_rows(Indptr indptr, Indices indices, Values values, In<float, 2> matrix, Out<float, 2> out, int threads) {
-    const matinee::Gathering gathering{rows_from(indptr, indices, values, rows_of(matrix)), matrix.data(), columns_of(matrix), out.data()};
+    const matinee::Gathering gathering{rows_from(indptr, indices, values, rows_of(matrix)), matrix.data(),
+                                       columns_of(matrix), out.data()};
     nb::gil_scoped_release released;
     matinee::check_columns(gathering.rows, threads);
     matinee::gather_rows(gathering, threads);
 }
 
-void residual_sums(Indptr indptr, Indices indices, Values values, In<float, 2> X, In<float, 2> Y, Maybe<float, 1> row_offset,
-                   Maybe<float, 1> other_offset, Maybe<float, 1> other_weight, Out<double, 1> out, int threads) {
-    const matinee::Residuals residuals{rows_from(indptr, indices, values, rows_of(Y)), X.data(), Y.data(), static_cast<int>(columns_of(Y)),
-                                       pointer(row_offset), pointer(other_offset), pointer(other_weight), out.data()};
+void residual_sums(Indptr indptr, Indices indices, Values values, In<float, 2> X, In<float, 2> Y,
+                   Maybe<float, 1> row_offset, Maybe<float, 1> other_offset, Maybe<float, 1> other_weight,
+                   Out<double, 1> out, int threads) {
+    const matinee::Residuals residuals{rows_from(indptr, indices, values, rows_of(Y)),
+                                       X.data(),
+                                       Y.data(),
+                                       static_cast<int>(columns_of(Y)),
+                                       pointer(row_offset),
+                                       pointer(other_offset),
+                                       pointer(other_weight),
+                                       out.data()};
     nb::gil_scoped_release released;
     matinee::check_columns(residuals.rows, threads);
     matinee::residual_sums(residuals, threads);
 }
 
-void predict_pairs(Indices rows, Indices columns, In<float, 2> X, In<float, 2> Y, Maybe<float, 1> row_offset, Maybe<float, 1> other_offset,
-                   Out<float, 1> out, int threads) {
-    const matinee::Pairs pairs{rows.data(), columns.data(), X.data(), Y.data(), static_cast<int>(columns_of(Y)),
-                               pointer(row_offset), pointer(other_offset), out.data()};
+void predict_pairs(Indices rows, Indices columns, In<float, 2> X, In<float, 2> Y, Maybe<float, 1> row_offset,
+                   Maybe<float, 1> other_offset, Out<float, 1> out, int threads) {
+    const matinee::Pairs pairs{
+        rows.data(),         columns.data(),        X.data(),  Y.data(), static_cast<int>(columns_of(Y)),
+        pointer(row_offset), pointer(other_offset), out.data()};
     nb::gil_scoped_release released;
     matinee::predict_pairs(pairs, rows_of(rows), threads);
 }
@@ -224,14 +264,27 @@ void quadratic_forms(In<double, 2> C, In<float, 2> Y, Maybe<int32_t, 1> position
 // The arguments that both calls over samples share.
 class PosteriorArguments {
   public:
-    PosteriorArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<float, 1> offsets, In<float, 1> precisions,
-                       In<double, 2> A0, In<double, 1> reg)
-        : indptr(indptr), indices(indices), values(values), Y(Y), offsets(offsets), precisions(precisions), A0(A0), reg(reg) {}
+    PosteriorArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<float, 1> offsets,
+                       In<float, 1> precisions, In<double, 2> A0, In<double, 1> reg)
+        : indptr(indptr),
+          indices(indices),
+          values(values),
+          Y(Y),
+          offsets(offsets),
+          precisions(precisions),
+          A0(A0),
+          reg(reg) {}
 
     matinee::Posterior posterior() const {
         const int64_t n_samples = rows_of(A0) / columns_of(A0);
-        return {rows_from(indptr, indices, values, rows_of(Y) / n_samples), Y.data(), offsets.data(), precisions.data(), A0.data(), reg.data(),
-                n_samples, static_cast<int>(columns_of(Y))};
+        return {rows_from(indptr, indices, values, rows_of(Y) / n_samples),
+                Y.data(),
+                offsets.data(),
+                precisions.data(),
+                A0.data(),
+                reg.data(),
+                n_samples,
+                static_cast<int>(columns_of(Y))};
     }
 
   private:
@@ -250,20 +303,38 @@ Problem posterior_means(const PosteriorArguments& arguments, In<double, 3> b0, O
     return problem_of(matinee::posterior_means(posterior, b0.data(), X.data(), threads));
 }
 
-Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, In<float, 2> asked_Y, In<float, 1> asked_offsets,
-                          In<float, 1> asked_precisions, double degrees, In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance,
-                          int threads) {
+Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, In<float, 2> asked_Y,
+                          In<float, 1> asked_offsets, In<float, 1> asked_precisions, double degrees,
+                          In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance, int threads) {
     const int64_t m = columns_of(columns), stride = rows_of(columns) > 1 ? m : 0;
-    const matinee::Moments moments{arguments.posterior(), X.data(), asked_Y.data(), asked_offsets.data(), asked_precisions.data(), degrees,
-                                   columns.data(), stride, m, mean.data(), variance.data()};
+    const matinee::Moments moments{arguments.posterior(),
+                                   X.data(),
+                                   asked_Y.data(),
+                                   asked_offsets.data(),
+                                   asked_precisions.data(),
+                                   degrees,
+                                   columns.data(),
+                                   stride,
+                                   m,
+                                   mean.data(),
+                                   variance.data()};
     nb::gil_scoped_release released;
     return problem_of(matinee::posterior_moments(moments, threads));
 }
 
-void posterior_scores(In<float, 3> X, In<float, 2> Y, In<float, 1> offsets, Indices columns, Out<float, 2> out, int threads) {
+void posterior_scores(In<float, 3> X, In<float, 2> Y, In<float, 1> offsets, Indices columns, Out<float, 2> out,
+                      int threads) {
     const int64_t n_samples = rows_of(X);
-    const matinee::Scores scores{X.data(), Y.data(), offsets.data(), n_samples, columns_of(X), rows_of(Y) / n_samples,
-                                 static_cast<int>(columns_of(Y)), columns.data(), rows_of(columns), out.data()};
+    const matinee::Scores scores{X.data(),
+                                 Y.data(),
+                                 offsets.data(),
+                                 n_samples,
+                                 columns_of(X),
+                                 rows_of(Y) / n_samples,
+                                 static_cast<int>(columns_of(Y)),
+                                 columns.data(),
+                                 rows_of(columns),
+                                 out.data()};
     nb::gil_scoped_release released;
     matinee::posterior_scores(scores, threads);
 }
@@ -292,10 +363,10 @@ void raise_usage_error(const std::exception_ptr& raised, void*) {
 NB_MODULE(_matinee_native, module) {
     nb::register_exception_translator(raise_usage_error);
     nb::class_<SideArguments>(module, "Side")
-        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<double, 1>, Maybe<double, 2>, Maybe<double, 2>, std::optional<float>,
-                      Maybe<float, 1>, Maybe<float, 1>, Maybe<float, 1>>(),
-             "indptr"_a, "indices"_a, "values"_a, "Y"_a, "reg"_a, "A0"_a.none(), "b0"_a.none(), "alpha"_a.none(), "row_weight"_a.none(),
-             "other_weight"_a.none(), "other_offset"_a.none());
+        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<double, 1>, Maybe<double, 2>, Maybe<double, 2>,
+                      std::optional<float>, Maybe<float, 1>, Maybe<float, 1>, Maybe<float, 1>>(),
+             "indptr"_a, "indices"_a, "values"_a, "Y"_a, "reg"_a, "A0"_a.none(), "b0"_a.none(), "alpha"_a.none(),
+             "row_weight"_a.none(), "other_weight"_a.none(), "other_offset"_a.none());
     module.def("instruction_set", [] { return matinee::kernels().name; });
     module.def("peak", &peak);
     module.def("solve_side", &solve_side);
@@ -311,7 +382,8 @@ NB_MODULE(_matinee_native, module) {
     module.def("quadratic_forms", &quadratic_forms);
     module.def("gram", &gram);
     nb::class_<PosteriorArguments>(module, "Posterior")
-        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>, In<double, 1>>());
+        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>,
+                      In<double, 1>>());
     module.def("posterior_means", &posterior_means);
     module.def("posterior_moments", &posterior_moments);
     module.def("posterior_scores", &posterior_scores);

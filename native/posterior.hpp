@@ -1,9 +1,10 @@
 // What people folded into several samples would say of movies: mean and variance, person by person.
 //
-//   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . a + offset], mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
-//   g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
+//   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . a + offset], mean_s[1 / (g w) + a^T C a] + var_s[x . a +
+//   offset] g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
 //
-// y are the movies as they are rated, a as they are asked about. Sums, factors and C as in solve.hpp; forms over panels of movies as in products.hpp.
+// y are the movies as they are rated, a as they are asked about. Sums, factors and C as in solve.hpp; forms over panels
+// of movies as in products.hpp.
 #pragma once
 
 #include "arguments.hpp"
@@ -43,10 +44,13 @@ inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
     return space;
 }
 
-inline size_t moments_bytes(int k, int64_t n_asked) { return solve_bytes(k) + moments_space(k, n_asked, nullptr).bytes; }
+inline size_t moments_bytes(int k, int64_t n_asked) {
+    return solve_bytes(k) + moments_space(k, n_asked, nullptr).bytes;
+}
 
 // C of one person in one sample, from sums in float32 blocks; from sums in float64 where those do not factor.
-inline bool covariance_of_row(const Side& side, const Shape& s, int64_t row, const Space& space, double* V, double* C, Failure* failure) {
+inline bool covariance_of_row(const Side& side, const Shape& s, int64_t row, const Space& space, double* V, double* C,
+                              Failure* failure) {
     Block block = block_in(side, space);
     if (!sum_row(side, s, row, block, space.sums)) {
         failure->note(row, Fault::column_out_of_range);
@@ -75,7 +79,8 @@ inline double left_open(const double* C, const double* A0, int k) {
 
 // g of one person in one sample; sum_p w_p y_p^T C y_p is k - tr(C A0).
 inline double noise_weight(const Side& side, const float* x, const double* C, int64_t row, double degrees) {
-    const Residuals residuals = {side.rows, x - row * side.k, side.Y, side.k, nullptr, side.other_offset, side.other_weight, nullptr};
+    const Residuals residuals = {side.rows,         x - row * side.k,  side.Y, side.k, nullptr,
+                                 side.other_offset, side.other_weight, nullptr};
     const double n = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]);
     return (degrees + n) / (degrees + residual_sum(residuals, row) + side.k - left_open(C, side.A0, side.k));
 }
@@ -120,7 +125,8 @@ MATINEE_INLINE void add_products(const float* panel, const float* x, int k, floa
         MATINEE_UNROLL
         for (int i = 0; i < people; i++) {
             MATINEE_UNROLL
-            for (int v = 0; v < kPanelWidth; v++) total[i][v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[i * k + c];
+            for (int v = 0; v < kPanelWidth; v++)
+                total[i][v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[i * k + c];
         }
     }
     MATINEE_UNROLL
@@ -128,8 +134,8 @@ MATINEE_INLINE void add_products(const float* panel, const float* x, int k, floa
 }
 
 // Add one panel of movies in one sample to their sums.
-inline void add_panel(const Side& side, const float* x, float noise, const int32_t* columns, int n, bool first_sample, const MomentsSpace& space,
-                      const PanelSums& sums) {
+inline void add_panel(const Side& side, const float* x, float noise, const int32_t* columns, int n, bool first_sample,
+                      const MomentsSpace& space, const PanelSums& sums) {
     const int k = side.k;
     alignas(kBytes) float means[kPanelRows], weights[kPanelRows];
     for (int m = 0; m < kPanelRows; m++) {
@@ -183,7 +189,8 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
         for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
             const int64_t left = args.n_asked - from, after = left - kPanelRows;
             if (after > 0) fetch_rows(asked.Y, k, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
-            add_panel(asked, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space, sums_at(space, from));
+            add_panel(asked, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space,
+                      sums_at(space, from));
         }
     }
     write_moments(args, row, space);
@@ -205,8 +212,10 @@ inline void write_scores(const Scores& args, const float* sums, int64_t from, in
     const float part = 1.0f / (float)args.n_samples;
     for (int m = 0; m < n; m++) {
         float offset = 0;
-        for (int64_t s = 0; s < args.n_samples; s++) offset += args.offsets[s * args.n_columns + args.columns[from + m]];
-        for (int64_t row = 0; row < args.n_rows; row++) args.out[row * args.n_asked + from + m] = (sums[row * kPanelRows + m] + offset) * part;
+        for (int64_t s = 0; s < args.n_samples; s++)
+            offset += args.offsets[s * args.n_columns + args.columns[from + m]];
+        for (int64_t row = 0; row < args.n_rows; row++)
+            args.out[row * args.n_asked + from + m] = (sums[row * kPanelRows + m] + offset) * part;
     }
 }
 

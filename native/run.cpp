@@ -13,7 +13,9 @@ namespace {
 
 constexpr double kThreadWork = 1e6;  // multiply-adds that pay for starting a thread
 
-int team_for(double work, int threads) { return static_cast<int>(std::clamp(work / kThreadWork, 1.0, static_cast<double>(threads))); }
+int team_for(double work, int threads) {
+    return static_cast<int>(std::clamp(work / kThreadWork, 1.0, static_cast<double>(threads)));
+}
 
 // Run rows(range) of a side in pieces of about equal work; the failure of the lowest row.
 template <class Range>
@@ -25,14 +27,17 @@ Failure over_side(const Side& side, size_t bytes, double per_row, double work, i
     in_team(cut.pieces(), team, [&](const auto& next) {
         Buffer buffer(bytes);
         Failure mine;
-        for (int64_t i = next(); i < cut.pieces(); i = next()) range(side, buffer.data(), cut.begin(i), cut.begin(i + 1), &mine);
+        for (int64_t i = next(); i < cut.pieces(); i = next())
+            range(side, buffer.data(), cut.begin(i), cut.begin(i + 1), &mine);
         const std::lock_guard<std::mutex> held(lock);
         first.note(mine.row, mine.fault);
     });
     return first;
 }
 
-double values_of(const Side& side) { return static_cast<double>(side.rows.indptr[side.rows.n_rows] - side.rows.indptr[0]); }
+double values_of(const Side& side) {
+    return static_cast<double>(side.rows.indptr[side.rows.n_rows] - side.rows.indptr[0]);
+}
 
 }  // namespace
 
@@ -62,7 +67,8 @@ void top_n(const TopN& top, int threads) {
 
 void select_top_n(const Selection& selection, int threads) {
     const double work = static_cast<double>(selection.n_rows) * static_cast<double>(selection.n_columns) * 4;
-    for_ranges(selection.n_rows, 16, team_for(work, threads), [&](int64_t begin, int64_t end) { kernels().select_rows(selection, begin, end); });
+    for_ranges(selection.n_rows, 16, team_for(work, threads),
+               [&](int64_t begin, int64_t end) { kernels().select_rows(selection, begin, end); });
 }
 
 void residual_sums(const Residuals& args, int threads) {
@@ -101,7 +107,8 @@ void gram(const float* Y, int64_t n_rows, int k, double* out, int threads) {
     in_team(parts, team_for(static_cast<double>(n_rows) * k * (k + 8), threads), [&](const auto& next) {
         Buffer buffer(kernels().gram_bytes(k));
         for (int64_t i = next(); i < parts; i = next())
-            kernels().gram_rows(Y, k, buffer.data(), i * part, std::min(n_rows, (i + 1) * part), sums.data() + i * size);
+            kernels().gram_rows(Y, k, buffer.data(), i * part, std::min(n_rows, (i + 1) * part),
+                                sums.data() + i * size);
     });
     for (int64_t i = 0; i < k; i++)
         for (int64_t j = i; j < k; j++) {
@@ -127,13 +134,15 @@ Failure posterior_means(const Posterior& posterior, const double* b0, float* X, 
 Failure posterior_moments(const Moments& moments, int threads) {
     const int k = moments.posterior.k;
     const int64_t n_rows = moments.posterior.rows.n_rows;
-    const double per_row = static_cast<double>(moments.n_asked + k) * k * (k + 8) * static_cast<double>(moments.posterior.n_samples);
+    const double per_row =
+        static_cast<double>(moments.n_asked + k) * k * (k + 8) * static_cast<double>(moments.posterior.n_samples);
     Failure first;
     std::mutex lock;
     in_team(n_rows, team_for(per_row * static_cast<double>(n_rows), threads), [&](const auto& next) {
         Buffer buffer(kernels().moments_bytes(k, moments.n_asked));
         Failure mine;
-        for (int64_t row = next(); row < n_rows; row = next()) kernels().moments_row(moments, buffer.data(), row, &mine);
+        for (int64_t row = next(); row < n_rows; row = next())
+            kernels().moments_row(moments, buffer.data(), row, &mine);
         const std::lock_guard<std::mutex> held(lock);
         first.note(mine.row, mine.fault);
     });
@@ -146,7 +155,8 @@ void posterior_scores(const Scores& args, int threads) {
     const int64_t at_once = kernels().score_columns_at_once, panels = (args.n_asked + at_once - 1) / at_once;
     const int team = team_for(per_column * static_cast<double>(args.n_asked), threads);
     const int64_t fitting = std::max<int64_t>(1, most_sums / (at_once * std::max<int64_t>(1, args.n_rows)));
-    const int64_t piece = at_once * std::clamp<int64_t>(panels / team, 1, fitting), pieces = (args.n_asked + piece - 1) / piece;
+    const int64_t piece = at_once * std::clamp<int64_t>(panels / team, 1, fitting),
+                  pieces = (args.n_asked + piece - 1) / piece;
     in_team(pieces, team, [&](const auto& next) {
         Buffer buffer(kernels().score_bytes(args.k, args.n_rows, piece));
         for (int64_t i = next(); i < pieces; i = next())
