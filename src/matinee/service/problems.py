@@ -21,6 +21,23 @@ from matinee.errors import (
     UsageError,
 )
 
+
+class UnauthorizedError(MatineeError):
+    """Nobody is known to ask, where somebody must be."""
+
+
+class ForbiddenError(MatineeError):
+    """Whoever asks is known and may not do this."""
+
+
+class ConflictError(MatineeError):
+    """What is asked for does not go together with how things stand now."""
+
+
+class TooManyRequestsError(MatineeError):
+    """Whoever asks has asked too much of late."""
+
+
 STATUS: dict[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.BAD_REQUEST,
     DataError: HTTPStatus.BAD_REQUEST,
@@ -28,6 +45,10 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     UnknownMovieError: HTTPStatus.NOT_FOUND,
     MissingError: HTTPStatus.NOT_FOUND,
     FullRoomError: HTTPStatus.CONFLICT,
+    UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    ConflictError: HTTPStatus.CONFLICT,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     ModelError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     LiveError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -55,7 +76,10 @@ def of_matinee(error: MatineeError) -> Response:
     answer = problem(status, str(error))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         answer.headers["Retry-After"] = RETRY_AFTER
+    if status is HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
 
 

@@ -1,0 +1,86 @@
+"""Reading a request: its query and body as pydantic models, or one clear line about the first thing that is wrong."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import UnionType
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import UnsupportedMediaType
+
+from matinee.errors import UsageError
+
+JSON = "application/json"
+MOST_SHOWN = 60
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Upload(NamedTuple):
+    """A body that is not JSON: its media type and its bytes."""
+
+    kind: str
+    content: bytes
+
+
+def query(model: type[Model]) -> Model:
+    """Return the query; a parameter nobody declared, and one given twice that is single, raise UsageError."""
+    given: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if name in lists_of(model):
+            given[name] = values
+        elif len(values) == 1:
+            given[name] = values[0]
+        else:
+            raise UsageError(f"the query gives {name[:MOST_SHOWN]} {len(values)} times; give it once")
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(_said("the query's ", model, error)) from None
+
+
+def body(model: type[BaseModel] | None, uploads: tuple[str, ...] = ()) -> BaseModel | Upload:
+    """Return the body: JSON as the model, other accepted media types as they are.
+
+    Raises UsageError for JSON that does not fit; another media type is refused with 415.
+    """
+    content = request.get_data(cache=False)
+    if request.mimetype in uploads:
+        return Upload(request.mimetype, content)
+    if model is None or request.mimetype != JSON:
+        accepted = " or ".join([*([JSON] if model else []), *uploads])
+        raise UnsupportedMediaType(f"the body is sent as {accepted}, not as {request.mimetype or 'nothing at all'}")
+    try:
+        return model.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        raise UsageError(_said("the body's ", model, error)) from None
+
+
+@lru_cache
+def lists_of(model: type[BaseModel]) -> frozenset[str]:
+    """Return the fields that may be given several times in a query."""
+    return frozenset(name for name, field in model.model_fields.items() if _is_list(field.annotation))
+
+
+def _is_list(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_is_list, get_args(annotation)))
+    return get_origin(annotation) in (list, tuple, frozenset)
+
+
+def _said(whose: str, model: type[BaseModel], error: ValidationError) -> str:
+    """Return one line about the first error: the field, its value, the rule."""
+    first = error.errors(include_url=False)[0]
+    name, rule, value = ".".join(map(str, first["loc"])), first["msg"], str(first["input"])[:MOST_SHOWN]
+    match first["type"]:
+        case "json_invalid":
+            return f"the body is not JSON: {rule.removeprefix('Invalid JSON: ')}"
+        case "extra_forbidden":
+            known = ", ".join(model.model_fields) or "none"
+            return f"{whose}{name[:MOST_SHOWN]} is not known here; known are {known}"
+        case "missing":
+            return f"{whose}{name} is missing; give it"
+        case _:
+            rule = rule.removeprefix("Input ").removeprefix("Value error, ")
+            return f"{whose}{name} is {value!r}: it {rule}" if name else f"{whose.removesuffix(chr(39) + 's ')} {rule}"

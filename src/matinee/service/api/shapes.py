@@ -1,0 +1,52 @@
+"""Shapes of what goes over the border: models by which it is checked and that the OpenAPI document describes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from matinee.live.schema import MAX_ID
+
+MovieId = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["1"])]
+
+
+class Asked(BaseModel):
+    """A query or a body: nothing in it may be unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Answered(BaseModel):
+    """An answer: it names the snapshot it came from."""
+
+    snapshot: str = Field(description="id of the snapshot that answered")
+
+
+class AboutUser(Answered):
+    """An answer about one user, as of one revision of what they said."""
+
+    user: str
+    revision: int = Field(ge=0, description="how many writes have changed something; part of the ETag")
+
+
+class MovieFacts(BaseModel):
+    """What is known of a movie."""
+
+    movie: str = Field(description="its id", examples=["1"])
+    title: str
+    year: int | None
+    genres: list[str]
+    imdb: str | None = Field(description="id at IMDb", examples=["tt0114709"])
+    tmdb: str | None = Field(description="id at TMDB", examples=["862"])
+    ratings: int = Field(ge=0, description="how many people rated it")
+    mean: float | None = Field(description="their mean stars, null without ratings")
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="what is wrong and what to do, for a person")

@@ -1,0 +1,152 @@
+"""The route table: each route of the versioned interface is declared once, for Flask and for the OpenAPI document.
+
+    @route("GET", "/users/{user}/ratings", scope="read", summary="...", query=Page, answer=Ratings, problems=(404,))
+    def ratings(user: str, query: Page) -> Fields: ...
+
+A view gets the checked parts of the path by name, and `query` and `body` as the declared models; it returns the fields
+of the answer, without "snapshot", which is added, or a whole Response. Answers that say a "revision" carry an ETag, and
+a GET about a user is answered by 304 where nothing changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+import orjson
+from flask import Blueprint, Response, request
+from pydantic import BaseModel
+
+from matinee.live import checked_id
+from matinee.service.api import reading
+from matinee.service.api.owner import owner
+from matinee.service.serving import live, recommender
+
+PREFIX = "/api/v1"
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Scope = Literal["public", "read", "write", "admin"]
+Fields = Mapping[str, Any]
+View = Callable[..., Fields | Response]
+
+routes = Blueprint("api", __name__)
+TABLE: list[Endpoint] = []
+
+
+@dataclass(frozen=True)
+class Route:
+    """What is declared of a route.
+
+    path        as in OpenAPI, "/users/{user}/ratings"; below `prefix`
+    scope       what a caller's key must hold, "public" for everybody
+    query, body, answer     pydantic models, or None for none
+    uploads     media types that the body may have besides JSON: the view then gets a reading.Upload
+    problems    statuses besides those that follow from the rest
+    status      of a success
+    prefix      "" for what is watched at the root
+    """
+
+    method: Method
+    path: str
+    scope: Scope
+    summary: str
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    uploads: tuple[str, ...] = ()
+    problems: tuple[int, ...] = ()
+    status: int = HTTPStatus.OK
+    prefix: str = PREFIX
+
+    @property
+    def owned(self) -> bool:
+        """Whether it belongs to the user in its path."""
+        return "user" in self.parts
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names in the path.
+
+        >>> Route("GET", "/users/{user}/ratings/{movie}", "read", "One rating").parts
+        ('user', 'movie')
+        """
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def url(self) -> str:
+        """The whole path, as in the document."""
+        return self.prefix + self.path
+
+    @property
+    def rule(self) -> str:
+        """The whole path, as Flask writes it."""
+        return re.sub(r"{(\w+)}", r"<\1>", self.url)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What Flask calls: checks what was asked by the route's models, calls the view, and writes the answer."""
+
+    route: Route
+    view: View
+
+    @property
+    def name(self) -> str:
+        """The name of the view, unique in the table."""
+        return self.view.__name__
+
+    def __call__(self, **path: str) -> Response:
+        route = self.route
+        given: dict[str, Any] = {part: CHECKS[part](value) for part, value in path.items()}
+        if route.query is not None:
+            given["query"] = reading.query(route.query)
+        if route.body is not None or route.uploads:
+            given["body"] = reading.body(route.body, route.uploads)
+        if route.owned and route.method == "GET" and _is_known(given["user"]):
+            return _with_etag(Response(status=HTTPStatus.NOT_MODIFIED), live().revision(given["user"]))
+        found = self.view(**given)
+        return found if isinstance(found, Response) else answered(found, route.status)
+
+
+def route(method: Method, path: str, *, scope: Scope, summary: str, **declared: Any) -> Callable[[View], View]:
+    """Put a view into the table; the keywords are those of `Route`."""
+
+    def register(view: View) -> View:
+        endpoint = Endpoint(Route(method, path, scope, summary, **declared), view)
+        TABLE.append(endpoint)
+        routes.add_url_rule(endpoint.route.rule, endpoint.name, endpoint, methods=[method])
+        return view
+
+    return register
+
+
+def answered(fields: Fields, status: int = HTTPStatus.OK) -> Response:
+    """Return fields as JSON that names the snapshot, with an ETag where they say a revision."""
+    body = {"snapshot": recommender().snapshot_id, **fields}
+    answer = Response(orjson.dumps(body), status, mimetype="application/json")
+    return _with_etag(answer, fields["revision"]) if "revision" in fields else answer
+
+
+def _with_etag(answer: Response, revision: int) -> Response:
+    answer.headers["ETag"] = f'"{_tag(revision)}"'
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
+
+
+def _tag(revision: int) -> str:
+    return f"{recommender().snapshot_id}.{revision}"
+
+
+def _is_known(user: str) -> bool:
+    """Return whether the caller has what would be answered about this user now."""
+    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(_tag(live().revision(user)))
+
+
+CHECKS: Mapping[str, Callable[[str], str]] = {
+    "user": owner,
+    "movie": lambda movie: checked_id(movie, "movie"),
+    "room": lambda room: checked_id(room, "room"),
+    "snapshot": lambda snapshot: checked_id(snapshot, "snapshot"),
+}

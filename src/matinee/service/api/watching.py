@@ -1,0 +1,103 @@
+"""What watches a service: is it up, can it answer, what does it answer from."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Literal
+
+from flask import current_app
+from pydantic import BaseModel, Field
+
+from matinee.dataset import Dataset
+from matinee.service.api.shapes import Answered
+from matinee.service.api.table import Fields, route
+from matinee.service.serving import live, recommender, serving_of
+
+
+class Health(Answered):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Answered):
+    """The process can answer visitors."""
+
+    status: Literal["ready"]
+
+
+class ScaleFacts(BaseModel):
+    """The stars that a rating can have."""
+
+    low: float
+    high: float
+    step: float | None
+
+
+class DataFacts(BaseModel):
+    """What the answers rest on."""
+
+    name: str
+    licence: str
+    simulated: bool = Field(description="true where no person gave these ratings")
+    ratings: int
+    users: int
+    movies: int
+    mean: float
+    scale: ScaleFacts
+
+
+class LiveFacts(BaseModel):
+    """What people said since the snapshot."""
+
+    ratings: int
+
+
+class Status(Answered):
+    """What the service answers from."""
+
+    version: str
+    metrics: dict[str, Any] = Field(description="the snapshot's measured quality, empty where it was not measured")
+    trouble: str | None = Field(description="why a newer snapshot cannot be served")
+    data: DataFacts
+    live: LiveFacts
+
+
+@route("GET", "/healthz", prefix="", scope="public", summary="Does the process answer?", answer=Health)
+def healthz() -> Fields:
+    return {"status": "ok"}
+
+
+@route("GET", "/readyz", prefix="", scope="public", summary="Can it answer visitors?", answer=Readiness)
+def readyz() -> Fields:
+    """A snapshot is open and the live ratings can be read."""
+    live().revision("")
+    return {"status": "ready"}
+
+
+@route("GET", "/status", scope="public", summary="What the service answers from", answer=Status)
+def status() -> Fields:
+    """The snapshot, its measured quality, and the data."""
+    found = recommender()
+    return {
+        "version": version("matinee"),
+        "metrics": found.metrics,
+        "trouble": serving_of(current_app).trouble,
+        "data": data_facts(found.dataset),
+        "live": {"ratings": live().count()},
+    }
+
+
+def data_facts(dataset: Dataset) -> dict[str, Any]:
+    """Return what the answers rest on; `simulated` is true where no person gave these ratings."""
+    ratings, facts = dataset.ratings, dataset.facts
+    return {
+        "name": facts.name,
+        "licence": facts.licence,
+        "simulated": facts.simulated,
+        "ratings": ratings.n,
+        "users": len(ratings.users),
+        "movies": len(ratings.movies),
+        "mean": round(ratings.mean, 4),
+        "scale": {"low": ratings.scale.low, "high": ratings.scale.high, "step": ratings.scale.step},
+    }
