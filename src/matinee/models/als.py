@@ -67,11 +67,31 @@ class ALS:
                 f"rank={self.rank}, iterations={self.iterations}"
             )
         factors, sigma = self._factors(ratings, threads, progress)
-        bias = Bias().fit(ratings, catalog)
-        model = AlsModel(self, factors, bias, sigma, Calibration.unknown())
-        if not self.intervals:
-            return model
-        return AlsModel(self, factors, bias, sigma, calibrate(self, ratings, catalog, threads))
+        return self._model(factors, ratings.movie_counts > 0, sigma, ratings, catalog, threads)
+
+    def around(
+        self, factors: Float32, rated: NDArray[np.bool_], ratings: Ratings, catalog: Catalog, threads: int | None = None
+    ) -> AlsModel:
+        """Return the model of movies' factors (n_movies, k) that were learned elsewhere by this config's equation.
+
+        rated       (n_movies,) which movies have factors
+        ratings     what it was trained on; without any the baseline knows nothing, and there are no intervals
+        """
+        known = ratings.by_user.where(rated[ratings.by_user.indices])
+        X = kernels.solve_side(known, factors, _ridge(self, known), threads=threads)
+        return self._model(factors, rated, _rmse(known, X, factors, threads), ratings, catalog, threads)
+
+    def _model(
+        self,
+        factors: Float32,
+        rated: NDArray[np.bool_],
+        sigma: float,
+        ratings: Ratings,
+        catalog: Catalog,
+        threads: int | None,
+    ) -> AlsModel:
+        measured = calibrate(self, ratings, catalog, threads) if self.intervals else Calibration.unknown()
+        return AlsModel(self, factors, Bias().fit(ratings, catalog), sigma, measured, rated)
 
     def _factors(self, ratings: Ratings, threads: int | None, progress: Progress | None) -> tuple[Float32, float]:
         """Return Y (n_movies, k) and the standard deviation of the training errors."""
@@ -87,7 +107,9 @@ class ALS:
     def load(self, arrays: Arrays) -> AlsModel:
         """Return the model whose `arrays()` these are."""
         calibration = Calibration(arrays["interval_edges"], arrays["interval_widths"])
-        return AlsModel(self, arrays["movie_factors"], Bias().load(arrays), float(arrays["sigma"][0]), calibration)
+        factors, sigma = arrays["movie_factors"], float(arrays["sigma"][0])
+        rated = arrays["rated"].view(bool) if "rated" in arrays else np.asarray(factors.any(axis=1))
+        return AlsModel(self, factors, Bias().load(arrays), sigma, calibration, rated)
 
 
 def _start(n_rows: int, rank: int, rng: int) -> Float32:
@@ -116,25 +138,24 @@ class AlsProfiles:
 
 @dataclass(frozen=True, eq=False)
 class AlsModel:
-    """The movies' factors Y (n_movies, k), the baseline, and what turns a variance into an interval."""
+    """The movies' factors Y (n_movies, k), the baseline, and what turns a variance into an interval.
+
+    rated   (n_movies,) which movies had ratings: those of a movie that everyone gave 0 stars are zeros too
+    """
 
     config: ALS
     movie_factors: Float32
     bias: BiasModel
     sigma: float
     calibration: Calibration
-
-    @cached_property
-    def _known(self) -> NDArray[np.bool_]:
-        """(n_movies,) which movies had ratings."""
-        return np.asarray(self.movie_factors.any(axis=1))
+    rated: NDArray[np.bool_]
 
     def _too_short(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         return counts < max(self.config.min_history, 1)
 
     def fold_in(self, histories: Csr) -> AlsProfiles:
         """Return the people's factors, each as if trained."""
-        known = histories.where(self._known[histories.indices])
+        known = histories.where(self.rated[histories.indices])
         factors = kernels.solve_side(known, self.movie_factors, _ridge(self.config, known), threads=1)
         return AlsProfiles(factors, self.bias.fold_in(histories), known, self._too_short(known.counts))
 
@@ -147,13 +168,13 @@ class AlsModel:
         chosen = slice(None) if movies is None else movies
         scores: Scores = profiles.factors @ self.movie_factors[chosen].T
         baseline = self.bias.scores(profiles.biases, movies)
-        return np.where(profiles.short[:, None] | ~self._known[chosen], baseline, scores)
+        return np.where(profiles.short[:, None] | ~self.rated[chosen], baseline, scores)
 
     def top_n(
         self, profiles: AlsProfiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
     ) -> tuple[Positions, Scores]:
         """Return the n best allowed movies of each profile."""
-        unknown = ~self._known if allowed is None else allowed & ~self._known
+        unknown = ~self.rated if allowed is None else allowed & ~self.rated
         if profiles.short.any() or unknown.any():
             return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
         return kernels.top_n(profiles.factors, self.movie_factors, n, allowed=allowed, exclude=exclude)
@@ -169,7 +190,7 @@ class AlsModel:
     def _stars(self, profiles: AlsProfiles, movies: Positions) -> Scores:
         """Return unclipped stars of everyone's own movies (B, m)."""
         stars = np.einsum("bk,bmk->bm", profiles.factors, self.movie_factors[movies])
-        by_baseline = profiles.short[:, None] | ~self._known[movies]
+        by_baseline = profiles.short[:, None] | ~self.rated[movies]
         return np.where(by_baseline, self.bias.scores(profiles.biases, movies), stars)
 
     def _reach(self, profiles: AlsProfiles, movies: Positions) -> Scores:
@@ -205,10 +226,10 @@ class AlsModel:
     def explain(self, history: History, movies: Positions) -> Explanation:
         """Return r_p y_i^T A^-1 y_p for each asked movie i and rated movie p, base 0; or the baseline's explanation."""
         baseline = self.bias.explain(history, movies)
-        known = history.movies[self._known[history.movies]]
+        known = history.movies[self.rated[history.movies]]
         if self._too_short(np.array(len(known))):
             return baseline
-        cold = ~self._known[movies]
+        cold = ~self.rated[movies]
         asked, rated = (self.movie_factors[some].astype(np.float64) for some in (movies, history.movies))
         part = asked @ np.linalg.solve(self._normal_matrix(known), rated.T * history.stars)
         return Explanation(np.where(cold, baseline.base, 0.0), np.where(cold[:, None], baseline.contributions, part))
@@ -231,5 +252,6 @@ class AlsModel:
             "sigma": np.array([self.sigma]),
             "interval_edges": self.calibration.edges,
             "interval_widths": self.calibration.widths,
+            "rated": self.rated.view(np.uint8),
             **self.bias.arrays(),
         }

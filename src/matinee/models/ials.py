@@ -78,6 +78,10 @@ class IALS:
                 progress(iteration + 1, self.iterations, None)
         return IalsModel(self, Y, gram)
 
+    def around(self, factors: Float32, threads: int | None = None) -> IalsModel:
+        """Return the model of movies' factors (n_movies, k) that were learned elsewhere by this config's equation."""
+        return IalsModel(self, factors, kernels.gram(factors, threads=threads))
+
     def load(self, arrays: Arrays) -> IalsModel:
         """Return the model whose `arrays()` these are."""
         return IalsModel(self, arrays["movie_factors"], arrays["gram"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache, partial
 from typing import Any, Literal
@@ -86,6 +87,9 @@ def _counts(ratings: Ratings, day: date | None) -> NDArray[np.int64]:
 
 
 def _allowed(dataset: Dataset, counts: NDArray[np.int64], filters: Filters) -> NDArray[np.bool_]:
+    """A model that came without ratings has no counts: then there is no least number of them."""
+    if not dataset.ratings.n:
+        filters = replace(filters, min_ratings=0)
     allowed = filters.allowed(dataset.catalog, counts)
     allowed.setflags(write=False)
     return allowed

@@ -1,0 +1,167 @@
+"""Import: a saved Spark model, movies and ratings -> an ordinary snapshot that answers as Spark's model would.
+
+    explicit   `als` is the rater, and orders
+    implicit   `ials` is the ranker; `bias` shows stars, since this model knows none
+
+The histories are those of the ratings. Without ratings there are none: then only visitors are answered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.dataset import Dataset, Facts
+from matinee.errors import DataError, UsageError
+from matinee.kernels import Csr
+from matinee.ratings import Scale
+from matinee.snapshot import Snapshot, Store
+from matinee.spark.interop.data import dataset_of, movie_factors, witnesses
+from matinee.spark.interop.model import SparkModel, read_model
+from matinee.spark.interop.objective import Objective, estimate_explicit, estimate_implicit, is_nonnegative
+from matinee.spark.interop.served import Learned, folded, models
+
+WITNESSES = 1_000
+"""Users who are folded in and compared with their stored factors."""
+AGREES = 1e-3
+"""Largest median difference, norm-wise, at which parameters explain the users."""
+TUNED = {"reg": "regParam", "implicit": "implicitPrefs", "alpha": "alpha", "nonnegative": "nonnegative"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is known of the training, by the person who imports or by the tuning that Spark saved around the model."""
+
+    reg: float | None = None
+    implicit: bool | None = None
+    alpha: float | None = None
+    nonnegative: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("reg", self.reg), ("alpha", self.alpha)):
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{name} is a number above 0, not {value:g}")
+
+    def completed(self, params: dict[str, Any]) -> Said:
+        """Return this, and what the model's tuning says where a person does not."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Said(**{name: params.get(TUNED[name]) if value is None else value for name, value in own.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """The published snapshot, what its model minimised, and the median difference, norm-wise, between users folded in
+    and Spark's own factors of them; None where there were no ratings to fold in."""
+
+    snapshot: Snapshot
+    objective: Objective
+    difference: float | None
+
+
+def import_model(
+    path: str | os.PathLike[str],
+    store: str | os.PathLike[str] | None = None,
+    *,
+    movies: Any = None,
+    ratings: Dataset | None = None,
+    said: Said | None = None,
+    scale: Scale | None = None,
+    threads: int | None = None,
+) -> Imported:
+    """Publish what Spark saved at `path` as a snapshot that is served from then on.
+
+    movies     titles and genres, a file or data frame; ids are matched as strings
+    ratings    what the model was trained on: the users' histories, and what tells `said` where it is unknown
+    scale      what stars can be where there are no ratings: MovieLens' own unless given
+
+    Raises DataError where a file is missing, damaged or does not fit the others, UsageError where `said` lacks what
+    nothing tells.
+    """
+    model = read_model(path)
+    facts = Facts(Path(path).name, f"{model.origin} in {path}")
+    dataset = dataset_of(model, movies, ratings, scale, facts)
+    Y, rated = movie_factors(model, dataset.catalog.ids)
+    learned = Learned(dataset, Y, rated, model.users.factors.mean(axis=0, dtype=np.float64).astype(np.float32))
+    X, histories = witnesses(model, dataset.ratings, WITNESSES)
+    objective, difference = _objective(learned, model, (said or Said()).completed(dict(model.params)), X, histories)
+    if objective.alpha is None:
+        _check_scale(model, dataset.ratings.scale)
+    rater, ranker = models(learned, objective, intervals=True, threads=threads)
+    return Imported(Store(store).publish(dataset, rater, ranker), objective, difference)
+
+
+def _objective(
+    learned: Learned, model: SparkModel, said: Said, X: NDArray[np.float32], histories: Csr
+) -> tuple[Objective, float | None]:
+    """Return the first parameters, said or estimated, that explain the users, and how far these are off."""
+    _check_sign(model, said)
+    if not len(X):
+        return _without_users(said, bool(learned.dataset.ratings.n)), None
+    tried = []
+    for objective in _candidates(said, X, histories, learned.Y):
+        served = models(learned, objective, intervals=False, threads=None)
+        tried.append((objective, _difference(folded(*served, histories), X)))
+        if tried[-1][1] <= AGREES:
+            return tried[-1]
+    if said.reg is not None and tried:
+        return tried[0]
+    seen = "; ".join(f"{objective}: users differ by {difference:.1%}" for objective, difference in tried)
+    raise DataError(
+        f"the ratings do not tell how this model was trained ({seen or 'no reg above 0 explains its users'}); "
+        "give the ratings it was trained on, or --reg, and --implicit --alpha if it is implicit"
+    )
+
+
+def _candidates(said: Said, X: NDArray[np.float32], histories: Csr, Y: NDArray[np.float32]) -> Iterator[Objective]:
+    users, items = X.astype(np.float64), Y.astype(np.float64)
+    if not said.implicit:
+        reg = said.reg or estimate_explicit(users, histories, items)
+        if reg:
+            yield Objective(reg)
+    if said.implicit is not False:
+        found = estimate_implicit(users, histories, items, said.alpha)
+        reg, alpha = said.reg or (found and found[0]), said.alpha or (found and found[1])
+        if reg and alpha:
+            yield Objective(reg, alpha)
+
+
+def _without_users(said: Said, has_ratings: bool) -> Objective:
+    """Return what was said, where no user tells more. Raises UsageError naming what is missing."""
+    why = "none of the ratings' users is in the model" if has_ratings else "a saved model does not tell"
+    if said.reg is None:
+        raise UsageError(f"{why} its regParam; give it as --reg, or its ratings as --ratings DATA to find it out")
+    if said.implicit and said.alpha is None:
+        raise UsageError(f"{why} its alpha; give it as --alpha, or its ratings as --ratings DATA to find it out")
+    return Objective(said.reg, said.alpha if said.implicit else None)
+
+
+def _check_sign(model: SparkModel, said: Said) -> None:
+    """Raise where a nonnegative fold-in would be needed, or is asked for and cannot be."""
+    constrained = is_nonnegative(model.users.factors, model.movies.factors)
+    if said.nonnegative and (model.users.factors.min() < 0 or model.movies.factors.min() < 0):
+        raise UsageError("some factors are negative, so the model was not trained as nonnegative; leave it out")
+    if said.nonnegative or (said.nonnegative is None and constrained):
+        raise DataError("this model is nonnegative, whose users are not folded in yet; train it with nonnegative=False")
+
+
+def _check_scale(model: SparkModel, scale: Scale) -> None:
+    """Raise where most of what an explicit model predicts is not on the scale: it would all be clipped."""
+    rng = np.random.default_rng(0)
+    users, movies = (side.factors[rng.integers(len(side.ids), size=10_000)] for side in (model.users, model.movies))
+    low, middle, high = np.quantile(np.einsum("nk,nk->n", users, movies), [0.05, 0.5, 0.95])
+    if not scale.low <= middle <= scale.high:
+        raise UsageError(
+            f"this model predicts from {low:.3g} to {high:.3g}, off the scale {scale.low:g}:{scale.high:g}; "
+            "give --scale LOW:HIGH, or --implicit if it was trained with implicitPrefs"
+        )
+
+
+def _difference(found: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
+    norms = np.linalg.norm(stored, axis=1)
+    return float(np.median(np.linalg.norm(found - stored, axis=1) / np.where(norms > 0, norms, 1)))

@@ -1,0 +1,66 @@
+"""Tuned models: which ALS parameters a CrossValidatorModel or TrainValidationSplitModel chose.
+
+The best model itself does not keep them. The estimator has those that were fixed, `estimatorParamMaps` those that were
+tried, and the metrics say which of these were best.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from matinee.errors import DataError
+from matinee.spark.interop.metadata import TUNED, Found, Saved, open_saved
+
+PARAMS = ("regParam", "alpha", "implicitPrefs", "nonnegative")
+LOWER_IS_BETTER = {"rmse", "mse", "mae", "hammingLoss", "logLoss"}
+
+
+def tuned_params(found: Found) -> dict[str, Any]:
+    """Return what is certain of PARAMS; {} for a model that was not tuned.
+
+    Metrics that are not numbers do not say which candidate won: then only what all of them share is certain.
+    """
+    if found.tuning is None:
+        return {}
+    fixed = _of_estimator(open_saved(found.tuning.path / "estimator"))
+    return {**fixed, **_chosen(found.tuning)}
+
+
+def _of_estimator(estimator: Saved) -> dict[str, Any]:
+    """Return the parameters that ALS was set up with, in the estimator or in a stage of it."""
+    if estimator.kind == "ALS":
+        values = {name: estimator.param(name) for name in PARAMS}
+        return {name: value for name, value in values.items() if value is not None}
+    found: dict[str, Any] = {}
+    with suppress(OSError):
+        for stage in (estimator.path / "stages").iterdir():
+            found |= _of_estimator(open_saved(stage))
+    return found
+
+
+def _chosen(tuning: Saved) -> dict[str, Any]:
+    """Return PARAMS of the best candidate; None for one on which the candidates that may be best differ."""
+    candidates = [_read(candidate) for candidate in tuning.param("estimatorParamMaps", [])]
+    metrics = [float(one) if one is not None else math.nan for one in tuning.said.get(TUNED[tuning.kind], [])]
+    if len(metrics) == len(candidates) and metrics and not any(map(math.isnan, metrics)):
+        best = min if _evaluator(tuning) in LOWER_IS_BETTER else max
+        return candidates[metrics.index(best(metrics))]
+    shared = {name for candidate in candidates for name in candidate}
+    values = {name: [candidate.get(name) for candidate in candidates] for name in shared}
+    return {name: said[0] if all(one == said[0] for one in said) else None for name, said in values.items()}
+
+
+def _evaluator(tuning: Saved) -> str:
+    return str(open_saved(tuning.path / "evaluator").param("metricName", "rmse"))
+
+
+def _read(candidate: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return PARAMS of one candidate: [{"parent": ..., "name": "regParam", "value": "0.1"}, ...]."""
+    try:
+        return {one["name"]: json.loads(str(one["value"])) for one in candidate if one["name"] in PARAMS}
+    except (ValueError, KeyError, TypeError) as problem:
+        raise DataError(f"the tuning's estimatorParamMaps cannot be read ({problem}); name its bestModel") from None
