@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.catalog import SCHEMA, Catalog, split_title
+from matinee.catalog import SCHEMA, Catalog
 from matinee.errors import AmbiguousTitleError, UnknownMovieError
 from matinee.ids import Ids
+from matinee.titles import split_title
 
 FILMS = {
     "1": ("Toy Story (1995)", ["Animation", "Children"]),

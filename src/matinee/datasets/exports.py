@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from matinee.catalog import split_title, with_year
 from matinee.errors import DataError
 from matinee.ratings import Scale
+from matinee.titles import split_title, with_year
 
 MOST_BYTES = 20_000_000  # of a CSV when unpacked
 MOST_FILES = 1_000  # in a zip

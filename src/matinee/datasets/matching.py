@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matinee.catalog import Catalog, with_year
+from matinee.catalog import Catalog
 from matinee.datasets.exports import Export, Line, Unmatched
 from matinee.ids import Positions
 from matinee.ratings import Scale
+from matinee.titles import with_year
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from matinee.catalog import MAX_TAGS, SCHEMA, split_title
+from matinee.catalog import MAX_TAGS, SCHEMA
 from matinee.dataset import Dataset, Facts
 from matinee.datasets.rows import Layout, OnBadRows, assemble, read_text
 from matinee.errors import DataError
 from matinee.ratings import Scale
+from matinee.titles import split_title
 
 LICENCE = (
     "MovieLens data: research use, no endorsement implied, redistribution under the same conditions, no commercial use "

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matinee.catalog import SCHEMA, split_title
+from matinee.catalog import SCHEMA
 from matinee.dataset import Dataset, Facts
 from matinee.datasets.movielens import COLUMNS, header_of, movies_beside
 from matinee.datasets.rows import (
@@ -29,6 +29,7 @@ from matinee.datasets.rows import (
 )
 from matinee.errors import DataError
 from matinee.ratings import Scale
+from matinee.titles import split_title
 
 USUAL_NAMES = {
     "user": ("userId", "user_id", "user", "userid", "UserID"),

@@ -14,12 +14,12 @@ import numpy as np
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from matinee.catalog import with_year
 from matinee.errors import DataError, UnknownMovieError, UsageError
 from matinee.live import checked_id
 from matinee.ratings import Scale
 from matinee.service.serving import live, recommender, serving_of
 from matinee.table import Table
+from matinee.titles import with_year
 
 MAX_N = 1_000
 DECIMALS = 4  # of stars in answers and in the database

@@ -1,0 +1,141 @@
+"""Search: titles found as one types them, by the beginnings of their words in any order, or nearly so.
+
+words, sorted  -->  a prefix is a range of them  -->  the movies with any of these words, for every word asked
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.ids import Positions
+from matinee.titles import FOLDED_ARTICLES, fold, names_of, without_article
+
+EXACT, BEGINS, CONTAINS, SIMILAR, NOT_FOUND = range(5)
+"""Grades, best first."""
+
+FEW = 5  # found: then similar words count, too
+LONGEST = 24  # letters of a word that are compared
+LAST_LETTER = "\U0010ffff"
+
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class TitleIndex:
+    """The folded titles of M movies, alternative ones too, by word and by name; years count as words.
+
+    words       (W,) distinct, sorted
+    letters     (W, LONGEST) their code points, 0 behind the end
+    in_word, in_movie   (P,) which word is in the titles of which movie
+    names, named_movies (N,) whole titles without article, sorted, and whose they are
+    lengths     (M,) letters of the first name
+    """
+
+    words: Sequence[str]
+    letters: NDArray[np.uint32]
+    in_word: Positions
+    in_movie: Positions
+    names: Sequence[str]
+    named_movies: Positions
+    lengths: Positions
+
+    @classmethod
+    def of(cls, titles: Sequence[str], years: NDArray[np.integer]) -> TitleIndex:
+        """Index titles as shown with their years, 0 where unknown."""
+        names = [names_of(title) for title in titles]
+        texts = (
+            {*fold(title).split(), *(str(year) for year in [year] if year)}
+            for title, year in zip(titles, years.tolist(), strict=True)
+        )
+        pairs = sorted((word, movie) for movie, text in enumerate(texts) for word in text)
+        words = sorted({word for word, _ in pairs})
+        place = {word: number for number, word in enumerate(words)}
+        letters = np.array(words, f"<U{LONGEST}").view(np.uint32).reshape(len(words), LONGEST)
+        by_name = sorted((name, movie) for movie, own in enumerate(names) for name in own)
+        return cls(
+            words,
+            letters,
+            np.array([place[word] for word, _ in pairs], np.int32),
+            np.array([movie for _, movie in pairs], np.int32),
+            [name for name, _ in by_name],
+            np.array([movie for _, movie in by_name], np.int32),
+            np.array([len(own[0]) for own in names], np.int32),
+        )
+
+    def named(self, title: str) -> Positions:
+        """Return the movies with this title, however it is written."""
+        name = without_article(fold(title))
+        return self.named_movies[bisect_left(self.names, name) : bisect_left(self.names, name + "\0")]
+
+    def grades(self, query: str) -> NDArray[np.int8]:
+        """Return (M,) how well each title fits a query: EXACT, BEGINS with it, CONTAINS its words, SIMILAR, NOT_FOUND.
+
+        Every word of the query begins a word of the title; articles count only where there is nothing else. Where few
+        titles do, words with a letter wrong, missing, added or swapped with its neighbour count as well, two in words
+        of eight letters or more, and none in words of three or less.
+        """
+        folded = fold(query)
+        words = [word for word in folded.split() if word not in FOLDED_ARTICLES] or folded.split()
+        grades = np.full(len(self.lengths), NOT_FOUND, np.int8)
+        if not words:
+            return grades
+        containing = self._with_all(words, self._beginning_with)
+        if np.count_nonzero(containing) < FEW:
+            grades[self._with_all(words, self._similar_to)] = SIMILAR
+        grades[containing] = CONTAINS
+        grades[self.named_movies[_prefix_range(self.names, without_article(folded))]] = BEGINS
+        grades[self.named(folded)] = EXACT
+        return grades
+
+    def _with_all(self, words: Sequence[str], meant_by: Callable[[str], Bool]) -> Bool:
+        return reduce(np.logical_and, (self._with_any(meant_by(word)) for word in words))
+
+    def _with_any(self, meant: Bool) -> Bool:
+        """Return (M,) whose titles have one of the words that are meant (W,)."""
+        movies = np.zeros(len(self.lengths), bool)
+        movies[self.in_movie[meant[self.in_word]]] = True
+        return movies
+
+    def _beginning_with(self, word: str) -> Bool:
+        meant = np.zeros(len(self.words), bool)
+        meant[_prefix_range(self.words, word)] = True
+        return meant
+
+    def _similar_to(self, word: str) -> Bool:
+        edits = 0 if len(word) <= 3 else 1 if len(word) <= 7 else 2
+        return prefix_distances(word, self.letters) <= edits if edits else self._beginning_with(word)
+
+
+def _prefix_range(sorted_texts: Sequence[str], prefix: str) -> slice:
+    return slice(bisect_left(sorted_texts, prefix), bisect_left(sorted_texts, prefix + LAST_LETTER))
+
+
+def prefix_distances(word: str, letters: NDArray[np.uint32]) -> NDArray[np.int8]:
+    """Return (W,) in how many letters, wrong, missing, added or swapped, a word differs from the beginnings of W words.
+
+    letters (W, LONGEST) as in TitleIndex. Exact up to 2: the optimal string alignment distance (Boytsov 2011), least
+    over the beginnings of each.
+
+    >>> words = np.array(["matrix", "matter", "story"], "<U24").view(np.uint32).reshape(3, 24)
+    >>> prefix_distances("matrx", words).tolist(), prefix_distances("stroy", words).tolist()
+    ([1, 2, 4], [4, 5, 1])
+    """
+    codes = [ord(letter) for letter in word[:LONGEST]]
+    columns = letters[:, : len(codes) + 2].T
+    steps = np.arange(len(columns) + 1, dtype=np.int8)[:, None]
+    older = row = np.broadcast_to(steps, (len(steps), len(letters)))
+    for i, code in enumerate(codes):
+        following = row + np.int8(1)
+        following[1:] = np.minimum(following[1:], row[:-1] + (columns != code))
+        if i:
+            swapped = (columns[1:] == codes[i - 1]) & (columns[:-1] == code)
+            following[2:] = np.where(swapped, np.minimum(following[2:], older[:-2] + np.int8(1)), following[2:])
+        older, row = row, np.minimum.accumulate(following - steps) + steps
+    distances: NDArray[np.int8] = row.min(axis=0)
+    return distances
