@@ -21,6 +21,7 @@ from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import StoreError, UsageError
 from matinee.models.als import ALS
+from matinee.models.bayes import Bayes
 from matinee.models.ease import Ease
 from matinee.recommender import Recommender
 from matinee.snapshot import Snapshot, Store, files
@@ -340,3 +341,14 @@ def test_snapshot__of_data_without_times_and_years_opens(tmp_path: Path) -> None
     opened = Recommender.open(tmp_path)
     assert opened.dataset.ratings.timestamps is None
     assert len(opened.recommend(user="b", min_ratings=0)) == 1
+
+
+def test_opening__loads_neither_pandas_nor_scipys_solvers(tmp_path: Path) -> None:
+    models = Bayes(sweeps=20, burn_in=4), Ease(min_ratings=10)
+    Recommender.fit(synthetic(200, 300, 8_000, rng=0), *models).publish(tmp_path)
+    program = (
+        "import sys; from matinee.recommender import Recommender; Recommender.open(sys.argv[1]); print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pandas", "scipy.linalg", "matplotlib"} & set(loaded)

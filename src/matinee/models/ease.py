@@ -23,7 +23,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from matinee import kernels
@@ -257,6 +256,8 @@ def check_size(n_eligible: int, min_ratings: int) -> None:
 
 def item_weights(A: Float32) -> Float32:
     """Return B (M, M) from A = G + diag(Lambda), in A's own memory: -P_ij / P_jj off the diagonal, P = A^-1."""
+    from scipy.linalg import lapack  # here, as answering does without and should start at once
+
     factor, failed = lapack.spotrf(A.T, lower=1, overwrite_a=1, clean=0)
     if failed:
         raise ModelError("ease: the Gram matrix is not positive definite; use a larger --set ease.reg=")
