@@ -55,10 +55,11 @@ def test_batch__is_the_same_in_any_number_of_blocks_parts_and_threads(
 
 
 def test_batch__tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "BLOCK", 50)
+    monkeypatch.setattr(batch, "BLOCK", 30)
+    monkeypatch.setattr(batch, "BLOCKS_PER_PART", 2)
     steps: list[tuple[int, int, float | None]] = []
     batch_recommend(BY_STARS, tmp_path / "out", progress=lambda *step: steps.append(step))
-    assert steps == [(1, 3, None), (2, 3, None), (3, 3, None)]
+    assert steps == [(60, 150, None), (120, 150, None), (150, 150, None)]
 
 
 def test_batch__refuses_an_output_that_exists(tmp_path: Path) -> None:

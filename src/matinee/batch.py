@@ -11,10 +11,12 @@ import os
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +26,12 @@ from numpy.typing import NDArray
 from matinee.errors import UsageError
 from matinee.kernels import Csr, check
 from matinee.models import Progress
+from matinee.ratings import Ratings
 from matinee.recommender import Filters, Order, Recommender
+from matinee.snapshot.histories import StoredRatings
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 BLOCK = 2_048
 """Users whose lists are made by one call."""
@@ -55,31 +62,36 @@ def batch_recommend(
     """Write the n best movies of every user of the snapshot into the new folder `out`; return how many rows.
 
     The lists are those of `Recommender.recommend` without live ratings, best first, users in the snapshot's order, in
-    the columns of SCHEMA. The result does not depend on `threads`.
+    the columns of SCHEMA. The result does not depend on `threads`; `progress` is told how many users are done.
     Raises UsageError where `out` exists or cannot be written, and what the filters raise.
     """
     allowed = recommender.allowed(filters or Filters())
     ratings = recommender.dataset.ratings
-    starts = range(0, len(ratings.users), BLOCK)
 
-    def block(start: int) -> pa.RecordBatch:
-        stop = min(start + BLOCK, len(ratings.users))
-        users = ratings.users.array.slice(start, stop - start)
-        return lists_of(recommender, users, ratings.by_user.rows(start, stop), allowed, n, order)
+    def lists(people: tuple[pa.StringArray, Csr]) -> tuple[int, pa.RecordBatch]:
+        return len(people[0]), lists_of(recommender, *people, allowed, n, order)
 
-    rows = 0
+    rows = users = 0
     with new_folder(out) as folder, ThreadPoolExecutor(check.thread_count(threads)) as pool:
-        blocks = _in_order(pool, block, starts)
-        for part in range(-(-len(starts) // BLOCKS_PER_PART)):
-            first = part * BLOCKS_PER_PART
-            with _part(folder / f"part-{part:05}.parquet") as writer:
-                for done in range(first, min(first + BLOCKS_PER_PART, len(starts))):
-                    found = next(blocks)
-                    writer.write_batch(found)
-                    rows += found.num_rows
-                    if progress:
-                        progress(done + 1, len(starts), None)
+        found = _in_order(pool, lists, _blocks(ratings))
+        for number, part in enumerate(iter(lambda: list(islice(found, BLOCKS_PER_PART)), [])):
+            with _part(folder / f"part-{number:05}.parquet") as writer:
+                for people, lines in part:
+                    writer.write_batch(lines)
+                    rows, users = rows + lines.num_rows, users + people
+            if progress:
+                progress(users, len(ratings.users), None)
     return rows
+
+
+def _blocks(ratings: Ratings) -> Iterator[tuple[pa.StringArray, Csr]]:
+    """Yield all users with their ratings, some at a time."""
+    if isinstance(ratings, StoredRatings):
+        yield from ((block.users, block.rows) for block in ratings.histories.blocks(len(ratings.movies), BLOCK))
+        return
+    for start in range(0, len(ratings.users), BLOCK):
+        stop = min(start + BLOCK, len(ratings.users))
+        yield ratings.users.array.slice(start, stop - start), ratings.by_user.rows(start, stop)
 
 
 def lists_of(
@@ -145,13 +157,11 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, block: Callable[[int], pa.RecordBatch], starts: range
-) -> Iterator[pa.RecordBatch]:
-    """Yield block(start) for every start in order, a few of them ahead of the reader."""
-    waiting: deque[Future[pa.RecordBatch]] = deque()
-    for start in starts:
-        waiting.append(pool.submit(block, start))
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
+    """Yield work(item) of every item in order, a few of them ahead of the reader."""
+    waiting: deque[Future[Done]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
         if len(waiting) > BLOCKS_AHEAD:
             yield waiting.popleft().result()
     while waiting:

@@ -9,6 +9,7 @@
     |   +-- AmbiguousTitleError  a title that several movies share; lists them
     +-- ModelError               a model that cannot be fitted or asked on this data
     +-- StoreError               a store or snapshot that is missing, damaged or foreign
+    +-- EngineError              Spark cannot be started, or lost its cluster
     +-- LiveError                the database of live ratings cannot be read or written
     +-- MissingError             a rating, mark or room that is not there
     +-- FullRoomError            a room that takes nobody else
@@ -72,6 +73,10 @@ class ModelError(MatineeError):
 
 class StoreError(MatineeError):
     """A store or snapshot that is missing, damaged or not ours."""
+
+
+class EngineError(MatineeError):
+    """Spark, or the Java under it, is missing, cannot be started or reached, or failed on the way."""
 
 
 class LiveError(MatineeError):

@@ -83,10 +83,10 @@ def rater_and_ranker(
     file: Path | None,
     settings: Settings,
     seed: int,
-    ratings: Ratings,
+    ratings: Ratings | None,
     **options: Any,
 ) -> tuple[Config, Config | None]:
-    """Return what `matinee train` is to fit; `options` are the rater's.
+    """Return what `matinee train` is to fit; `options` are the rater's, and without ratings to see no ranker is chosen.
 
     Raises UsageError where a name is not one of a rater or ranker, or a setting is of neither.
     """
@@ -96,7 +96,9 @@ def rater_and_ranker(
         raise UsageError(f"{file} names the rater already; leave --rater out")
     kept = load_config(file) if file else by_name(rater)() if rater else default_rater()
     _check(f"the rater in {file}", kept.name, RATERS)
-    ordering = default_ranker(ratings) if ranker is None else None if ranker == "none" else by_name(ranker)()
+    ordering = by_name(ranker)() if ranker not in (None, "none") else None
+    if ranker is None and ratings is not None:
+        ordering = default_ranker(ratings)
     _check_used(settings, {kept.name} | ({ordering.name} if ordering else set()))
     return _with(kept, settings, seed, options), _with(ordering, settings, seed, {}) if ordering else None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matinee.cli import options
+from matinee.cli import clusters, options
 from matinee.cli.options import AsJson, Data, Seed, Settings, StoreOption, Threads, reads_data
 from matinee.cli.program import command
 from matinee.errors import UsageError
@@ -103,17 +103,50 @@ def train(
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Publish without measuring first.")] = False,
     seed: Seed = 5,
     threads: Threads = None,
-    engine: Annotated[str, typer.Option(metavar="local", help="Where to train.")] = "local",
+    engine: clusters.Engine = "local",
+    master: clusters.Master = None,
+    spark_conf: clusters.SparkConf = None,
+    histories: clusters.Histories = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure on a split, then train on everything and publish the snapshot that is served from then on.
 
-    Without --rater it is bayes, without --ranker it is ease, or ials for more than 20,000 movies to rank.
+    Without --rater it is bayes, without --ranker it is ease, or ials for more than 20,000 movies to rank. On Spark it
+    is als and none, and DATA is any path that Spark reads.
     """
     from matinee import training
     from matinee.cli import configs, output, stores
 
-    options.one_of("--engine", engine, ("local",))
+    if clusters.asked(engine, master=master, spark_conf=spark_conf, histories=histories):
+        from matinee.spark import engine as spark
+
+        cluster, others = clusters.cluster(master, spark_conf, settings)
+        rating, ordering = configs.rater_and_ranker(
+            rater or (None if config else "als"),
+            ranker,
+            config,
+            configs.parsed(others),
+            seed,
+            None,
+            rank=rank,
+            iterations=iterations,
+            reg=reg,
+        )
+        with output.iterations("Spark: starting") as progress:
+            snapshot = spark.train(
+                clusters.source(data),
+                store,
+                cluster=cluster,
+                rater=rating,
+                ranker=ordering,
+                split=split,
+                measure=not no_measure,
+                rng=seed,
+                histories=histories,
+                threads=threads,
+                progress=clusters.told(progress),
+            )
+        return stores.published(snapshot, as_json)
     logging.getLogger("matinee.models").setLevel(logging.INFO)  # a model says how much memory it needs
     chosen = configs.parsed(settings)
     ds = data.read()
@@ -132,4 +165,4 @@ def train(
             threads=threads,
             progress=progress,
         )
-    stores.published(snapshot, as_json)
+    return stores.published(snapshot, as_json)

@@ -96,7 +96,8 @@ def published(snapshot: Snapshot, as_json: bool) -> None:
         return output.document(described(manifest))
     measured = manifest.metrics.get("models", [])
     if measured:
-        output.grid(MEASURED, ([row.get(name) for name in MEASURED] for row in measured))
+        known = [name for name in MEASURED if any(row.get(name) is not None for row in measured)]
+        output.grid(known, ([row.get(name) for name in known] for row in measured))
         output.line(manifest.metrics["protocol"])
     for row in measured:
         if row["model"] == manifest.models["rater"]["config"]["model"]:

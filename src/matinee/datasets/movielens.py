@@ -131,10 +131,13 @@ def read(path: Path, on_bad_rows: OnBadRows = "error") -> Dataset:
 
 
 def movies_beside(path: Path) -> pa.Table | None:
-    """Return the movies (columns of SCHEMA) of a release's own file, None where the file is not one of these."""
-    source = Source(path.parent, frozenset({path.name}))
+    """Return the movies (columns of SCHEMA) of a release's own file, None where the file is not one of these.
+
+    Links and tags that lie beside it come with them.
+    """
+    source = Source.open(path.parent)
     read_movies = {"movies.csv": _modern_movies, "movies.dat": _dat_movies, "u.item": _flagged_movies}.get(path.name)
-    return None if read_movies is None else _movie_table(read_movies(source))
+    return None if read_movies is None else _movie_table(read_movies(source), _links(source), _tags(source))
 
 
 def _facts(source: Source) -> Facts:

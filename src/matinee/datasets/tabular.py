@@ -41,6 +41,8 @@ USUAL_NAMES = {
     "genres": ("genres", "genre", "Genres"),
 }
 
+DELIMITERS = ",\t;|"
+
 
 def read_file(
     path: Path,
@@ -116,12 +118,17 @@ def _text_layout(path: Path, names: dict[str, str | None]) -> Layout:
     """Return how a text file is laid out; one that begins with numbers has MovieLens' columns and no header."""
     delimiter = _delimiter(path)
     header = header_of(path.name, path, delimiter, ())
-    if not any(names.values()) and 3 <= len(header) <= len(COLUMNS) and all(map(_is_number, header)):
-        columns = COLUMNS[: len(header)]
-        return Layout(
-            columns, timestamp="timestamp" if len(header) > 3 else None, delimiter=delimiter, has_header=False
-        )
+    if not any(names.values()) and (layout := without_header(header, delimiter)):
+        return layout
     return replace(choose(path.name, header, names), delimiter=delimiter)
+
+
+def without_header(first: tuple[str, ...], delimiter: str) -> Layout | None:
+    """Return the layout of a file whose first line is numbers, None where they are names."""
+    if not (3 <= len(first) <= len(COLUMNS) and all(map(_is_number, first))):
+        return None
+    timestamp = "timestamp" if len(first) > 3 else None
+    return Layout(COLUMNS[: len(first)], timestamp=timestamp, delimiter=delimiter, has_header=False)
 
 
 def _is_number(text: str) -> bool:
@@ -135,7 +142,7 @@ def _is_number(text: str) -> bool:
 def _delimiter(path: Path) -> str:
     with path.open("rb") as file:
         first = file.readline(1 << 16).decode("utf-8", errors="replace")
-    return max(",\t;|", key=first.count)
+    return max(DELIMITERS, key=first.count)
 
 
 def _read_parquet(path: Path) -> pa.Table:

@@ -122,20 +122,18 @@ class Store:
         """
         created = datetime.now(UTC)
         name = f"{created:%Y%m%d-%H%M%S}-{created.microsecond:05x}"
-        with self._writable():
-            self._make()
-            with self._unfinished() as folder:
-                entries, models = write_models(folder, {"rater": rater, "ranker": ranker})
-                written, data = write_dataset(folder, dataset)
-                entries |= written
-                made_by = version("matinee")
-                manifest = Manifest(name, created.isoformat(), made_by, data, models, metrics or {}, entries)
-                files.write_text(folder / FILE_NAME, manifest.to_json())
-                files.sync_folder(folder)
-                with self._locked():
-                    folder.rename(self.snapshots / name)
-                    files.sync_folder(self.snapshots)
-                    self._switch(name)
+        with self._writable(), self.scratch() as folder:
+            entries, models = write_models(folder, {"rater": rater, "ranker": ranker})
+            written, data = write_dataset(folder, dataset)
+            entries |= written
+            made_by = version("matinee")
+            manifest = Manifest(name, created.isoformat(), made_by, data, models, metrics or {}, entries)
+            files.write_text(folder / FILE_NAME, manifest.to_json())
+            files.sync_folder(folder)
+            with self._locked():
+                folder.rename(self.snapshots / name)
+                files.sync_folder(self.snapshots)
+                self._switch(name)
         return self.open(name)
 
     @contextmanager
@@ -170,10 +168,15 @@ class Store:
             yield
 
     @contextmanager
-    def _unfinished(self) -> Iterator[Path]:
-        """Make a folder to write in, under a lock that a crash releases; remove those of crashes, and it in the end."""
+    def scratch(self) -> Iterator[Path]:
+        """Make a folder to write in beside the snapshots, and remove it in the end; after a crash the next one does.
+
+        Raises StoreError where the store cannot be written.
+        """
         folder = self.snapshots / f"{UNFINISHED}{secrets.token_hex(8)}"
-        with self._locked():
+        with self._writable():
+            self._make()
+        with self._writable(), self._locked():
             self._clean()
             folder.mkdir()
             held = os.open(folder, os.O_RDONLY)

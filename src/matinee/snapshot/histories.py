@@ -117,16 +117,16 @@ class Histories:
                 return History(movies, stars)
         return None
 
-    def blocks(self, n_movies: int) -> Iterator[Block]:
-        """Yield all people, part by part. Raises StoreError where a file is damaged."""
+    def blocks(self, n_movies: int, size: int = 65_536) -> Iterator[Block]:
+        """Yield all people, part by part, at most `size` at a time. Raises StoreError where a file is damaged."""
         for part in sorted(self.files):
-            yield from self.blocks_of(part, n_movies)
+            yield from self.blocks_of(part, n_movies, size)
 
-    def blocks_of(self, part: int, n_movies: int) -> Iterator[Block]:
+    def blocks_of(self, part: int, n_movies: int, size: int = 65_536) -> Iterator[Block]:
         """Yield the people of one part."""
         columns = [*COLUMNS, *(["times"] if self.has_times else [])]
         with _readable(f"{self.folder}/{self.files[part]}"):
-            for batch in self._file(part).iter_batches(columns=columns):
+            for batch in self._file(part).iter_batches(size, columns=columns):
                 yield block_of(batch, n_movies)
 
     @cached_property

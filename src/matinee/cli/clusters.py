@@ -1,0 +1,79 @@
+"""Clusters: the options that say where Spark runs, and DATA as the executors read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matinee.cli import options
+from matinee.cli.options import Data
+from matinee.errors import UsageError
+
+if TYPE_CHECKING:
+    from matinee.spark.engine import Cluster, Source
+
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="local|spark", help="Here, or on Spark when data outgrows this machine.")
+]
+Master = Annotated[
+    str | None, typer.Option(metavar="URL", help="Spark's: local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT.")
+]
+SparkConf = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A setting of Spark's own; repeat for more.")]
+Histories = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Let Spark leave people's ratings there, not in the store.")
+]
+
+
+def asked(engine: str, **spark: Any) -> bool:
+    """Return whether Spark is asked for. Raises UsageError where only its options are."""
+    options.one_of("--engine", engine, ("local", "spark"))
+    given = [name for name, value in spark.items() if value]
+    if engine == "local" and given:
+        raise UsageError(f"--{given[0].replace('_', '-')} is about Spark; add --engine spark")
+    return engine == "spark"
+
+
+def cluster(
+    master: str | None, conf: Sequence[str] | None, settings: Sequence[str] | None
+) -> tuple[Cluster, list[str]]:
+    """Return the cluster that options describe, and the settings of --set that are not Spark's."""
+    from matinee.models.registry import with_settings
+    from matinee.spark.engine import Cluster
+
+    own = [one for one in settings or () if one.startswith("spark.")]
+    found = Cluster(master or Cluster.master, dict(_pair("--spark-conf", one) for one in conf or ()))
+    said = dict(_pair("--set", one.removeprefix("spark.")) for one in own)
+    configured: Any = with_settings(found, said)  # type: ignore[arg-type]
+    return configured, [one for one in settings or () if one not in own]
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise UsageError(f"{option} takes NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def source(data: Data) -> Source:
+    """Return DATA as the executors read it."""
+    from matinee.ratings import Scale
+    from matinee.spark.engine import Source
+
+    options.one_of("--on-bad-rows", data.on_bad_rows, ("error", "skip"))
+    return Source(
+        data.data,
+        data.user,
+        data.movie,
+        data.rating,
+        data.timestamp,
+        None if data.movies is None else str(data.movies),
+        Scale.parse(data.scale) if data.scale else None,
+        "skip" if data.on_bad_rows == "skip" else "error",
+    )
+
+
+def told(progress: Callable[..., None]) -> Callable[[str, int, int], None]:
+    """Return what passes on what Spark is doing."""
+    return lambda doing, done, total: progress(done, total, None, label=f"Spark: {doing}")

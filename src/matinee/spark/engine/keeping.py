@@ -1,0 +1,156 @@
+"""Keeping: rows of ratings become histories in Parquet, which everything after is computed from.
+
+    rows  --one shuffle by part of the user-->  one row per person  -->  FOLDER/part=K/*.parquet
+                                                                              |
+                    counts and means of the movies, (user, movie, rating) for ALS, the snapshot's histories
+
+A person's number for Spark is the first of their part plus their row in it: known without a table of all users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matinee.datasets.rows import infer_scale
+from matinee.errors import DataError, EngineError
+from matinee.ids import Ids
+from matinee.ratings import Scale
+from matinee.snapshot.histories import Histories, StoredRatings
+from matinee.spark.engine.reading import Opened, Survey
+
+RATINGS_PER_PART = 1_000_000
+MOST_PARTS = 4_096
+MOST_USERS = 2**31 - 1
+ROW_GROUP = 1 << 20
+"""Bytes of Parquet that are decoded for one person."""
+MOST_STARS = 1_000
+SCHEMA = "user string, row int, movies array<int>, stars array<float>, times array<bigint>, part int"
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Histories on the cluster's storage: their frame, and what the driver knows of them.
+
+    people      a frame of SCHEMA
+    firsts      (parts,) the number of the first person of each part
+    """
+
+    people: Any
+    firsts: NDArray[np.int64]
+    ratings: StoredRatings
+
+    def long(self) -> Any:
+        """Return all ratings as a frame: user and movie as numbers, rating."""
+        from pyspark.sql import functions as F
+
+        pairs = F.explode(F.arrays_zip("movies", "stars")).alias("one")
+        one = self.numbered().select("number", pairs)
+        return one.select(
+            F.col("number").alias("user"), F.col("one.movies").alias("movie"), F.col("one.stars").alias("rating")
+        )
+
+    def numbered(self) -> Any:
+        """Return the people with their numbers in a column."""
+        from pyspark.sql import functions as F
+
+        firsts = pa.table({"part": pa.array(range(len(self.firsts)), pa.int32()), "first": self.firsts})
+        joined = self.people.join(F.broadcast(self.people.sparkSession.createDataFrame(firsts)), "part")
+        return joined.withColumn("number", (F.col("first") + F.col("row")).cast("int"))
+
+
+def keep(spark: Any, found: Opened, survey: Survey, movies: Ids, scale: Scale | None, folder: str) -> Kept:
+    """Write the histories into a folder and count them.
+
+    Of ratings of one movie by one user the latest is kept.
+    Raises EngineError where the folder is not one that the executors and this process share.
+    """
+    parts = min(-(-survey.rows // RATINGS_PER_PART), MOST_PARTS)
+    people = _people(spark, found, movies, parts)
+    columns = people if found.has_times else people.drop("times")
+    columns.write.mode("append").partitionBy("part").option("parquet.block.size", ROW_GROUP).parquet(folder)
+    return opened(spark, folder, parts, movies, scale, found.has_times)
+
+
+def _people(spark: Any, found: Opened, movies: Ids, parts: int) -> Any:
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    positions = pa.table({"movie": movies.array, "position": np.arange(len(movies), dtype=np.int32)})
+    part = F.pmod(F.crc32(F.col("user").cast("binary")), F.lit(parts)).cast("int")
+    good = found.rows.where(~F.col("bad")).join(F.broadcast(spark.createDataFrame(positions)), "movie")
+    placed = good.select("user", part.alias("part"), "position", "stars", "time", "order").repartition(parts, "part")
+    last = F.max_by(F.struct("stars", "time"), "order").alias("last")
+    latest = placed.groupBy("part", "user", "position").agg(last)
+    rated = F.struct(F.col("position"), F.col("last.stars"), F.col("last.time"))
+    person = latest.groupBy("part", "user").agg(F.array_sort(F.collect_list(rated)).alias("rated"))
+    rows = F.row_number().over(Window.partitionBy("part").orderBy("user")) - 1
+    return person.select(
+        "user",
+        rows.cast("int").alias("row"),
+        F.col("rated.position").alias("movies"),
+        F.col("rated.stars").alias("stars"),
+        F.col("rated.time").alias("times"),
+        "part",
+    ).sortWithinPartitions("part", "user")
+
+
+def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None, has_times: bool) -> Kept:
+    """Count the histories in a folder. Raises DataError where there are more users than Spark's ALS can number."""
+    from pyspark.sql import functions as F
+
+    schema = SCHEMA if has_times else SCHEMA.replace("times array<bigint>, ", "")
+    people = spark.read.schema(schema).parquet(folder)
+    per_part = np.zeros(parts, np.int64)
+    for row in people.groupBy("part").count().collect():
+        per_part[row["part"]] = row["count"]
+    if per_part.sum() > MOST_USERS:
+        raise DataError(f"{per_part.sum():,} users are more than the {MOST_USERS:,} that Spark's ALS can number")
+    pairs = people.select(F.explode(F.arrays_zip("movies", "stars")).alias("one")).select("one.*")
+    counted = pairs.groupBy("movies").agg(F.count("*").alias("n"), F.sum(F.col("stars").cast("double")).alias("sum"))
+    counts, sums = np.zeros(len(movies), np.int64), np.zeros(len(movies))
+    for row in counted.collect():
+        counts[row["movies"]], sums[row["movies"]] = row["n"], row["sum"]
+    files = _files(people, folder)
+    histories = Histories(_local(folder), parts, files, int(per_part.sum()), has_times)
+    _check_shared(histories)
+    with np.errstate(invalid="ignore"):
+        means = (sums / counts).astype(np.float32)
+    mean = float(sums.sum() / counts.sum())
+    known = StoredRatings(histories, movies, scale or _scale(pairs), mean, counts, means)
+    vars(known)["movie_sums"] = sums
+    return Kept(people, np.concatenate([[0], np.cumsum(per_part)])[:-1], known)
+
+
+def _scale(pairs: Any) -> Scale:
+    """Return the scale that the stars seem to have."""
+    values = [row["stars"] for row in pairs.select("stars").distinct().limit(MOST_STARS).collect()]
+    return infer_scale(np.array(values, np.float32))
+
+
+def _files(people: Any, folder: str) -> dict[int, str]:
+    """Return {part: its file's name in the folder}."""
+    found = {}
+    for address in people.inputFiles():
+        name = unquote(address).rpartition("/part=")[2]
+        found[int(name.partition("/")[0])] = f"part={name}"
+    return found
+
+
+def _local(folder: str) -> str:
+    return folder.removeprefix("file://")
+
+
+def _check_shared(histories: Histories) -> None:
+    try:
+        next(histories.blocks_of(next(iter(histories.files)), 1))
+    except Exception as problem:
+        raise EngineError(
+            f"what the executors wrote into {histories.folder} cannot be read here: put the store on storage that "
+            "they share with this machine, or name such storage with --histories ADDRESS"
+        ) from problem

@@ -1,0 +1,141 @@
+"""Learning: Spark ML's ALS on a frame of ratings, and its models as ours.
+
+(user, movie, rating)  --fitted-->  ALSModel  --movie_factors-->  AlsModel, IalsModel
+                                        |
+                                        +--errors-->  RMSE and MAE of held-out ratings, on the cluster
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import kernels
+from matinee.catalog import Catalog
+from matinee.errors import ModelError, UsageError
+from matinee.kernels import Csr
+from matinee.models.als import ALS, AlsModel
+from matinee.models.baselines import Bias
+from matinee.models.ials import IALS, IalsModel
+from matinee.models.intervals import Calibration, calibrate
+from matinee.ratings import Ratings, Scale
+from matinee.snapshot.histories import Block, StoredRatings, UncountedIds
+from matinee.spark.engine.session import Cluster
+
+Float32 = NDArray[np.float32]
+FRACTIONS = 1 << 30
+MOST_SAMPLED = 20_000
+"""People from whom the driver learns how far predictions miss."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Of the held-out pairs whose user and movie were in training; `cold` counts the others."""
+
+    rmse: float
+    mae: float
+    pairs: int
+    cold: int
+
+
+def check(config: Any) -> None:
+    """Raise UsageError where Spark has no such model."""
+    if config.name not in ("als", "ials", "bias"):
+        raise UsageError(f"Spark trains als and ials, not {config.name}; choose one of them, or --engine local")
+    if config.name == "ials" and config.alpha is None:
+        raise UsageError("Spark knows ials only with a confidence per star; say which with --set ials.alpha=1")
+
+
+def fitted(config: Any, ratings: Any, cluster: Cluster) -> Any:
+    """Return Spark's model of ratings (user, movie, rating)."""
+    from pyspark.ml.recommendation import ALS as SparkALS
+    from pyspark.sql import functions as F
+
+    implicit = config.name == "ials"
+    if implicit and config.positive_from is not None:
+        ratings = ratings.where(F.col("rating") >= config.positive_from)
+    return SparkALS(
+        rank=config.rank,
+        maxIter=config.iterations,
+        regParam=config.reg,
+        implicitPrefs=implicit,
+        alpha=config.alpha if implicit else 1.0,
+        seed=config.rng,
+        userCol="user",
+        itemCol="movie",
+        ratingCol="rating",
+        numUserBlocks=cluster.user_blocks,
+        numItemBlocks=cluster.item_blocks,
+        blockSize=cluster.block_size,
+        checkpointInterval=cluster.checkpoint_interval,
+        coldStartStrategy=cluster.cold_start,
+    ).fit(ratings)
+
+
+def movie_factors(model: Any, n_movies: int) -> Float32:
+    """Return Y (n_movies, k), zero for movies without ratings."""
+    table = model.itemFactors.toArrow()
+    factors = np.zeros((n_movies, model.rank), np.float32)
+    ids = table["id"].to_numpy()
+    factors[ids] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(ids), model.rank)
+    return factors
+
+
+def as_als(config: ALS, factors: Float32, ratings: StoredRatings, catalog: Catalog, threads: int | None) -> AlsModel:
+    """Return the rater with these factors.
+
+    How far its predictions miss is learned on the driver from a sample of at most 20,000 people.
+    """
+    sample = sampled(ratings)
+    model = AlsModel(config, factors, Bias().fit(ratings, catalog), 1.0, Calibration.unknown())
+    people = sample.by_user
+    rated = np.asarray(factors.any(axis=1))
+    known = people.where(rated[people.indices])
+    X = kernels.solve_side(known, factors, config.reg * known.counts.astype(np.float64), threads=threads)
+    sigma = float(np.sqrt(kernels.residual_sums(known, X, factors, threads=threads).sum() / max(known.n, 1)))
+    calibration = calibrate(config, sample, catalog, threads) if config.intervals else Calibration.unknown()
+    return AlsModel(config, model.movie_factors, model.bias, sigma, calibration)
+
+
+def as_ials(config: IALS, factors: Float32) -> IalsModel:
+    """Return the ranker with these factors."""
+    return IalsModel(config, factors, kernels.gram(factors))
+
+
+def sampled(ratings: StoredRatings) -> Ratings:
+    """Return the ratings of some people: whole parts, over which crc32 spreads people at random."""
+    blocks: list[Block] = []
+    for block in ratings.histories.blocks(len(ratings.movies)):
+        blocks.append(block)
+        if sum(len(one.users) for one in blocks) >= MOST_SAMPLED:
+            break
+    indptr = np.concatenate([[0], *(one.rows.counts for one in blocks)]).cumsum()
+    indices, values = (np.concatenate([getattr(one.rows, what) for one in blocks]) for what in ("indices", "values"))
+    return Ratings(
+        UncountedIds(len(indptr) - 1), ratings.movies, Csr(indptr, indices, values, len(ratings.movies)), ratings.scale
+    )
+
+
+def parts(ratings: Any, shares: tuple[float, ...], rng: int) -> list[Any]:
+    """Return a frame of ratings for each share; which rating goes where depends on the seed and the rating alone."""
+    from pyspark.sql import functions as F
+
+    drawn = F.pmod(F.xxhash64(F.lit(rng), "user", "movie"), F.lit(FRACTIONS))
+    ends = (np.cumsum([0.0, *shares]) * FRACTIONS).round().astype(int).tolist()
+    return [ratings.where((drawn >= start) & (drawn < end)) for start, end in pairwise(ends)]
+
+
+def errors(model: Any, held_out: Any, scale: Scale) -> Errors:
+    """Return how far the model misses held-out ratings. Raises ModelError where it knows none of them."""
+    from pyspark.sql import functions as F
+
+    stars = F.least(F.greatest(F.col("prediction"), F.lit(scale.low)), F.lit(scale.high))
+    miss = F.when(~F.isnan("prediction"), stars - F.col("rating"))
+    row = model.transform(held_out).agg(F.avg(miss * miss), F.avg(F.abs(miss)), F.count(miss)).first()
+    if not row[2]:
+        raise ModelError("no held-out rating has a user and a movie of the training part; take more data")
+    return Errors(float(row[0]) ** 0.5, float(row[1]), int(row[2]), held_out.count() - int(row[2]))

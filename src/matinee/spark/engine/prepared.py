@@ -1,0 +1,113 @@
+"""Prepared: a data set whose ratings are on the cluster, ready to be fitted, measured and published."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from matinee.catalog import Catalog
+from matinee.dataset import Dataset, Facts
+from matinee.datasets.rows import no_movies
+from matinee.datasets.tabular import movie_table
+from matinee.errors import UsageError
+from matinee.ids import Ids
+from matinee.models import Config, Model
+from matinee.snapshot import Store
+from matinee.spark.engine import keeping, learning, reading
+from matinee.spark.engine.keeping import Kept
+from matinee.spark.engine.learning import Errors
+from matinee.spark.engine.reading import Source
+from matinee.spark.engine.session import Cluster, phase
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Ratings on the cluster, and the driver's side of them: the catalogue, counts and facts."""
+
+    spark: Any
+    cluster: Cluster
+    kept: Kept
+    dataset: Dataset
+
+    @cached_property
+    def ratings(self) -> Any:
+        """All ratings as a frame: user and movie as numbers, rating."""
+        return self.kept.long()
+
+    def model(self, config: Config, threads: int | None = None) -> Model:
+        """Fit on everything and return our model of it."""
+        phase(self.spark, f"training {config.name}")
+        learned: Any = config
+        ratings, catalog = self.kept.ratings, self.dataset.catalog
+        if config.name == "bias":
+            return config.fit(ratings, catalog)
+        factors = learning.movie_factors(learning.fitted(config, self.ratings, self.cluster), len(catalog))
+        if config.name == "ials":
+            return learning.as_ials(learned, factors)
+        phase(self.spark, "learning how far predictions miss")
+        return learning.as_als(learned, factors, ratings, catalog, threads)
+
+    def errors(self, config: Config, train: Any, held_out: Any) -> Errors:
+        """Fit on one part and return how far that misses another."""
+        return learning.errors(learning.fitted(config, train, self.cluster), held_out, self.kept.ratings.scale)
+
+    def metrics(self, config: Config, split: str, shares: tuple[float, ...], rng: int) -> dict[str, Any]:
+        """Measure one model on a random split, as a manifest holds it."""
+        phase(self.spark, f"measuring {config.name}")
+        train, *_, test = learning.parts(self.ratings, shares, rng)
+        found = self.errors(config, train, test)
+        row = {"model": config.name, "rmse": found.rmse, "mae": found.mae, "pairs": found.pairs, "cold": found.cold}
+        protocol = f"{self.dataset.facts.name}: random split {split}, seed {rng}, all pairs, on Spark"
+        return {"protocol": protocol, "models": [row]}
+
+
+@contextmanager
+def prepared(
+    spark: Any, source: Source, cluster: Cluster, store: str | os.PathLike[str] | None, histories: str | None = None
+) -> Iterator[Prepared]:
+    """Read a source and write its histories: into a folder that is removed in the end, or into `histories`."""
+    phase(spark, "looking at every row")
+    found = reading.opened(spark, source)
+    survey = reading.surveyed(found, source)
+    movies = _movies(spark, found.movies)
+    ids = Ids(pa.concat_arrays([survey.movies, *movies["movie"].cast(pa.string()).chunks]))
+    with _folder(spark, store, histories) as folder:
+        phase(spark, "writing everybody's history")
+        kept = keeping.keep(spark, found, survey, ids, source.scale, folder)
+        dropped = survey.rows - survey.bad - kept.ratings.n
+        facts = Facts(source.name, source.data, "", False, dropped, survey.bad)
+        yield Prepared(spark, cluster, kept, Dataset(kept.ratings, Catalog.of(ids, movies), facts))
+
+
+def _movies(spark: Any, path: str | None) -> pa.Table:
+    """Return the table of movies, read here where it lies here, else by Spark."""
+    if path is None:
+        return no_movies()
+    if "://" not in path:
+        return movie_table(path)
+    reading.located(spark, path)
+    read = (
+        spark.read.parquet(path)
+        if path.endswith((".parquet", ".pq"))
+        else spark.read.csv(path, header=True, escape='"')
+    )
+    return movie_table(read.toArrow())
+
+
+@contextmanager
+def _folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | None) -> Iterator[str]:
+    if histories is None:
+        with Store(store).scratch() as folder:
+            yield f"file://{folder.resolve()}"
+        return
+    hadoop = spark._jvm.org.apache.hadoop.fs.Path(histories)
+    if hadoop.getFileSystem(spark._jsc.hadoopConfiguration()).exists(hadoop):
+        raise UsageError(f"--histories {histories} exists already; name a new folder")
+    yield histories if "://" in histories else f"file://{Path(histories).resolve()}"

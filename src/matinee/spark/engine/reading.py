@@ -1,0 +1,221 @@
+"""Reading: any file that Spark can read, as rows of ratings on the executors, and what is wrong with them.
+
+Source  --opened-->  rows: user, movie, stars, time, order, bad    nothing is read yet
+              |
+              +--surveyed-->  counts, the first bad row, the movies' ids    one pass over the file
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from matinee.datasets.rows import MAX_ID, Layout, OnBadRows, id_rule, stars_rule
+from matinee.datasets.tabular import DELIMITERS, choose, without_header
+from matinee.errors import DataError
+from matinee.ratings import Scale
+
+UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}]|[\p{Zs}&&[^ ]]"
+LATEST = 2**53
+"""Seconds since 1970 beyond which a number is no time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """DATA for a cluster, a file or folder of CSV or Parquet at a path or address, and which columns are which."""
+
+    data: str
+    user: str | None = None
+    movie: str | None = None
+    rating: str | None = None
+    timestamp: str | None = None
+    movies: str | None = None
+    scale: Scale | None = None
+    on_bad_rows: OnBadRows = "error"
+
+    @property
+    def name(self) -> str:
+        """How the data set is called."""
+        return self.data.rstrip("/").rpartition("/")[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Rows on the executors, whether they have times, and where the table of movies is."""
+
+    rows: Any
+    has_times: bool
+    movies: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over the rows found: how many there are, how many are bad, and the ids of the rated movies."""
+
+    rows: int
+    bad: int
+    movies: pa.Array
+
+
+def opened(spark: Any, source: Source) -> Opened:
+    """Return the rows of a source. Raises DataError where the path or a column is missing."""
+    path, movies, is_parquet = _located(spark, source)
+    names = {"user": source.user, "movie": source.movie, "rating": source.rating, "timestamp": source.timestamp}
+    if is_parquet:
+        raw = spark.read.parquet(path)
+        layout = choose(path, tuple(raw.columns), names)
+    else:
+        layout = _text_layout(spark, path, names)
+        raw = _read_text(spark, path, layout)
+    return Opened(_rows(raw, layout, source.scale), layout.timestamp is not None, source.movies or movies)
+
+
+def surveyed(found: Opened, source: Source) -> Survey:
+    """Read everything once.
+
+    Raises DataError with the rule that some row breaks where `on_bad_rows` is "error", or where there are no ratings.
+    """
+    from pyspark.sql import functions as F
+
+    good = ~F.col("bad")
+    row = found.rows.agg(
+        F.count("*").alias("rows"),
+        F.count_if("bad").alias("bad"),
+        F.collect_set(F.when(good, F.col("movie"))).alias("movies"),
+        F.first(F.when(F.col("bad"), F.struct("user", "movie", "given", "time")), ignorenulls=True).alias("example"),
+    ).first()
+    if row["bad"] and source.on_bad_rows == "error":
+        raise DataError(
+            f"{source.data}: {_rule(row['example'], source.scale)}; rows as bad as this: {row['bad']:,}; "
+            "or leave bad rows out with --on-bad-rows skip"
+        )
+    if row["rows"] == row["bad"]:
+        raise DataError(f"{source.data} holds no ratings")
+    return Survey(row["rows"], row["bad"], pa.array(row["movies"], pa.string()))
+
+
+def located(spark: Any, path: str) -> list[Any]:
+    """Return what Spark's storage says of a path or pattern. Raises DataError where there is nothing."""
+    hadoop = spark._jvm.org.apache.hadoop.fs.Path(path)
+    found = hadoop.getFileSystem(spark._jsc.hadoopConfiguration()).globStatus(hadoop)
+    if not found:
+        raise DataError(f"there is no file or folder {path} that Spark can read; name a CSV or Parquet file or folder")
+    return list(found)
+
+
+def _located(spark: Any, source: Source) -> tuple[str, str | None, bool]:
+    """Return the path of the ratings, that of movies beside them, and whether they are Parquet."""
+    path = source.data.rstrip("/")
+    first = located(spark, path)[0]
+    if first.isFile():
+        if path.endswith(".zip"):
+            raise DataError(f"Spark cannot read {path}; unpack it and name the folder")
+        return path, None, path.endswith((".parquet", ".pq"))
+    hadoop = first.getPath()
+    names = {
+        one.getPath().getName() for one in hadoop.getFileSystem(spark._jsc.hadoopConfiguration()).listStatus(hadoop)
+    }
+    if "ratings.csv" in names:
+        return f"{path}/ratings.csv", f"{path}/movies.csv" if "movies.csv" in names else None, False
+    return path, None, any(name.endswith((".parquet", ".pq")) or "=" in name for name in names)
+
+
+def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layout:
+    row = spark.read.text(path).first()
+    if row is None:
+        raise DataError(f"{path} is empty; it should begin with a line of column names")
+    line = row[0].removeprefix("\ufeff")
+    delimiter = max(DELIMITERS, key=line.count)
+    header = tuple(next(csv.reader([line], delimiter=delimiter), []))
+    if not any(names.values()) and (layout := without_header(header, delimiter)):
+        return layout
+    return replace(choose(path, header, dict(names)), delimiter=delimiter)
+
+
+def _read_text(spark: Any, path: str, layout: Layout) -> Any:
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    schema = StructType([StructField(name, StringType()) for name in layout.header])
+    quote = '"' if layout.delimiter == "," else ""
+    return spark.read.csv(
+        path, schema=schema, header=layout.has_header, sep=layout.delimiter, quote=quote, escape=quote, nullValue="\0"
+    )
+
+
+def _rows(raw: Any, layout: Layout, scale: Scale | None) -> Any:
+    from pyspark.sql import functions as F
+
+    user, movie, given = (_id(raw, layout.user), _id(raw, layout.movie), F.col(f"`{layout.rating}`"))
+    time = _seconds(raw, layout.timestamp)
+    rows = raw.select(
+        user.alias("user"),
+        movie.alias("movie"),
+        given.cast("string").alias("given"),
+        given.try_cast("float").alias("stars"),
+        time.alias("time"),
+        # Where nobody says when, the last row of a file wins: files are read in blocks, and a block from its start.
+        F.struct(
+            time.alias("time"),
+            F.col("_metadata.file_path"),
+            F.col("_metadata.file_block_start"),
+            F.monotonically_increasing_id().alias("line"),
+        ).alias("order"),
+    )
+    return rows.withColumn("bad", _is_bad(scale))
+
+
+def _id(raw: Any, column: str) -> Any:
+    """Return a column of ids as text; numbers as their decimal strings."""
+    from pyspark.sql import functions as F
+
+    found, kind = F.col(f"`{column}`"), dict(raw.dtypes)[column]
+    return (found.cast("bigint") if kind in ("float", "double") else found).cast("string")
+
+
+def _seconds(raw: Any, column: str | None) -> Any:
+    """Return seconds since 1970; 0 where the data has no times."""
+    from pyspark.sql import functions as F
+
+    if column is None:
+        return F.lit(0).cast("bigint")
+    found, kind = F.col(f"`{column}`"), dict(raw.dtypes)[column]
+    if kind.startswith(("timestamp", "date")):
+        return found.cast("timestamp").cast("bigint")
+    if kind != "string":
+        return found.cast("bigint")
+    dated = F.when(found.contains("-"), found.try_cast("timestamp").cast("bigint"))
+    return F.coalesce(found.try_cast("bigint"), found.try_cast("double").try_cast("bigint"), dated)
+
+
+def _is_bad(scale: Scale | None) -> Any:
+    """Return the condition under which `_rule` finds something."""
+    from pyspark.sql import functions as F
+
+    stars, time = F.col("stars"), F.col("time")
+    ids = [
+        id.isNull() | (F.length(id) == 0) | (F.length(id) > MAX_ID) | id.startswith("~") | id.rlike(UNPRINTABLE)
+        for id in (F.col("user"), F.col("movie"))
+    ]
+    unrated = stars.isNull() | F.isnan(stars) | (F.abs(stars) == float("inf"))
+    if scale is not None:
+        unrated |= (stars < scale.low) | (stars > scale.high)
+    return F.coalesce(ids[0] | ids[1] | unrated | time.isNull() | (time < 0) | (time >= LATEST), F.lit(True))
+
+
+def _rule(row: Any, scale: Scale | None) -> str:
+    """Return what is wrong with a row, naming it."""
+    user, movie, given, time = row["user"] or "", row["movie"] or "", row["given"], row["time"]
+    place = f" of user {user[:MAX_ID]!r} and movie {movie[:MAX_ID]!r}"
+    if rule := id_rule(user, "user") or id_rule(movie, "movie"):
+        return rule
+    try:
+        rule = stars_rule(float(given), scale)
+    except (TypeError, ValueError):
+        rule = f"rating {given or 'that is missing'} is not a number"
+    if rule is None and (time is None or not 0 <= time < LATEST):
+        rule = "a timestamp is missing, unreadable or before 1970"
+    return f"{rule or 'an id is not printable text'}, in the row{place}"

@@ -1,0 +1,289 @@
+"""Session: Spark started, reached and ended, and what goes wrong there said in one line.
+
+Cluster  --started-->  SparkSession      checks Java, pyspark and the master first; Spark's own log goes to a file
+                                         but with --verbose, and an error of Spark's becomes an EngineError
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from matinee.errors import EngineError, MatineeError, UsageError
+
+Told = Callable[[str, int, int], None]
+"""Called now and then with (what Spark is doing, tasks done, tasks of the stages that run)."""
+
+OLDEST_JAVA = 17
+INSTALL_JAVA = "install Java 17 (Debian: apt-get install openjdk-17-jre-headless), or name its folder in JAVA_HOME"
+MASTERS = re.compile(r"local(\[.*\])?$|spark://|yarn$|k8s://")
+LOOK = 0.3
+"""Seconds between two looks at what Spark does."""
+LONGEST_MESSAGE = 400
+PHASE = "matinee.phase"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Spark runs and how its ALS is spread there.
+
+    master      local[N], spark://HOST:PORT, yarn or k8s://...
+    conf        Spark's own settings, such as {"spark.executor.memory": "8g"}
+    patience    seconds to wait for the first worker
+    """
+
+    name: ClassVar[str] = "spark"
+
+    master: str = "local[*]"
+    conf: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 60.0
+
+    user_blocks: int = 10
+    """Blocks that users are cut into."""
+    item_blocks: int = 10
+    """Blocks that movies are cut into."""
+    block_size: int = 4096
+    """Rows that are stacked in one block when Spark predicts."""
+    checkpoint_interval: int = 10
+    """Iterations between two checkpoints; -1: none. They need a folder."""
+    checkpoint_dir: str | None = None
+    """Folder of checkpoints that all executors reach."""
+    cold_start: str = "drop"
+    """What Spark predicts of a pair it cannot know: drop or nan; such pairs are counted and left out either way."""
+
+    def __post_init__(self) -> None:
+        if not MASTERS.match(self.master):
+            raise UsageError(f"--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not {self.master!r}")
+        if self.cold_start not in ("drop", "nan"):
+            raise UsageError(f"spark.cold_start is drop or nan, not {self.cold_start!r}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether Spark runs in one process of this machine."""
+        return self.master.startswith("local")
+
+
+@contextmanager
+def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
+    """Give a Spark session; one that is active already is used as it is, and not ended.
+
+    `progress` is told what Spark is doing while the block runs; `phase` names it.
+    Raises EngineError where Java, pyspark or the cluster is missing, or Spark fails, UsageError for settings that
+    cannot be meant.
+    """
+    spark_session = _pyspark()
+    active = spark_session.getActiveSession()
+    if active is None:
+        _check_java()
+        _check_master(cluster.master)
+    with tempfile.TemporaryFile() as spark_log, _one_line(spark_log):
+        spark = active or _start(spark_session, cluster, spark_log)
+        try:
+            if not cluster.is_local:
+                _wait_for_workers(spark, cluster)
+            if cluster.checkpoint_dir:
+                spark.sparkContext.setCheckpointDir(cluster.checkpoint_dir)
+            with _watched(spark, progress):
+                yield spark
+        finally:
+            if active is None:
+                _stop(spark)
+
+
+def phase(spark: Any, name: str) -> None:
+    """Name what Spark does from now on, for whoever waits."""
+    log.info("Spark: %s", name)
+    spark.conf.set(PHASE, name)
+
+
+def _pyspark() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pyspark.sql import SparkSession
+    except ImportError:
+        raise EngineError(
+            "the engine spark needs pyspark; install it with `pip install 'matinee[spark]'`, or use --engine local"
+        ) from None
+    return SparkSession
+
+
+def _check_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
+    if java is None:
+        raise EngineError(
+            f"Spark needs Java, and there is none{f' in JAVA_HOME={home}' if home else ''}; {INSTALL_JAVA}"
+        )
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?(\d+)', said)
+    if version is None or int(version[1]) < OLDEST_JAVA:
+        found = f"is Java {version[1]}" if version else "does not say its version"
+        raise EngineError(f"Spark needs Java {OLDEST_JAVA} or newer, and {java} {found}; {INSTALL_JAVA}")
+
+
+def _check_master(master: str) -> None:
+    """Raise EngineError where nobody listens at a standalone master's address: Spark itself would try for a minute."""
+    if not master.startswith("spark://"):
+        return
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=5):
+                return
+        except ValueError:
+            raise UsageError(f"--master is spark://HOST:PORT, not {master!r}") from None
+        except OSError:
+            continue
+    raise EngineError(f"no Spark master answers at {master}; start it, or check host and port")
+
+
+def _start(session: Any, cluster: Cluster, spark_log: Any) -> Any:
+    conf = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        **({"spark.driver.memory": _heap(), "spark.sql.shuffle.partitions": "32"} if cluster.is_local else {}),
+        **cluster.conf,
+    }
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = session.builder.appName("matinee").master(cluster.master)
+    for name, value in conf.items():
+        builder = builder.config(name, value)
+    with warnings.catch_warnings(), _output_to(None if log.isEnabledFor(logging.INFO) else spark_log):
+        warnings.simplefilter("ignore")
+        return builder.getOrCreate()
+
+
+def _heap() -> str:
+    """Return half of this machine's memory: more than Spark's 1 GB, which ends at a few million ratings."""
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}m"
+
+
+@contextmanager
+def _output_to(file: Any) -> Iterator[None]:
+    """Let the processes started meanwhile write what they say into a file."""
+    if file is None:
+        yield
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+    for descriptor in kept:
+        os.dup2(file.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, copy in kept.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+def _stop(spark: Any) -> None:
+    """End Spark and its Java: the next session may want other settings, which only a new Java takes."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    with suppress(Exception):  # where Java is gone already, what it failed of is what counts
+        spark.stop()
+    if gateway is not None:
+        with suppress(Exception):
+            gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
+        SparkContext._gateway = SparkContext._jvm = None
+
+
+def _wait_for_workers(spark: Any, cluster: Cluster) -> None:
+    until = time.monotonic() + cluster.patience
+    while len(spark.sparkContext._jsc.sc().statusTracker().getExecutorInfos()) < 2:  # the driver is one
+        if time.monotonic() > until:
+            raise EngineError(
+                f"no worker of {cluster.master} took the job within {cluster.patience:g} s; start workers, or ask for "
+                "less of them, as with --spark-conf spark.executor.memory=1g"
+            )
+        time.sleep(LOOK)
+
+
+@contextmanager
+def _watched(spark: Any, progress: Told | None) -> Iterator[None]:
+    """Look now and then at what Spark does, in a thread of its own, and tell it."""
+    if progress is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def look() -> None:
+        tracker = spark.sparkContext.statusTracker()
+        while not ended.wait(LOOK):
+            stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+            known = [stage for stage in stages if stage is not None]
+            if known:
+                done = sum(stage.numCompletedTasks for stage in known)
+                progress(_described(spark), done, sum(stage.numTasks for stage in known))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _described(spark: Any) -> str:
+    return str(spark.conf.get(PHASE, "starting"))
+
+
+@contextmanager
+def _one_line(spark_log: Any) -> Iterator[None]:
+    """Turn what Spark, its Java or the wire between raises into an EngineError of one line."""
+    try:
+        yield
+    except MatineeError:
+        raise
+    except Exception as problem:
+        reason = _reason(problem)
+        if reason is None:
+            raise
+        raise EngineError(f"Spark failed: {reason or _last_word(spark_log)}") from problem
+
+
+def _reason(problem: Exception) -> str | None:
+    """Return the first line of the root of what Spark says, "" where it says nothing, None where it is not Spark's."""
+    module = type(problem).__module__
+    if not module.startswith(("py4j", "pyspark")):
+        return problem.strerror or "the connection to it broke" if isinstance(problem, ConnectionError) else None
+    java = getattr(problem, "java_exception", None)
+    while java is not None and java.getCause() is not None:
+        java = java.getCause()
+    said = java.getMessage() if java is not None else "" if "GATEWAY_EXITED" in str(problem) else str(problem)
+    lines = [line.strip() for line in (said or "").splitlines() if line.strip()]
+    return lines[0][:LONGEST_MESSAGE] if lines else ""
+
+
+def _last_word(spark_log: Any) -> str:
+    """Return the line of Spark's log that says why its Java ended."""
+    spark_log.seek(0)
+    lines = [line.strip() for line in spark_log.read().decode(errors="replace").splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith("at ")]
+    telling = next((number for number, line in enumerate(said) if re.search(r"Exception|Error|error:", line)), 0)
+    words = "; ".join(said[telling : telling + 2]).removeprefix('Exception in thread "main" ')
+    return words[:LONGEST_MESSAGE] or "it ended without a word"

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from matinee import training
+from matinee.batch import batch_recommend
+from matinee.dataset import Dataset
+from matinee.datasets import load
+from matinee.datasets.synthetic import synthetic
+from matinee.errors import DataError, EngineError, UsageError
+from matinee.models.als import ALS
+from matinee.models.bayes import Bayes
+from matinee.models.ials import IALS
+from matinee.ratings import Scale, batch
+from matinee.recommender import Recommender
+from matinee.snapshot import Snapshot, Store
+from matinee.snapshot.histories import StoredRatings
+from matinee.spark.engine import Cluster, Prepared, Source, learning, prepared, started, train
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("pyspark")
+
+CLUSTER = Cluster(
+    "local[2]", {"spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "4"}, user_blocks=2, item_blocks=2
+)
+RATER = ALS(rank=4, iterations=10, reg=0.1)
+BIG = 9_000_000_000
+"""Added to ids, so that they do not fit in 32 bits."""
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    with started(CLUSTER) as session:
+        yield session
+
+
+def table_of(data: Dataset, user: Callable[[str], Any] = lambda user: f"user {user}") -> pa.Table:
+    """Return ratings as a file holds them, in no order."""
+    ratings = data.ratings
+    table = pa.table(
+        {
+            "userId": pa.array([user(ratings.users[row]) for row in ratings.by_user.row_of_each()]),
+            "movieId": pa.array([ratings.movies[column] for column in ratings.by_user.indices]),
+            "rating": ratings.by_user.values,
+            "timestamp": ratings.timestamps,
+        }
+    )
+    return table.take(np.random.default_rng(0).permutation(table.num_rows))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ratings of a small world, cut into a part to train on and one to be asked about, and its movies."""
+    folder = tmp_path_factory.mktemp("ratings")
+    data = synthetic(600, 150, 30_000, rng=3)
+    table = table_of(data)
+    pa.csv.write_csv(table.slice(0, 24_000), folder / "train.csv")
+    pa.csv.write_csv(table.slice(24_000), folder / "test.csv")
+    titles = {"movieId": data.catalog.ids.array, "title": data.catalog.table["title"]}
+    pa.csv.write_csv(pa.table({**titles, "genres": ["Drama"] * len(data.catalog)}), folder / "titles.csv")
+    return folder
+
+
+def train_locally(file: Path, store: Path, **models: Any) -> Snapshot:
+    return training.train(load(file, movies=file.parent / "titles.csv"), store, measure=False, **models)
+
+
+def train_on_spark(file: Path, store: Path, **models: Any) -> Snapshot:
+    source = Source(str(file), movies=str(file.parent / "titles.csv"))
+    return train(source, store, cluster=CLUSTER, measure=False, **models)
+
+
+ENGINES = {"local": train_locally, "spark": train_on_spark}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def trained(
+    request: pytest.FixtureRequest, spark: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Snapshot:
+    """The snapshot that an engine makes of the same file."""
+    store = tmp_path_factory.mktemp(request.param)
+    ranker = IALS(rank=4, iterations=5, reg=0.1, alpha=2.0)
+    return ENGINES[request.param](folder / "train.csv", store, rater=RATER, ranker=ranker)
+
+
+def rmse(snapshot: Snapshot, test: Path) -> float:
+    """Return the error of the stars that are served."""
+    pairs = pyarrow.csv.read_csv(test, convert_options=pa.csv.ConvertOptions(column_types={"movieId": pa.string()}))
+    movies = snapshot.dataset.catalog.ids.positions(pairs["movieId"])
+    users = {user: snapshot.dataset.ratings.get(user) for user in set(pairs["userId"].to_pylist())}
+    known = {user: history for user, history in users.items() if history is not None}
+    profiles = snapshot.rater.fold_in(batch(list(known.values()), len(snapshot.dataset.catalog)))
+    every = snapshot.rater.predict(profiles, np.arange(len(snapshot.dataset.catalog), dtype=np.int32)).stars
+    rows = {user: row for row, user in enumerate(known)}
+    places = [
+        (rows[user], movie, stars)
+        for user, movie, stars in zip(pairs["userId"].to_pylist(), movies, pairs["rating"].to_pylist(), strict=True)
+        if user in rows
+    ]
+    return float(np.sqrt(np.mean([(every[row, movie] - stars) ** 2 for row, movie, stars in places])))
+
+
+class TestBothEngines:
+    def test_know_the_same_people_movies_counts_and_means(self, trained: Snapshot, folder: Path) -> None:
+        expected, found = load(folder / "train.csv", movies=folder / "titles.csv").ratings, trained.dataset.ratings
+        assert list(found.movies) == list(expected.movies)
+        assert (found.n, len(found.users), found.scale) == (expected.n, len(expected.users), expected.scale)
+        assert found.mean == pytest.approx(expected.mean)
+        np.testing.assert_array_equal(found.movie_counts, expected.movie_counts)
+        np.testing.assert_allclose(found.movie_means, expected.movie_means, rtol=1e-6)
+        day = 1_200_000_000
+        np.testing.assert_array_equal(found.movie_counts_since(day), expected.movie_counts_since(day))
+        for user in list(expected.users)[:50]:
+            one, other = found.get(user), expected.get(user)
+            assert one is not None
+            assert other is not None
+            np.testing.assert_array_equal(one.movies, other.movies)
+            np.testing.assert_array_equal(one.stars, other.stars)
+
+    def test_miss_by_as_much(self, trained: Snapshot, folder: Path, tmp_path: Path) -> None:
+        reference = train_locally(folder / "train.csv", tmp_path, rater=RATER, ranker=None)
+        assert rmse(trained, folder / "test.csv") == pytest.approx(rmse(reference, folder / "test.csv"), abs=0.005)
+
+    def test_promise_intervals_that_hold(self, trained: Snapshot, folder: Path) -> None:
+        table = Recommender.of(trained).predict(user="user 7", movies=["1", "2", "3"])
+        assert all(
+            low < stars <= high for low, stars, high in zip(table["low"], table["stars"], table["high"], strict=True)
+        )
+
+    def test_serve_lists_ordered_by_match_and_by_stars(self, trained: Snapshot) -> None:
+        served = Recommender.of(trained)
+        for order in ("match", "stars"):
+            lists = served.recommend(user="user 7", n=10, order=order, min_ratings=5)  # type: ignore[arg-type]
+            rated = {served.dataset.catalog.ids[movie] for movie in trained.dataset.ratings.get("user 7").movies}  # type: ignore[union-attr]
+            assert len(lists) == 10
+            assert not rated & set(lists["movie"])
+
+    def test_recommend_to_everybody(self, trained: Snapshot, tmp_path: Path) -> None:
+        rows = batch_recommend(Recommender.of(trained), tmp_path / "lists", n=5)
+        lists = pq.read_table(tmp_path / "lists")
+        assert rows == lists.num_rows
+        mine = lists.filter(pa.compute.equal(lists["user"], "user 7"))
+        assert mine["movie"].to_pylist() == Recommender.of(trained).recommend(user="user 7", n=5)["movie"]
+
+    def test_are_verified_and_published_anew(self, trained: Snapshot, tmp_path: Path) -> None:
+        again = Recommender.of(trained).publish(tmp_path)
+        assert Store(tmp_path).verify().id == again.id
+        assert again.dataset.ratings.get("user 7") is not None
+
+
+@pytest.fixture(scope="module")
+def data(spark: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with prepared(spark, Source(str(folder / "train.csv")), CLUSTER, tmp_path_factory.mktemp("store")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("config", [RATER, IALS(rank=4, iterations=5, reg=0.1, alpha=2.0)])
+def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any) -> None:
+    fitted = learning.fitted(config, data.ratings, CLUSTER)
+    table = fitted.userFactors.toArrow()
+    spark_factors = dict(zip(table["id"].to_pylist(), table["features"].to_pylist(), strict=True))
+    Y = learning.movie_factors(fitted, len(data.dataset.catalog))
+    model = (
+        learning.as_ials(config, Y)
+        if config.name == "ials"
+        else learning.as_als(config, Y, data.kept.ratings, data.dataset.catalog, None)
+    )
+    numbers = {row["user"]: row["number"] for row in data.kept.numbered().select("user", "number").collect()}
+    users = list(numbers)
+    profiles = model.fold_in(batch([data.kept.ratings.get(user) for user in users], len(Y)))  # type: ignore[misc]
+    ours = profiles.factors if config.name == "als" else profiles
+    theirs = np.array([spark_factors[numbers[user]] for user in users])
+    off = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)
+    assert off.max() < 1e-5
+
+
+def test_train__measures_on_a_split_and_says_so(spark: Any, folder: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    source = Source(str(folder / "train.csv"))
+    made = train(source, tmp_path, cluster=CLUSTER, rater=RATER, progress=lambda *step: told.append(step))
+    (row,) = made.manifest.metrics["models"]
+    assert row["pairs"] + row["cold"] == pytest.approx(0.3 * 24_000, rel=0.05)
+    assert row["rmse"] == pytest.approx(rmse(made, folder / "test.csv"), abs=0.05)
+    assert "random split 7:3, seed 0, all pairs, on Spark" in made.manifest.metrics["protocol"]
+    assert {"looking at every row", "training als"} <= {doing for doing, _, _ in told}
+    assert all(0 <= done <= total for _, done, total in told)
+
+
+class TestInput:
+    def test_of_64_bit_ids_in_parquet(self, spark: Any, tmp_path: Path) -> None:
+        table = table_of(synthetic(40, 30, 600, rng=0), lambda user: BIG + int(user))
+        pq.write_table(table, tmp_path / "ratings.parquet")
+        with prepared(spark, Source(str(tmp_path / "ratings.parquet")), CLUSTER, tmp_path / "store") as found:
+            assert found.dataset.ratings.n == 600
+            assert found.dataset.ratings.get(str(BIG + 7)) is not None
+
+    def test_keeps_the_latest_of_duplicates_and_without_times_the_last(self, spark: Any, tmp_path: Path) -> None:
+        timed, untimed = tmp_path / "timed.csv", tmp_path / "untimed.csv"
+        timed.write_text("userId,movieId,rating,timestamp\na,m,1,30\na,m,2,50\na,m,3,40\nb,m,5,1\n")
+        untimed.write_text("user;movie;stars\na;m;1\na;m;2\na;m;3\nb;m;5\n")
+        for file, stars in ((timed, 2.0), (untimed, 3.0)):
+            with prepared(spark, Source(str(file)), CLUSTER, tmp_path / "store") as found:
+                assert found.dataset.ratings.get("a").stars.tolist() == [stars]  # type: ignore[union-attr]
+                assert found.dataset.facts.duplicates == 2
+                assert load(file).ratings.get("a").stars.tolist() == [stars]  # type: ignore[union-attr]
+
+    def test_without_a_header_is_read_as_movielens_columns(self, spark: Any, tmp_path: Path) -> None:
+        (tmp_path / "u.base").write_text("1\t2\t3\t881250949\n2\t2\t4\t881250950\n")
+        assert read(spark, tmp_path / "u.base", tmp_path).n == 2
+
+    @pytest.mark.parametrize(
+        ("line", "rule"),
+        [
+            ("a,m,much,1", "rating much is not a number, in the row of user 'a' and movie 'm'"),
+            ("a,m,,1", "rating that is missing is not a number"),
+            ("a,m,NaN,1", "rating nan is not a finite number"),
+            (",m,3,1", "user id '' must be printable text and not empty"),
+            ("~a,m,3,1", "user id '~a' begins with ~, which is kept for visitors"),
+            ("a,m,3,-5", "a timestamp is missing, unreadable or before 1970"),
+            ("a,m,3", "a timestamp is missing, unreadable or before 1970"),
+            ("a,m,7,1", "rating 7 is outside 0.5 to 5; use --scale LOW:HIGH"),
+        ],
+    )
+    def test_with_a_bad_row_is_refused_or_skipped(self, spark: Any, tmp_path: Path, line: str, rule: str) -> None:
+        file = tmp_path / "ratings.csv"
+        file.write_text(f"userId,movieId,rating,timestamp\na,m,3,1\n{line}\nb,m,4,2\n")
+        with pytest.raises(DataError) as refused:
+            read(spark, file, tmp_path, scale=Scale(0.5, 5))
+        assert rule in str(refused.value)
+        assert "rows as bad as this: 1; or leave bad rows out with --on-bad-rows skip" in str(refused.value)
+        with prepared(
+            spark, Source(str(file), scale=Scale(0.5, 5), on_bad_rows="skip"), CLUSTER, tmp_path / "s"
+        ) as found:
+            assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 1)
+
+    def test_that_is_not_there_is_named(self, spark: Any, tmp_path: Path) -> None:
+        (tmp_path / "ratings.csv").write_text("userId,movieId,rating\na,m,3\n")
+        (tmp_path / "empty.csv").write_text("")
+        with pytest.raises(DataError, match=r"there is no file or folder /nowhere/r.csv that Spark can read"):
+            read(spark, Path("/nowhere/r.csv"), tmp_path)
+        with pytest.raises(DataError, match=r"has no column 'who' for user: its columns are userId, movieId, rating"):
+            read(spark, tmp_path / "ratings.csv", tmp_path, user="who")
+        with pytest.raises(DataError, match=r"empty.csv is empty"):
+            read(spark, tmp_path / "empty.csv", tmp_path)
+
+    def test_with_a_damaged_part_is_one_line(self, spark: Any, tmp_path: Path) -> None:
+        folder = tmp_path / "parts"
+        folder.mkdir()
+        table = table_of(synthetic(40, 30, 600, rng=0))
+        for part in range(2):
+            pq.write_table(table, folder / f"{part}.parquet")
+        whole = (folder / "1.parquet").read_bytes()
+        (folder / "1.parquet").write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(EngineError) as failed, started(CLUSTER) as again:
+            read(again, folder, tmp_path)
+        assert "1.parquet is not a Parquet file" in str(failed.value)
+        assert "\n" not in str(failed.value)
+
+
+def read(spark: Any, path: Path, store: Path, **options: Any) -> StoredRatings:
+    with prepared(spark, Source(str(path), **options), CLUSTER, store / "store") as found:
+        return found.kept.ratings
+
+
+def test_train__refuses_models_that_spark_does_not_have(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Spark trains als and ials, not bayes; choose one of them, or --engine local"):
+        train(Source("x"), tmp_path, rater=Bayes())
+    with pytest.raises(UsageError, match=r"say which with --set ials.alpha=1"):
+        train(Source("x"), tmp_path, ranker=IALS())
+    with pytest.raises(UsageError, match="ials orders but knows no stars"):
+        train(Source("x"), tmp_path, rater=IALS(alpha=1.0))
+    assert not list(tmp_path.iterdir())
