@@ -169,7 +169,7 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any) ->
     spark_factors = dict(zip(table["id"].to_pylist(), table["features"].to_pylist(), strict=True))
     Y = learning.movie_factors(fitted, len(data.dataset.catalog))
     model = (
-        learning.as_ials(config, Y)
+        config.around(Y)
         if config.name == "ials"
         else learning.as_als(config, Y, data.kept.ratings, data.dataset.catalog, None)
     )

@@ -7,21 +7,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError, UsageError
 from matinee.kernels import Csr
 from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
-from matinee.models.ials import IALS, IalsModel
-from matinee.models.intervals import Calibration, calibrate
+from matinee.models.ials import IALS
 from matinee.ratings import Ratings, Scale
 from matinee.snapshot.histories import Block, StoredRatings, UncountedIds
 from matinee.spark.engine.session import Cluster
@@ -90,20 +88,8 @@ def as_als(config: ALS, factors: Float32, ratings: StoredRatings, catalog: Catal
 
     How far its predictions miss is learned on the driver from a sample of at most 20,000 people.
     """
-    sample = sampled(ratings)
-    model = AlsModel(config, factors, Bias().fit(ratings, catalog), 1.0, Calibration.unknown())
-    people = sample.by_user
-    rated = np.asarray(factors.any(axis=1))
-    known = people.where(rated[people.indices])
-    X = kernels.solve_side(known, factors, config.reg * known.counts.astype(np.float64), threads=threads)
-    sigma = float(np.sqrt(kernels.residual_sums(known, X, factors, threads=threads).sum() / max(known.n, 1)))
-    calibration = calibrate(config, sample, catalog, threads) if config.intervals else Calibration.unknown()
-    return AlsModel(config, model.movie_factors, model.bias, sigma, calibration)
-
-
-def as_ials(config: IALS, factors: Float32) -> IalsModel:
-    """Return the ranker with these factors."""
-    return IalsModel(config, factors, kernels.gram(factors))
+    model = config.around(factors, ratings.movie_counts > 0, sampled(ratings), catalog, threads)
+    return replace(model, bias=Bias().fit(ratings, catalog))
 
 
 def sampled(ratings: StoredRatings) -> Ratings:

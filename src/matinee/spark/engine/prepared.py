@@ -50,7 +50,7 @@ class Prepared:
             return config.fit(ratings, catalog)
         factors = learning.movie_factors(learning.fitted(config, self.ratings, self.cluster), len(catalog))
         if config.name == "ials":
-            return learning.as_ials(learned, factors)
+            return learned.around(factors, threads)  # type: ignore[no-any-return]
         phase(self.spark, "learning how far predictions miss")
         return learning.as_als(learned, factors, ratings, catalog, threads)
 
