@@ -19,7 +19,6 @@ from matinee.errors import ModelError, UsageError
 from matinee.kernels import Csr
 from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
-from matinee.models.ials import IALS
 from matinee.ratings import Ratings, Scale
 from matinee.snapshot.histories import Block, StoredRatings, UncountedIds
 from matinee.spark.engine.session import Cluster
