@@ -241,7 +241,7 @@ class TestTrain:
             (["--rater", "als", "--set", "bayes.rank=3"], 2, ["bayes", "als, ease"]),
             (["--rater", "als", "--rank", "0"], 2, ["--rank"]),
             (["--rater", "als", "--reg", "-1"], 1, ["reg"]),
-            (["--engine", "spark"], 2, ["--engine", "local"]),
+            (["--engine", "cloud"], 2, ["--engine", "local"]),
             (["--config", "no-such.json"], 2, ["no-such.json", "matinee tune --save"]),
             (["--rater", "als", "--split", "7"], 2, ["'7'"]),
         ],
