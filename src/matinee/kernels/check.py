@@ -23,11 +23,12 @@ def array(name: str, value: NDArray[Any], dtype: type[np.generic], *shape: int |
 
     Raises ValueError where the dtype or shape is another.
     """
-    if not isinstance(value, np.ndarray) or value.dtype != dtype:
+    if not isinstance(value, np.ndarray) or value.dtype.type is not dtype or not value.dtype.isnative:
         kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise ValueError(f"{name} must be an array of {np.dtype(dtype)}, not {kind}; convert it with astype")
-    _check_shape(name, value, shape)
-    return np.ascontiguousarray(value)
+    if value.shape != shape:
+        _check_shape(name, value, shape)
+    return value if value.flags.c_contiguous else np.ascontiguousarray(value)
 
 
 def optional(name: str, value: NDArray[Any] | None, dtype: type[np.generic], *shape: int | None) -> Any:
@@ -102,7 +103,9 @@ def _cores() -> int:
 
 
 def _check_shape(name: str, value: NDArray[Any], shape: tuple[int | None, ...]) -> None:
-    fits = value.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, value.shape, strict=True))
+    fits = value.ndim == len(shape)
+    for want, have in zip(shape, value.shape, strict=False):  # a loop, as every request comes here dozens of times
+        fits = fits and (want is None or want == have)
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise ValueError(f"{name} must have shape ({wanted}), not {value.shape}")
