@@ -241,6 +241,8 @@ def test_similar__leaves_out_the_movie_itself_and_rarely_rated_ones(recommender:
 class Said:
     stars: dict[str, float | None] = field(default_factory=dict)
     revision: int = 1
+    marks: dict[str, str] = field(default_factory=dict)
+    forgotten: bool = False
 
 
 class Live:

@@ -10,7 +10,7 @@ names the snapshot and the live revisions that it came from.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from typing import Any, Literal
@@ -27,15 +27,17 @@ from matinee.models import Config, Model, Rater, Scores
 from matinee.models.asking import Questions
 from matinee.models.registry import default_ranker, default_rater
 from matinee.ratings import Scale
-from matinee.recommender import notes
+from matinee.recommender import notes, together
 from matinee.recommender.answer import IN_MEMORY, Answer
 from matinee.recommender.columns import Columns
 from matinee.recommender.filters import MIN_RATINGS, Filters
 from matinee.recommender.lists import Lists, Order
-from matinee.recommender.people import Given, Live, People, by_id, given_by_hand, several
+from matinee.recommender.people import Given, Live, People, Person, by_id, given_by_hand, several
+from matinee.recommender.together import How
+from matinee.recommender.within import Within, among
 from matinee.snapshot import Snapshot, Store
 
-__all__ = ["Answer", "Filters", "Order", "Recommender"]
+__all__ = ["Answer", "Filters", "How", "Order", "Recommender"]
 
 
 class Recommender:
@@ -120,14 +122,16 @@ class Recommender:
         year_to: int | None = None,
         rated_since: str | date | None = None,
         min_ratings: int = MIN_RATINGS,
+        within: Within = None,
         order: Order = "match",
         explain: bool = False,
         scale: Scale | str | None = None,
     ) -> Answer:
-        """Return the n movies most worth watching that pass the filters, never a rated one, best first.
+        """Return the n movies most worth watching that pass the filters, best first; none rated, seen or hidden.
 
         ratings     {movie id or title: stars}, pairs, or a table, or a list of them for several people; or `user` by
                     id, or several `users`; nothing at all is a person without ratings
+        within      "watchlist", the user's; or movies (ids or titles): list no others
         order       "match" by the ranker where there is one, "stars" by predicted stars
         explain     adds a column `why`: the rated movies that add most to the score that orders
         scale       of the stars given and shown, such as "1:10"; by default the data's
@@ -143,8 +147,8 @@ class Recommender:
         shown = _scale(scale)
         people = self._people(ratings, user, users, shown)
         filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
-        allowed = self.allowed(filters)
-        positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles)
+        allowed = among(self.allowed(filters), within, people, self.dataset.catalog)
+        positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles, people.unlisted)
         listed = positions >= 0
         columns = people.repeated(listed.sum(axis=1)) | self._columns.stars(people, positions, listed, shown)
         by_ranker = self._lists.orders(order) is self.ranker
@@ -153,8 +157,55 @@ class Recommender:
         if explain:
             columns["why"] = self._columns.reasons(people, positions, self._lists.orders(order))
         order_of_newcomers = notes.BY_POPULARITY if by_ranker else notes.BY_STARS
-        fewer = notes.fewer(people, listed, n, allowed, filters)
-        return self._answer(columns, people, fewer, notes.short(people, self.rater, order_of_newcomers))
+        fewer = notes.fewer(people, listed, n, allowed, filters, within)
+        return self._answer(columns, people.people, fewer, notes.short(people, self.rater, order_of_newcomers))
+
+    def recommend_together(
+        self,
+        ratings: Given = None,
+        *,
+        users: Iterable[str | int] | None = None,
+        how: How = "mean",
+        n: int = 25,
+        filters: Filters | None = None,
+        explain: bool = False,
+        scale: Scale | str | None = None,
+    ) -> Answer:
+        """Return the n movies most worth watching together, best first; none that one of them rated, saw or hid.
+
+        ratings     a list of several people's; or `users` by their ids
+        how         "mean": the best on the average of everybody's standardised scores; "least-misery": by the score
+                    of the person who will like it least
+        explain     adds `why`: only movies that every one of them rated highly
+
+        Columns as `recommend` has them for one person; stars, low and high are the means of everybody's predictions,
+        or the prediction for the person who will like the movie least; match is the joint score. No column tells what
+        one of them rated. People without ratings have no say in the order, and the note says so.
+        """
+        _check_n(n)
+        together.check_how(how)
+        shown, filters = _scale(scale), filters or Filters()
+        everybody, _ = self._persons(ratings, None, users, shown)
+        if not everybody:
+            raise UsageError("a list for several people needs at least one; name them in users")
+        heard = [person for person in everybody if len(person.history)]
+        people = People.of(heard or everybody[:1], self.rater, len(self.dataset.catalog))
+        passing = self.allowed(filters)
+        allowed = passing.copy()
+        for person in everybody:
+            allowed[person.unlisted] = False
+        positions, match = together.top(self._lists, people, allowed, n, how)
+        found = together.predicted(self.rater.predict(people.profiles, positions), how)
+        columns = self._columns.predicted(positions, found, shown)
+        if self.ranker is not None:
+            columns["match"] = pa.array(match, mask=~np.isfinite(match))
+        if explain:
+            liked = self.dataset.ratings.scale.liked
+            shared = together.contributions(self._lists.orders("match"), everybody, positions, liked)
+            columns["why"] = self._columns.reasons_of(*shared)
+        fewer = notes.fewer_together(len(positions), n, passing, allowed, filters)
+        without = notes.voices(len(heard), len(everybody))
+        return self._answer(columns, everybody, fewer, without, notes.short(people, self.rater, notes.BY_POPULARITY))
 
     def predict(
         self,
@@ -178,7 +229,7 @@ class Recommender:
         positions = np.repeat(resolved[None], len(people), axis=0)
         listed = np.ones_like(positions, bool)
         columns = people.repeated(listed.sum(axis=1)) | self._columns.stars(people, positions, listed, shown)
-        return self._answer(columns, people, notes.short(people, self.rater, notes.STARS))
+        return self._answer(columns, people.people, notes.short(people, self.rater, notes.STARS))
 
     def similar(self, movie: str | int, n: int = 10, *, min_ratings: int = MIN_RATINGS) -> Answer:
         """Return the n movies nearest to this one, among those with enough ratings.
@@ -195,7 +246,7 @@ class Recommender:
         order = order[np.isfinite(closeness[order])]
         columns = {**self._columns.facts(order), "similarity": closeness[order], "ratings": self._columns.counts(order)}
         note = f"nearest to {self.dataset.catalog.title(position)}, movies with at least {min_ratings} ratings"
-        return self._answer(columns, None, note)
+        return self._answer(columns, (), note)
 
     def explain(
         self,
@@ -234,7 +285,7 @@ class Recommender:
         total = float(found.base[0] + parts.sum())
         what = "stars before clipping" if of == "stars" else "match"
         note = f"{self.dataset.catalog.title(position)}: base and contributions sum to {total:.4f} {what}"
-        return self._answer(columns, people, note)
+        return self._answer(columns, people.people, note)
 
     def next_to_rate(
         self,
@@ -264,7 +315,7 @@ class Recommender:
         known = questions.knows(history, unknowns)[order]
         columns = {**self._columns.facts(order), "known": known, "ratings": self._columns.counts(order)}
         fewer = f"{len(order)} instead of {n}: there is nothing else to ask" if len(order) < n else ""
-        return self._answer(columns, people, fewer, questions.note)
+        return self._answer(columns, people.people, fewer, questions.note)
 
     # The inner path, in positions
 
@@ -290,6 +341,12 @@ class Recommender:
     def _people(
         self, ratings: Given, user: str | int | None, users: Iterable[str | int] | None, scale: Scale | None
     ) -> People:
+        people, names = self._persons(ratings, user, users, scale)
+        return People.of(people, self.rater, len(self.dataset.catalog), **names)
+
+    def _persons(
+        self, ratings: Given, user: str | int | None, users: Iterable[str | int] | None, scale: Scale | None
+    ) -> tuple[list[Person], dict[str, list[str | int]]]:
         if sum(what is not None for what in (ratings, user, users)) > 1:
             raise UsageError("give ratings, or a user, or several users, not more than one of them")
         if isinstance(users, str | int):
@@ -304,7 +361,7 @@ class Recommender:
             names = {"history": [*range(len(people))]}
         else:
             people = [given_by_hand(self.dataset, {} if ratings is None else ratings, scale)]
-        return People.of(people, self.rater, len(self.dataset.catalog), **names)
+        return people, names
 
     def _one(self, ratings: Given, user: str | int | None, scale: Scale | str | None) -> People:
         people = self._people(ratings, user, None, _scale(scale))
@@ -312,10 +369,9 @@ class Recommender:
             raise UsageError("this is asked about one person; give one person's ratings")
         return people
 
-    def _answer(self, columns: Mapping[str, Any], people: People | None, *lines: str) -> Answer:
+    def _answer(self, columns: Mapping[str, Any], people: Sequence[Person], *lines: str) -> Answer:
         note = "\n".join(line for line in (*lines, notes.simulated(self.dataset)) if line)
-        revisions = () if people is None else tuple(person.revision for person in people.people)
-        return Answer.of(columns, note, self.snapshot_id, revisions)
+        return Answer.of(columns, note, self.snapshot_id, tuple(person.revision for person in people))
 
 
 def _check_n(n: int) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
 from matinee.ids import Positions
-from matinee.models import Model, Rater
+from matinee.models import Model, Prediction, Rater
 from matinee.ratings import History, Scale
 from matinee.recommender.people import People
 
@@ -38,23 +38,28 @@ class Columns:
     ) -> dict[str, Any]:
         """Return facts and predictions for the positions (B, n) that are listed (B, n), one person after another."""
         flat = positions[listed]
-        stars = {name: np.empty(0, np.float32) for name in ("stars", "low", "high")}
-        if len(flat):
-            predicted = self._rater.predict(people.profiles, np.maximum(positions, 0))
-            stars = {name: getattr(predicted, name)[listed] for name in stars}
+        if not len(flat):
+            nothing = np.empty(0, np.float32)
+            return self.predicted(flat, Prediction(nothing, nothing, nothing), scale)
+        found = self._rater.predict(people.profiles, np.maximum(positions, 0))
+        return self.predicted(flat, Prediction(found.stars[listed], found.low[listed], found.high[listed]), scale)
+
+    def predicted(self, positions: Positions, found: Prediction, scale: Scale | None) -> dict[str, Any]:
+        """Return facts and stars of the movies at these positions (m,), on `scale` (None: the data's)."""
+        stars = {"stars": found.stars, "low": found.low, "high": found.high}
         if scale is not None:
             stars = {name: self._scale.to(scale, values) for name, values in stars.items()}
-        return {**self.facts(flat), **stars, "ratings": self.counts(flat)}
+        return {**self.facts(positions), **stars, "ratings": self.counts(positions)}
 
     def reasons(self, people: People, positions: Positions, model: Model) -> list[list[str]]:
         """Return for each listed movie the titles of the rated ones that add most to its score by this model."""
         reasons = []
         for person, row in zip(people.people, positions, strict=True):
             found = model.explain(person.history, row[row >= 0])
-            reasons += self._reasons_of(person.history, found.contributions)
+            reasons += self.reasons_of(person.history, found.contributions)
         return reasons
 
-    def _reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[str]]:
+    def reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[str]]:
         """Return the titles for each movie (m,), by what each rated movie adds to it (m, p)."""
         best = np.argsort(-contributions, axis=1, kind="stable")[:, :MOST_REASONS]
         adds = np.take_along_axis(contributions, best, axis=1) > 0

@@ -41,44 +41,52 @@ class Lists:
         return self.rater if order == "stars" or self.ranker is None else self.ranker
 
     def top(
-        self, histories: Csr, allowed: NDArray[np.bool_], n: int, order: Order = "match", profiles: Any = None
+        self,
+        histories: Csr,
+        allowed: NDArray[np.bool_],
+        n: int,
+        order: Order = "match",
+        profiles: Any = None,
+        unlisted: Csr | None = None,
     ) -> tuple[Positions, Scores]:
         """Return positions (B, n) and the scores that order them; -1 and -inf where fewer movies pass.
 
         profiles    the rater's, where the histories were folded in already
+        unlisted    (B, n_movies) what is left out of each person's list; by default what they rated
 
         People without ratings get the most rated movies, unless stars order. Movies that the ranker does not rank
         follow those it does, by stars, with a score of -inf.
         """
         n = min(n, len(allowed))
-        model = self.orders(order)
+        model, unlisted = self.orders(order), histories if unlisted is None else unlisted
         if model is self.rater:
             folded = self.rater.fold_in(histories) if profiles is None else profiles
-            return self.rater.top_n(folded, n, allowed, histories)
+            return self.rater.top_n(folded, n, allowed, unlisted)
         empty = histories.counts == 0
         if empty.any():
-            return self._top_with_newcomers(histories, allowed, n, empty)
-        positions, scores = model.top_n(model.fold_in(histories), n, allowed, histories)
-        for row in np.flatnonzero(positions[:, -1] < 0):
-            self._fill_by_stars(histories.rows(int(row), int(row) + 1), allowed, positions[row])
+            return self._top_with_newcomers(histories, allowed, n, empty, unlisted)
+        positions, scores = model.top_n(model.fold_in(histories), n, allowed, unlisted)
+        for row in np.flatnonzero(positions[:, -1] < 0).tolist():
+            self._fill_by_stars(histories.rows(row, row + 1), unlisted.rows(row, row + 1), allowed, positions[row])
         return positions, scores
 
     def _top_with_newcomers(
-        self, histories: Csr, allowed: NDArray[np.bool_], n: int, empty: NDArray[np.bool_]
+        self, histories: Csr, allowed: NDArray[np.bool_], n: int, empty: NDArray[np.bool_], unlisted: Csr
     ) -> tuple[Positions, Scores]:
         positions, scores = np.empty((len(empty), n), np.int32), np.empty((len(empty), n), np.float32)
-        positions[empty], scores[empty] = self._popular.top_n(int(empty.sum()), n, allowed)
-        others = np.flatnonzero(~empty)
+        newcomers, others = np.flatnonzero(empty), np.flatnonzero(~empty)
+        positions[empty], scores[empty] = self._popular.top_n(len(newcomers), n, allowed, unlisted.take(newcomers))
         if len(others):
-            positions[others], scores[others] = self.top(histories.take(others), allowed, n)
+            found = self.top(histories.take(others), allowed, n, unlisted=unlisted.take(others))
+            positions[others], scores[others] = found
         return positions, scores
 
-    def _fill_by_stars(self, history: Csr, allowed: NDArray[np.bool_], positions: Positions) -> None:
+    def _fill_by_stars(self, history: Csr, unlisted: Csr, allowed: NDArray[np.bool_], positions: Positions) -> None:
         """Put movies that the ranker does not rank behind those it does, in one person's list."""
         found = int((positions >= 0).sum())
         rest = allowed.copy()
         rest[positions[:found]] = False
-        more, _ = self.rater.top_n(self.rater.fold_in(history), len(positions) - found, rest, history)
+        more, _ = self.rater.top_n(self.rater.fold_in(history), len(positions) - found, rest, unlisted)
         positions[found:] = more[0]
 
 

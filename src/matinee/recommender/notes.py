@@ -9,23 +9,49 @@ from matinee.dataset import Dataset
 from matinee.models import Rater
 from matinee.recommender.filters import Filters
 from matinee.recommender.people import People
+from matinee.recommender.within import Within
 
 BY_POPULARITY = "the movies most people rate, with stars that are not personal"
 BY_STARS = "the highest stars in all, which are not personal"
 STARS = "stars that are not personal"
 
 
-def fewer(people: People, listed: NDArray[np.bool_], n: int, allowed: NDArray[np.bool_], filters: Filters) -> str:
+def fewer(
+    people: People, listed: NDArray[np.bool_], n: int, allowed: NDArray[np.bool_], filters: Filters, some: Within = None
+) -> str:
     """Return why somebody's list has fewer than n movies; `listed` (B, n) says which places are taken."""
     counts = listed.sum(axis=1)
     if (counts >= n).all():
         return ""
-    since = f" since {filters.rated_since}" if filters.rated_since else ""
-    passing = f"movies that pass the filters and have at least {filters.min_ratings} ratings{since}: {allowed.sum():,}"
+    of_them = "" if some is None else " on the watchlist" if isinstance(some, str) else " among those named"
+    passing = _passing(allowed, filters, of_them)
     if len(people) > 1:
         return f"fewer than {n} for {(counts < n).sum()} of {len(people)} people; {passing}"
-    rated = allowed[people.people[0].history.movies].sum()
-    return f"{counts[0]} instead of {n}; {passing}; of these rated already: {rated}"
+    person = people.people[0]
+    rated, unlisted = (int(allowed[movies].sum()) for movies in (person.history.movies, person.unlisted))
+    marked = f"; seen or hidden: {unlisted - rated}" if unlisted > rated else ""
+    return f"{counts[0]} instead of {n}; {passing}; of these rated already: {rated}{marked}"
+
+
+def fewer_together(found: int, n: int, passing: NDArray[np.bool_], left: NDArray[np.bool_], filters: Filters) -> str:
+    """Return why a joint list has fewer than n movies: so many pass, and so many of them are left for everybody."""
+    if found >= n:
+        return ""
+    gone = passing.sum() - left.sum()
+    return f"{found} instead of {n}; {_passing(passing, filters)}; of these rated, seen or hidden by somebody: {gone}"
+
+
+def _passing(allowed: NDArray[np.bool_], filters: Filters, of_them: str = "") -> str:
+    since = f" since {filters.rated_since}" if filters.rated_since else ""
+    least = f"at least {filters.min_ratings} ratings{since}"
+    return f"movies{of_them} that pass the filters and have {least}: {allowed.sum():,}"
+
+
+def voices(heard: int, people: int) -> str:
+    """Return whose opinion a joint list lacks."""
+    if heard in (0, people):
+        return ""
+    return f"{people - heard} of {people} people have no ratings yet and no say in the order"
 
 
 def short(people: People, rater: Rater, shown: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,23 +12,38 @@ from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
 from matinee.errors import DataError, UnknownUserError, UsageError
+from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Rater
 from matinee.ratings import History, Scale, batch
 
+T = TypeVar("T")
+UNLISTED = ("seen", "hidden")
 Given = Any
 """One person's ratings: {movie id or title: stars}, pairs of the two, a History, or a table with columns movie (or
 movieId, title) and stars (or rating). A list of such, but for pairs, is several people."""
 
 
 class LiveHistory(Protocol):
-    """What one person said since the snapshot: the count of their writes, and {movie id: stars, None if deleted}."""
+    """What one person said since the snapshot.
+
+    revision    counts their writes
+    stars       {movie id: stars, None if deleted}
+    marks       {movie id: "seen", "hidden" or "watchlist"}
+    forgotten   whether they asked to be forgotten: what the snapshot says of them is not theirs any more
+    """
 
     @property
     def revision(self) -> int: ...
 
     @property
     def stars(self) -> Mapping[str, float | None]: ...
+
+    @property
+    def marks(self) -> Mapping[str, str]: ...
+
+    @property
+    def forgotten(self) -> bool: ...
 
 
 class Live(Protocol):
@@ -39,10 +54,25 @@ class Live(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """One person's ratings on the data's scale, and the revision of the live ratings they include (0: none)."""
+    """One person as of one moment.
+
+    history     their ratings on the data's scale
+    revision    of the live ratings that these include, 0 for none
+    marks       {movie position: "seen", "hidden" or "watchlist"}
+    """
 
     history: History
     revision: int = 0
+    marks: Mapping[int, str] = field(default_factory=dict)
+
+    def marked(self, *marks: str) -> Positions:
+        """Return the movies with one of these marks, ascending."""
+        return np.array(sorted(movie for movie, mark in self.marks.items() if mark in marks), np.int32)
+
+    @property
+    def unlisted(self) -> Positions:
+        """The movies that are never listed for this person, ascending: rated, seen or hidden."""
+        return np.union1d(self.history.movies, self.marked(*UNLISTED)) if self.marks else self.history.movies
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +82,22 @@ class People:
     names       (B,) values of the column that tells them apart in an answer, {} for one person: {"user": ["1", "2"]}
     people      their ratings
     histories   (B, n_movies) the same as a matrix
+    unlisted    (B, n_movies) the movies that are never listed for them
     profiles    the rater's
     """
 
     names: Mapping[str, Sequence[str | int]]
     people: Sequence[Person]
     histories: Csr
+    unlisted: Csr
     profiles: Any
 
     @classmethod
     def of(cls, people: Sequence[Person], rater: Rater, n_movies: int, **names: Sequence[str | int]) -> People:
         """Fold people in."""
         histories = batch([person.history for person in people], n_movies)
-        return cls(names, people, histories, rater.fold_in(histories))
+        unlisted = _rows([person.unlisted for person in people], n_movies) if _any_marks(people) else histories
+        return cls(names, people, histories, unlisted, rater.fold_in(histories))
 
     def __len__(self) -> int:
         return len(self.people)
@@ -75,6 +108,14 @@ class People:
             column: [name for name, count in zip(names, times.tolist(), strict=True) for _ in range(count)]
             for column, names in self.names.items()
         }
+
+
+def _any_marks(people: Sequence[Person]) -> bool:
+    return any(person.marks for person in people)
+
+
+def _rows(movies: Sequence[Positions], n_movies: int) -> Csr:
+    return batch([History(row, np.zeros(len(row), np.float32)) for row in movies], n_movies)
 
 
 def several(given: Given) -> bool:
@@ -93,24 +134,35 @@ def _is_history(given: Given) -> bool:
 def by_id(dataset: Dataset, live: Live | None, user: str) -> Person:
     """Return a user's ratings: the data's, with live ones over them.
 
-    Live wins over the data by movie, and a deletion removes. Live ratings of movies that the data does not know are
-    left out until the next refit. With live ratings an unknown user is a person without ratings yet; without them
-    UnknownUserError is raised.
+    Live wins over the data by movie, a deletion removes, and of a forgotten person the data says nothing. What was
+    said of movies that the data does not know is left out until the next refit. With live ratings an unknown user is a
+    person without ratings yet; without them UnknownUserError is raised.
     """
+    if live is not None:
+        return merged(dataset, user, live.read(user))
     imported = dataset.ratings.get(user)
-    said = live.read(user) if live is not None else None
-    if imported is None and said is None:
+    if imported is None:
         raise UnknownUserError(user)
-    if said is None or not said.stars:
-        return Person(imported or History.of({}), said.revision if said else 0)
-    stars = dict(zip(imported.movies.tolist(), imported.stars.tolist(), strict=True)) if imported is not None else {}
-    for movie, given in said.stars.items():
-        position = dataset.catalog.ids.position(movie)
-        if position is not None and given is None:
-            stars.pop(position, None)
-        elif position is not None and given is not None:
-            stars[position] = given
-    return Person(History.of(stars), said.revision)
+    return Person(imported)
+
+
+def merged(dataset: Dataset, user: str, said: LiveHistory) -> Person:
+    """Return a user's ratings and marks: the data's, with what they said laid over them."""
+    imported = dataset.ratings.get(user)
+    known = History.of({}) if imported is None or said.forgotten else imported
+    history = _overlaid(known, _by_position(dataset, said.stars)) if said.stars else known
+    return Person(history, said.revision, _by_position(dataset, said.marks))
+
+
+def _by_position(dataset: Dataset, said: Mapping[str, T]) -> dict[int, T]:
+    positions = ((dataset.catalog.ids.position(movie), what) for movie, what in said.items())
+    return {position: what for position, what in positions if position is not None}
+
+
+def _overlaid(imported: History, said: Mapping[int, float | None]) -> History:
+    stars: dict[int, float | None] = dict(zip(imported.movies.tolist(), imported.stars.tolist(), strict=True))
+    stars.update(said)
+    return History.of({movie: given for movie, given in stars.items() if given is not None})
 
 
 def given_by_hand(dataset: Dataset, given: Given, scale: Scale | None) -> Person:

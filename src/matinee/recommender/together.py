@@ -1,0 +1,108 @@
+"""Together: one list for several people, who never learn each other's stars from it.
+
+    each one's scores  --standardised-->  z (B, n_movies)  --mean or lowest-->  one score a movie  -->  the n best
+
+A ranker's scores are in units of each person's own: somebody with many ratings has larger ones. Standardised over the
+movies that the model orders, everybody has the same weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import kernels
+from matinee.errors import UsageError
+from matinee.ids import Positions
+from matinee.kernels import Csr
+from matinee.models import Model, Prediction, Scores
+from matinee.ratings import History
+from matinee.recommender.lists import Lists
+from matinee.recommender.people import People, Person
+
+How = Literal["mean", "least-misery"]
+HOWS = ("mean", "least-misery")
+
+
+def check_how(how: str) -> None:
+    """Raise UsageError where people's opinions cannot be joined so."""
+    if how not in HOWS:
+        raise UsageError(f"how is {' or '.join(HOWS)}, not {how!r}")
+
+
+def joint(scores: Scores, how: How) -> Scores:
+    """Return one score per movie (n_movies,) from those of B people (B, n_movies), -inf where a movie has none.
+
+    >>> joint(np.array([[1, 2, 3], [30, 20, 10]], np.float32), "least-misery").round(2).tolist()
+    [-1.2200000286102295, 0.0, -1.2200000286102295]
+    """
+    z = np.stack([_standardised(row) for row in scores])
+    return np.asarray(z.mean(axis=0) if how == "mean" else z.min(axis=0), np.float32)
+
+
+def _standardised(scores: Scores) -> NDArray[np.float64]:
+    known = np.isfinite(scores)
+    values = scores[known].astype(np.float64)
+    z = np.full(len(scores), -np.inf)
+    z[known] = (values - values.mean()) / (values.std() or 1.0) if len(values) else values
+    return z
+
+
+def top(lists: Lists, people: People, allowed: NDArray[np.bool_], n: int, how: How) -> tuple[Positions, Scores]:
+    """Return the positions (k,) of the n best movies for all, k <= n, and their joint scores, best first.
+
+    people      those with ratings; or one without, who gets the most rated movies
+
+    Movies that the ranker does not rank follow those it does, by stars, with a score of -inf.
+    """
+    n = min(n, len(allowed))
+    if not people.histories.counts.any():
+        positions, scores = lists.top(people.histories, allowed, n)
+    else:
+        positions, scores = _best(lists.orders("match"), people.histories, allowed, n, how)
+        found = int((positions >= 0).sum())
+        if found < n and lists.ranker is not None:
+            rest = allowed.copy()
+            rest[positions[0, :found]] = False
+            positions[0, found:] = _best(lists.rater, people.histories, rest, n - found, how)[0][0]
+    listed = positions[0] >= 0
+    return positions[0][listed], scores[0][listed]
+
+
+def _best(model: Model, histories: Csr, allowed: NDArray[np.bool_], n: int, how: How) -> tuple[Positions, Scores]:
+    scores = joint(model.scores(model.fold_in(histories)), how)
+    return kernels.select_top_n(scores[None], n, allowed=allowed)
+
+
+def predicted(prediction: Prediction, how: How) -> Prediction:
+    """Return the stars (m,) of all together from those of B people (B, m).
+
+    By "mean" the means of stars and of the intervals' ends, by "least-misery" what holds for the person who will like
+    a movie least.
+    """
+    parts = prediction.stars, prediction.low, prediction.high
+    if how == "mean":
+        return Prediction(*(np.asarray(part.mean(axis=0), np.float32) for part in parts))
+    lowest = prediction.stars.argmin(axis=0)[None]
+    return Prediction(*(np.take_along_axis(part, lowest, axis=0)[0] for part in parts))
+
+
+def contributions(
+    model: Model, people: Sequence[Person], positions: Positions, liked: float
+) -> tuple[History, NDArray[np.float64]]:
+    """Return the movies that everybody rated with at least `liked` stars, and what they add in all (m, p).
+
+    Nothing else that a person rated may be named to the others; the history's stars are `liked`, not anybody's.
+    """
+    shared = people[0].history.movies
+    for person in people:
+        shared = np.intersect1d(shared, person.history.movies[person.history.stars >= liked])
+    adds: Any = np.zeros((len(positions), len(shared)))
+    if len(shared):
+        for person in people:
+            found = model.explain(person.history, positions).contributions
+            adds = adds + found[:, np.searchsorted(person.history.movies, shared)]
+    return History(shared, np.full(len(shared), liked, np.float32)), adds
