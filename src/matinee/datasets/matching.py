@@ -28,24 +28,38 @@ class Matched:
 
 
 def match(export: Export, catalog: Catalog, own: Scale, also: Collection[str] = ()) -> Matched:
-    """Return what an export says of the movies of a catalogue, on the data's `own` scale.
+    """Return what an export says of the movies that `find` finds, on the data's `own` scale."""
+    stars: dict[str, float] = {}
+    unmatched = list(export.unread)
+    for line, found in zip(export.lines, find(export.lines, catalog, also), strict=True):
+        if isinstance(found, Unmatched):
+            unmatched.append(found)
+        else:
+            stars[found] = converted(line.stars, export.scale, own)
+    return Matched(stars, tuple(sorted(unmatched, key=lambda one: one.line)))
+
+
+def find(lines: Sequence[Line], catalog: Catalog, also: Collection[str] = ()) -> list[str | Unmatched]:
+    """Return the id of the movie that each line means, or why it means none.
 
     also    ids of movies besides those of the catalogue
 
     An IMDb id decides where the catalogue knows it. A movie id decides where the line names no title or the movie has
     that title. A title decides where one movie has it, in that year or one beside it.
     """
-    stars: dict[str, float] = {}
-    unmatched = list(export.unread)
-    for line, position in zip(export.lines, _by_imdb(export.lines, catalog).tolist(), strict=True):
-        found = position if position >= 0 else _by_id_or_title(line, catalog)
-        if isinstance(found, int):
-            stars[catalog.ids[found]] = converted(line.stars, export.scale, own)
-        elif line.movie in also:
-            stars[str(line.movie)] = converted(line.stars, export.scale, own)
-        else:
-            unmatched.append(Unmatched(line.number, line.what, found))
-    return Matched(stars, tuple(sorted(unmatched, key=lambda one: one.line)))
+    return [
+        _found(line, by_imdb, catalog, also)
+        for line, by_imdb in zip(lines, _by_imdb(lines, catalog).tolist(), strict=True)
+    ]
+
+
+def _found(line: Line, by_imdb: int, catalog: Catalog, also: Collection[str]) -> str | Unmatched:
+    position = by_imdb if by_imdb >= 0 else _by_id_or_title(line, catalog)
+    if isinstance(position, int):
+        return catalog.ids[position]  # type: ignore[no-any-return]
+    if line.movie is not None and line.movie in also:
+        return line.movie
+    return Unmatched(line.number, line.what, position)
 
 
 def converted(stars: float, scale: Scale, own: Scale) -> float:
