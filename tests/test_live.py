@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import re
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from matinee.errors import LiveError, UsageError
-from matinee.live import LiveHistory, LiveRatings, database_path
-from matinee.live import ratings as live_module
-from matinee.live.schema import METADATA, RATINGS, SCHEMA_VERSION, USERS
+from matinee.errors import BusyError, LiveError, UsageError
+from matinee.live import LiveHistory, LiveRatings, sqlite
+from matinee.live.database import address_of
+from matinee.live.dialects import PAIRS_PER_QUERY
+from matinee.live.schema import RATINGS, USERS
 
 WRITER = """
 import os, sys, threading
@@ -98,7 +100,7 @@ def test_delete__leaves_a_tombstone_also_for_a_rating_only_the_snapshot_holds(li
 
 
 def test_a_bulk_write__may_be_larger_than_one_query(live):
-    many = {str(movie): movie % 5 + 0.5 for movie in range(2 * live_module.KEYS_PER_QUERY + 1)}
+    many = {str(movie): movie % 5 + 0.5 for movie in range(2 * PAIRS_PER_QUERY + 1)}
     assert live.rate("ann", many) == 1
     assert live.rate("ann", many) == 1
     assert live.ratings("ann") == many
@@ -182,7 +184,7 @@ def test_threads_writing_for_one_person__each_get_another_revision(live):
 
 def test_every_statement__finds_its_rows_by_a_key_and_scans_no_table(live, path):
     seen = []
-    for engine in (live._writer, live._reader):
+    for engine in (live._database._writer, live._database._reader):
         event.listen(
             engine, "before_cursor_execute", lambda _c, _u, sql, values, _x, many: seen.append((sql, values, many))
         )
@@ -208,7 +210,7 @@ def test_readers__never_wait_for_a_writer(live, path):
 
 
 def test_a_lock_held_by_another_program__is_reported_and_then_forgotten(path, monkeypatch):
-    monkeypatch.setattr(live_module, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
     with LiveRatings(path) as live:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -220,10 +222,17 @@ def test_a_lock_held_by_another_program__is_reported_and_then_forgotten(path, mo
         assert live.rate("ann", {"1": 3}) == 1
 
 
+@contextmanager
+def holding(lock_file):
+    with open(lock_file, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def test_a_process_that_hangs_with_the_lock__does_not_hang_us(path, monkeypatch):
-    monkeypatch.setattr(live_module, "PATIENCE", 0.2)
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.2)
     with LiveRatings(path) as live:
-        with live_module._locked(path), pytest.raises(LiveError, match="not stored, another process has held"):
+        with holding(f"{path}.lock"), pytest.raises(BusyError, match=r"another process has held live\.sqlite3\.lock"):
             live.rate("ann", {"1": 3})
         assert live.rate("bob", {"1": 3}) == 1
         assert live.ratings("ann") == {}
@@ -231,7 +240,7 @@ def test_a_process_that_hangs_with_the_lock__does_not_hang_us(path, monkeypatch)
 
 def test_a_full_disk__is_an_error_for_each_caller_and_then_forgotten(live):
     live.rate("ann", {"1": 3})
-    with live._writer.connect() as connection:
+    with live._database._writer.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     many = {str(movie): 3.5 for movie in range(5_000)}
@@ -313,19 +322,19 @@ def test_a_missing_folder__is_reported_by_name(tmp_path):
     ("database", "expected"),
     [("/a/b.sqlite3", "/a/b.sqlite3"), ("sqlite:////a/b.sqlite3", "/a/b.sqlite3"), (Path("/a/b"), "/a/b")],
 )
-def test_database_path__reads_paths_and_addresses(database, expected):
-    assert database_path(database) == Path(expected)
+def test_address_of__reads_paths_and_addresses(database, expected):
+    assert address_of(database) == Path(expected)
 
 
-def test_database_path__takes_a_relative_address(monkeypatch, tmp_path):
+def test_address_of__takes_a_relative_address(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert database_path("sqlite:///b.sqlite3") == tmp_path / "b.sqlite3"
+    assert address_of("sqlite:///b.sqlite3") == tmp_path / "b.sqlite3"
 
 
-@pytest.mark.parametrize("database", ["postgresql+psycopg://me:secret@host/db", "sqlite://", "sqlite:///:memory:", ""])
-def test_database_path__refuses_what_cannot_hold_ratings_and_keeps_secrets(database):
+@pytest.mark.parametrize("database", ["mysql://me:secret@host/db", "sqlite://", "sqlite:///:memory:", ""])
+def test_address_of__refuses_what_cannot_hold_ratings_and_keeps_secrets(database):
     with pytest.raises(UsageError) as caught:
-        database_path(database)
+        address_of(database)
     assert "secret" not in str(caught.value)
 
 
@@ -395,22 +404,6 @@ def event_of(call):
     if "pwrite64" in call and "-wal>" in call:
         return "W"
     return "S" if "sync" in call and call.endswith("= 0") else ""
-
-
-def test_a_database_of_schema_1__gets_the_new_tables_and_keeps_its_ratings(path):
-    with LiveRatings(path) as live:
-        live.rate("ann", {"1": 3.5})
-    with closing(sqlite3.connect(path)) as connection:
-        for table in METADATA.tables.keys() - {"schema", "users", "ratings"}:
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("UPDATE schema SET version = 1")
-        connection.commit()
-    with LiveRatings(path) as live:
-        assert live.ratings("ann") == {"1": 3.5}
-    with closing(sqlite3.connect(path)) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert connection.execute("SELECT version FROM schema").fetchone() == (SCHEMA_VERSION,)
-    assert tables >= METADATA.tables.keys()
 
 
 def test_reading__sees_one_moment(live):

@@ -11,6 +11,7 @@
     +-- StoreError               a store or snapshot that is missing, damaged or foreign
     +-- EngineError              Spark cannot be started, or lost its cluster
     +-- LiveError                the database of live ratings cannot be read or written
+        +-- BusyError            another process holds the lock
     +-- MissingError             a rating, mark or room that is not there
     +-- FullRoomError            a room that takes nobody else
 
@@ -81,6 +82,10 @@ class EngineError(MatineeError):
 
 class LiveError(MatineeError):
     """The database of live ratings cannot be read or written."""
+
+
+class BusyError(LiveError):
+    """Another process holds the lock."""
 
 
 class MissingError(MatineeError):

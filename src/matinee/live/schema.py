@@ -1,4 +1,4 @@
-"""The tables of the live database, and how those of an older Matinee become today's.
+"""The tables of the live database.
 
 Times are seconds since 1970, UTC. What is handed out as a secret (API keys, links, rooms) is stored as its SHA-256.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Double,
     Index,
     Integer,
@@ -16,14 +15,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
-    select,
 )
 
-from matinee.errors import LiveError
-
 MAX_ID = 256  # characters
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 METADATA = MetaData()
 
@@ -61,7 +56,12 @@ MARKS = _table(
     Column("mark", String(16), nullable=False),  # seen, hidden or watchlist; one a movie
     _at(),
 )
-FORGOTTEN = _table("forgotten", _id("user"), _at())  # holds for what an import or snapshot says of the time before
+FORGOTTEN = _table(  # holds for what an import or snapshot says of the time before
+    "forgotten",
+    _id("user"),
+    _at(),
+    Column("revision", BigInteger, nullable=False, server_default="0"),  # the user's, which never goes back
+)
 MOVIES = _table(  # those that the data does not know yet
     "movies",
     _id("movie"),
@@ -86,21 +86,4 @@ ROOMS = _table("rooms", _id("hash"), _at(), _at("expires"))
 MEMBERS = _table("members", _id("room"), _id("user"), _at())  # room is its hash
 STATES = _table("states", _id("name"), Column("value", Text, nullable=False), _at())  # such as how the last refit went
 
-
-def prepare(connection: Connection, database: str) -> None:
-    """Make the tables in an empty database; refuse one that is not ours or that a newer Matinee wrote."""
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        METADATA.create_all(connection)
-        connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
-    elif SCHEMA.name not in tables:
-        raise LiveError(f"live ratings {database}: this database holds something else; name another one")
-    version = connection.execute(select(SCHEMA.c.version)).scalar_one()
-    if version > SCHEMA_VERSION:
-        raise LiveError(
-            f"live ratings {database}: written by a newer Matinee (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "install that one"
-        )
-    if version < SCHEMA_VERSION:
-        METADATA.create_all(connection)
-        connection.execute(SCHEMA.update().values(version=SCHEMA_VERSION))
+ABOUT_PEOPLE = [table for table in METADATA.sorted_tables if "user" in table.c and table is not FORGOTTEN]

@@ -1,0 +1,147 @@
+"""Changes of what people said: a group of them is written in few statements, and each learns its revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Delete, Table, TextClause, bindparam, select, union_all
+
+from matinee.live import dialects
+from matinee.live.schema import ABOUT_PEOPLE, FORGOTTEN, MARKS, RATINGS, USERS
+
+Key = tuple[str, str]  # user, movie
+_NOTHING: Any = object()  # what is stored where there is no row
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one call writes about one person, all of it or nothing.
+
+    stars    {movie id: stars, or None to delete the rating}
+    marks    {movie id: mark, or None to take it away}
+    forget   delete everything about the person, and nothing else
+    """
+
+    user: str
+    stars: Mapping[str, float | None] = field(default_factory=dict)
+    marks: Mapping[str, str | None] = field(default_factory=dict)
+    forget: bool = False
+
+
+# Made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_REVISIONS = union_all(
+    *(
+        select(t.c.user, t.c.revision).where(t.c.user.in_(bindparam("users", expanding=True)))
+        for t in (USERS, FORGOTTEN)
+    )
+)
+_upsert = cache(dialects.upsert)
+_pairs = cache(dialects.pairs)
+
+
+@cache
+def _delete(table: Table, *columns: str) -> Delete:
+    statement = table.delete()
+    for column in columns:
+        statement = statement.where(table.c[column] == bindparam(f"of_{column}"))
+    return statement
+
+
+def apply(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:
+    """Write changes in their order and return the revision of each one's person after it.
+
+    at   seconds since 1970
+
+    Only what differs from what is stored is written, so a repeated change leaves no trace and keeps the revision.
+    """
+    revisions: list[int] = []
+    for forgets, group in groupby(changes, key=lambda change: change.forget):
+        revisions += (_forget if forgets else _write)(connection, list(group), at)
+    return revisions
+
+
+def _write(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:
+    stars = _Values(connection, RATINGS, "stars", [(c.user, movie) for c in changes for movie in c.stars], _NOTHING)
+    marks = _Values(connection, MARKS, "mark", [(c.user, movie) for c in changes for movie in c.marks], None)
+    revisions = _revisions(connection, changes)
+    changed: dict[str, int] = {}
+    answers = []
+    for change in changes:
+        if stars.put(change.user, change.stars) | marks.put(change.user, change.marks):
+            changed[change.user] = revisions[change.user] = revisions.get(change.user, 0) + 1
+        answers.append(revisions.get(change.user, 0))
+    stars.store(connection, lambda user: {"at": at, "revision": changed[user]})
+    marks.store(connection, lambda user: {"at": at})
+    _put(connection, USERS, [{"user": user, "revision": revision} for user, revision in changed.items()])
+    return answers
+
+
+def _forget(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:
+    """Delete every row about these people and keep when they wanted it, with the revision, which never goes back."""
+    revisions = _revisions(connection, changes)
+    forgotten = {change.user: revisions.get(change.user, 0) + 1 for change in changes}
+    for table in ABOUT_PEOPLE:
+        connection.execute(_delete(table, "user"), [{"of_user": user} for user in forgotten])
+    _put(connection, FORGOTTEN, [{"user": user, "at": at, "revision": r} for user, r in forgotten.items()])
+    return [forgotten[change.user] for change in changes]
+
+
+class _Values:
+    """One column of a table by user and movie: what is stored, and what of it a group changes."""
+
+    def __init__(self, connection: Connection, table: Table, column: str, keys: Sequence[Key], nothing: Any) -> None:
+        self.table, self.column, self.nothing = table, column, nothing
+        query = _pairs(table, column, connection.dialect.name)
+        self.known = {(user, movie): value for user, movie, value in _look_up(connection, query, sorted(set(keys)))}
+        self.changed: dict[Key, Any] = {}
+
+    def put(self, user: str, values: Mapping[str, Any]) -> bool:
+        """Note the values of some movies and return whether any of them is new."""
+        new = {
+            (user, movie): value
+            for movie, value in values.items()
+            if self.known.get((user, movie), self.nothing) != value
+        }
+        self.known.update(new)
+        self.changed.update(new)
+        return bool(new)
+
+    def store(self, connection: Connection, extra: Any) -> None:
+        """Write what has changed; a value that stands for no row deletes it."""
+        gone = [key for key, value in self.changed.items() if value is self.nothing]
+        rows = [
+            {"user": user, "movie": movie, self.column: value, **extra(user)}
+            for (user, movie), value in self.changed.items()
+            if value is not self.nothing
+        ]
+        _put(connection, self.table, rows)
+        if gone:
+            keys = [{"of_user": user, "of_movie": movie} for user, movie in gone]
+            connection.execute(_delete(self.table, "user", "movie"), keys)
+
+
+def _revisions(connection: Connection, changes: Sequence[Change]) -> dict[str, int]:
+    users = sorted({change.user for change in changes})
+    revisions: dict[str, int] = {}
+    for start in range(0, len(users), dialects.PAIRS_PER_QUERY):
+        for user, revision in connection.execute(
+            _REVISIONS, {"users": users[start : start + dialects.PAIRS_PER_QUERY]}
+        ):
+            revisions[user] = max(revision, revisions.get(user, 0))
+    return revisions
+
+
+def _look_up(connection: Connection, query: TextClause, keys: Sequence[Key]) -> Iterator[Any]:
+    """Yield the rows with these keys, in queries of a size that the database takes."""
+    for start in range(0, len(keys), dialects.PAIRS_PER_QUERY):
+        some = list(keys[start : start + dialects.PAIRS_PER_QUERY])
+        yield from connection.execute(query, dialects.of_pairs(some, connection.dialect.name))
+
+
+def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(_upsert(table, connection.dialect.name), rows)

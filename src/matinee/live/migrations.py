@@ -1,0 +1,66 @@
+"""Versions of the schema: make the tables in an empty database, and change those of an older Matinee step by step.
+
+Servers of two versions may share a database while it is upgraded, so nothing changes by itself: `matinee live migrate`
+does it, in one transaction.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect, select, text
+
+from matinee.errors import LiveError
+from matinee.live.schema import FORGOTTEN, METADATA, SCHEMA, SCHEMA_VERSION
+
+
+def prepare(connection: Connection, database: str) -> None:
+    """Make the tables in an empty database; refuse one that is not ours, or that another version of Matinee made."""
+    found = version_of(connection, database)
+    if found is None:
+        METADATA.create_all(connection)
+        connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
+    elif found < SCHEMA_VERSION:
+        raise LiveError(
+            f"live ratings {database}: written by an older Matinee (schema {found}, this one needs {SCHEMA_VERSION}); "
+            "stop its servers, take a backup and run `matinee live migrate`"
+        )
+
+
+def migrate(connection: Connection, database: str) -> tuple[int, int]:
+    """Make the tables today's and return the versions before and after; what they hold stays."""
+    found = version_of(connection, database)
+    if found is None:
+        raise LiveError(f"live ratings {database}: empty, nothing to migrate; a server makes its tables")
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        _STEPS[version](connection)
+    connection.execute(SCHEMA.update().values(version=SCHEMA_VERSION))
+    return found, SCHEMA_VERSION
+
+
+def version_of(connection: Connection, database: str) -> int | None:
+    """Return the version of the schema, None in an empty database; refuse one that is not ours or too new."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    if SCHEMA.name not in tables:
+        raise LiveError(f"live ratings {database}: this database holds something else; name another one")
+    version = int(connection.execute(select(SCHEMA.c.version)).scalar_one())
+    if version > SCHEMA_VERSION:
+        raise LiveError(
+            f"live ratings {database}: written by a newer Matinee (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "install that one"
+        )
+    return version
+
+
+def _all_tables(connection: Connection) -> None:
+    """To 2: marks, new movies, forgotten people, keys, secrets, links, rooms and states."""
+    METADATA.create_all(connection)
+
+
+def _revisions_of_the_forgotten(connection: Connection) -> None:
+    """To 3: the revision of somebody who was forgotten does not go back."""
+    if FORGOTTEN.c.revision.name not in {column["name"] for column in inspect(connection).get_columns(FORGOTTEN.name)}:
+        connection.execute(text("ALTER TABLE forgotten ADD COLUMN revision BIGINT NOT NULL DEFAULT 0"))
+
+
+_STEPS = {2: _all_tables, 3: _revisions_of_the_forgotten}

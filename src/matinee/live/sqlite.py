@@ -1,0 +1,183 @@
+"""Live ratings in one SQLite file: a write-ahead log, full sync, and a lock file that processes take turns by.
+
+The lock is a file beside the database, and the kernel releases it when its holder crashes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from matinee.errors import BusyError, LiveError
+from matinee.live.database import PATIENCE
+
+BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not know our lock
+
+_REASONS = {
+    "SQLITE_FULL": "the disk is full; make room and try again",
+    "SQLITE_READONLY": "the file or its disk is read-only; make it writable and try again",
+    "SQLITE_BUSY": "another program holds the database's lock; close it or wait, and try again",
+    "SQLITE_CANTOPEN": "the file cannot be opened; check that it is there and that its folder is writable",
+    "SQLITE_NOTADB": "the file is not an SQLite database; name another one",
+    "SQLITE_CORRUPT": "the file is damaged; restore it from a backup",
+    "SQLITE_IOERR": "the disk failed; see the system's log",
+}
+
+
+class SqliteFile:
+    """A Database in the file `path`.
+
+    prepare   called in the first write transaction, with the connection and what is to be said of the database
+    """
+
+    def __init__(self, path: Path, prepare: Callable[[Connection, str], None]) -> None:
+        self.path, self.name = path, str(path)
+        self._reader = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=0)
+        self._writer = create_engine("sqlite://", creator=self._connect_to_write, poolclass=QueuePool, pool_size=1)
+        event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._identity = self._prepared(prepare)
+
+    def rows(self, query: Any, **parameters: Any) -> Sequence[Any]:
+        with self._reported():
+            self._check_identity()
+            with self._reader.connect() as connection:
+                return connection.execute(query, parameters).all()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._reported():
+            self._check_identity()
+            with self._reader.begin() as connection:
+                connection.exec_driver_sql("BEGIN")
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._reported(), self._locked(_lock_file(self.path), PATIENCE):
+            identity = self._check_identity()
+            try:
+                with self._writer.begin() as connection:
+                    yield connection
+            except BaseException:
+                self._writer.dispose()
+                raise
+            if _identity(self.path) != identity:
+                raise LiveError(f"live ratings {self.name}: not stored, the file was replaced meanwhile; try again")
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool) -> Iterator[None]:
+        with self._locked(_lock_file(self.path, name), None if wait else 0):
+            yield
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def _prepared(self, prepare: Callable[[Connection, str], None]) -> tuple[int, int]:
+        """Create file and tables where they are missing, and return the file's identity."""
+        if self.path.is_dir():
+            raise LiveError(f"live ratings {self.name}: this is a folder; name a file in it")
+        with self._reported(), self._locked(_lock_file(self.path), PATIENCE):
+            self.path.touch(0o600)
+            try:
+                with self._writer.begin() as connection:
+                    prepare(connection, self.name)
+            finally:
+                self.close()
+            _sync_folder(self.path.parent)
+            return _identity(self.path)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn what the disk and the database raise into LiveError."""
+        try:
+            yield
+        except (DBAPIError, OSError, sqlite3.Error) as error:
+            raise LiveError(f"live ratings {self.name}: {_reason(error)}") from error
+
+    @contextmanager
+    def _locked(self, path: Path, patience: float | None) -> Iterator[None]:
+        """Hold a lock file, waiting for it for some seconds, or as long as it takes."""
+        with self._reported():
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if not _taken(lock, patience):
+                waited = f" for {patience:g} seconds; look for one that hangs" if patience else "; wait for it to end"
+                raise BusyError(f"live ratings {self.name}: another process has held {path.name}{waited}")
+            yield
+        finally:
+            os.close(lock)
+
+    def _check_identity(self) -> tuple[int, int]:
+        """Open anew where another file lies under the name: what is written to a deleted file would be lost."""
+        found = _identity(self.path)
+        if found != self._identity:
+            self.close()
+            self._identity = found
+        return found
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open a connection; the file must be there, as an empty one in its place would answer that nobody rated."""
+        address = f"file:{quote(str(self.path))}?mode=rw"
+        connection = sqlite3.connect(address, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _connect_to_write(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.executescript("PRAGMA query_only = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        return connection
+
+
+def _lock_file(path: Path, name: str = "") -> Path:
+    return path.with_name(f"{path.name}.{quote(name, safe='')}.lock" if name else f"{path.name}.lock")
+
+
+def _taken(lock: int, patience: float | None) -> bool:
+    """Return whether the lock became ours before our patience ended."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # flock knows no time-out; a thread that is left behind in it drops the lock as soon as it gets it,
+        # because its descriptor is closed by then.
+        waiting = threading.Thread(target=fcntl.flock, args=(lock, fcntl.LOCK_EX), daemon=True)
+        waiting.start()
+        waiting.join(patience)
+        return not waiting.is_alive()
+    return True
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: BaseException | None) -> str:
+    """Say what went wrong and what to do about it."""
+    if isinstance(error, DBAPIError):
+        error = error.orig
+    code = getattr(error, "sqlite_errorname", "")
+    for prefix, reason in _REASONS.items():
+        if code.startswith(prefix):
+            return reason
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
