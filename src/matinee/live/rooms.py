@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 
 from matinee.errors import FullRoomError, MissingError
-from matinee.live.ratings import LiveRatings, checked_id
+from matinee.live.checks import checked_id
+from matinee.live.ratings import LiveRatings
 from matinee.live.schema import MEMBERS, ROOMS
 
 GOOD_FOR = 24 * 3600  # seconds
