@@ -144,17 +144,25 @@ def _lock_file(path: Path, name: str = "") -> Path:
 
 
 def _taken(lock: int, patience: float | None) -> bool:
-    """Return whether the lock became ours before our patience ended."""
+    """Return whether the lock became ours before our patience ended; None waits as long as it takes."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        # flock knows no time-out; a thread that is left behind in it drops the lock as soon as it gets it,
-        # because its descriptor is closed by then.
-        waiting = threading.Thread(target=fcntl.flock, args=(lock, fcntl.LOCK_EX), daemon=True)
+        if patience == 0:
+            return False
+        waiting = threading.Thread(target=_wait_and_close, args=(os.dup(lock),), daemon=True)
         waiting.start()
         waiting.join(patience)
         return not waiting.is_alive()
     return True
+
+
+def _wait_and_close(lock: int) -> None:
+    """Wait for a lock, which flock cannot do for a limited time, and drop it if nobody else has it open any more."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    finally:
+        os.close(lock)
 
 
 def _identity(path: Path) -> tuple[int, int]:
