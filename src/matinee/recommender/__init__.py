@@ -150,15 +150,16 @@ class Recommender:
         allowed = among(self.allowed(filters), within, people, self.dataset.catalog)
         positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles, people.unlisted)
         listed = positions >= 0
-        columns = people.repeated(listed.sum(axis=1)) | self._columns.stars(people, positions, listed, shown)
+        columns = self._columns.stars(people, positions, listed, shown)
         by_ranker = self._lists.orders(order) is self.ranker
         if by_ranker:
             columns["match"] = pa.array(match[listed], mask=~np.isfinite(match[listed]))
-        if explain:
-            columns["why"] = self._columns.reasons(people, positions, self._lists.orders(order))
+        reasons = self._columns.reasons(people, positions, self._lists.orders(order)) if explain else None
         order_of_newcomers = notes.BY_POPULARITY if by_ranker else notes.BY_STARS
         fewer = notes.fewer(people, listed, n, allowed, filters, within)
-        return self._answer(columns, people.people, fewer, notes.short(people, self.rater, order_of_newcomers))
+        lines = fewer, notes.short(people, self.rater, order_of_newcomers)
+        whose = people.repeated(listed.sum(axis=1))
+        return self._answer(positions[listed], columns, people.people, *lines, whose=whose, reasons=reasons)
 
     def recommend_together(
         self,
@@ -199,13 +200,15 @@ class Recommender:
         columns = self._columns.predicted(positions, found, shown)
         if self.ranker is not None:
             columns["match"] = pa.array(match, mask=~np.isfinite(match))
+        reasons = None
         if explain:
             liked = self.dataset.ratings.scale.liked
             shared = together.contributions(self._lists.orders("match"), everybody, positions, liked)
-            columns["why"] = self._columns.reasons_of(*shared)
+            reasons = self._columns.reasons_of(*shared)
         fewer = notes.fewer_together(len(positions), n, passing, allowed, filters)
         without = notes.voices(len(heard), len(everybody))
-        return self._answer(columns, everybody, fewer, without, notes.short(people, self.rater, notes.BY_POPULARITY))
+        lines = fewer, without, notes.short(people, self.rater, notes.BY_POPULARITY)
+        return self._answer(positions, columns, everybody, *lines, reasons=reasons)
 
     def predict(
         self,
@@ -228,8 +231,9 @@ class Recommender:
         resolved = np.array([self.dataset.catalog.resolve(movie) for movie in asked], np.int32)
         positions = np.repeat(resolved[None], len(people), axis=0)
         listed = np.ones_like(positions, bool)
-        columns = people.repeated(listed.sum(axis=1)) | self._columns.stars(people, positions, listed, shown)
-        return self._answer(columns, people.people, notes.short(people, self.rater, notes.STARS))
+        columns, whose = self._columns.stars(people, positions, listed, shown), people.repeated(listed.sum(axis=1))
+        note = notes.short(people, self.rater, notes.STARS)
+        return self._answer(positions[listed], columns, people.people, note, whose=whose)
 
     def similar(self, movie: str | int, n: int = 10, *, min_ratings: int = MIN_RATINGS) -> Answer:
         """Return the n movies nearest to this one, among those with enough ratings.
@@ -244,9 +248,9 @@ class Recommender:
         closeness = np.where(self.allowed(Filters(min_ratings=min_ratings)), closeness, np.float32(-np.inf))
         order = np.argsort(-closeness, kind="stable")[:n].astype(np.int32)
         order = order[np.isfinite(closeness[order])]
-        columns = {**self._columns.facts(order), "similarity": closeness[order], "ratings": self._columns.counts(order)}
+        columns = {"similarity": closeness[order], "ratings": self._columns.counts(order)}
         note = f"nearest to {self.dataset.catalog.title(position)}, movies with at least {min_ratings} ratings"
-        return self._answer(columns, (), note)
+        return self._answer(order, columns, (), note)
 
     def explain(
         self,
@@ -285,7 +289,7 @@ class Recommender:
         total = float(found.base[0] + parts.sum())
         what = "stars before clipping" if of == "stars" else "match"
         note = f"{self.dataset.catalog.title(position)}: base and contributions sum to {total:.4f} {what}"
-        return self._answer(columns, people.people, note)
+        return self._answer(rated, columns, people.people, note, of_movies=False)
 
     def next_to_rate(
         self,
@@ -313,9 +317,9 @@ class Recommender:
         order = np.argsort(-values, kind="stable")[:n].astype(np.int32)
         order = order[np.isfinite(values[order])]
         known = questions.knows(history, unknowns)[order]
-        columns = {**self._columns.facts(order), "known": known, "ratings": self._columns.counts(order)}
+        columns = {"known": known, "ratings": self._columns.counts(order)}
         fewer = f"{len(order)} instead of {n}: there is nothing else to ask" if len(order) < n else ""
-        return self._answer(columns, people.people, fewer, questions.note)
+        return self._answer(order, columns, people.people, fewer, questions.note)
 
     # The inner path, in positions
 
@@ -369,9 +373,24 @@ class Recommender:
             raise UsageError("this is asked about one person; give one person's ratings")
         return people
 
-    def _answer(self, columns: Mapping[str, Any], people: Sequence[Person], *lines: str) -> Answer:
-        note = "\n".join(line for line in (*lines, notes.simulated(self.dataset)) if line)
-        return Answer.of(columns, note, self.snapshot_id, tuple(person.revision for person in people))
+    def _answer(
+        self,
+        positions: Positions,
+        values: Mapping[str, Any],
+        people: Sequence[Person],
+        *lines: str,
+        of_movies: bool = True,
+        **more: Any,
+    ) -> Answer:
+        return Answer(
+            positions,
+            values,
+            columns=self._columns if of_movies else None,
+            note="\n".join(line for line in (*lines, notes.simulated(self.dataset)) if line),
+            snapshot=self.snapshot_id,
+            revisions=tuple(person.revision for person in people),
+            **more,
+        )
 
 
 def _check_n(n: int) -> None:

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
+from matinee.ids import Positions
+from matinee.recommender.columns import Columns, Reason
 from matinee.table import Table
 
 IN_MEMORY = "memory"
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Answer(Table):
-    """Rows, a note, and their origin.
+    """Rows about movies, a note, and their origin; the table itself is made when it is first looked at.
 
+    positions   (m,) the movies that it is about, one a row, but for the base of an explanation
+    values      {column: (m,) values} of what was found out about them, such as stars
+    reasons     for each movie the rated ones that add most to its score, None where that was not asked for
     snapshot    id of the snapshot that answered, "memory" where it was never published
     revisions   each person's live revision, 0 for somebody without live ratings; empty where nobody was asked about
     """
 
-    snapshot: str = IN_MEMORY
-    revisions: tuple[int, ...] = ()
+    positions: Positions
+    values: Mapping[str, Any]
+    reasons: Sequence[Sequence[Reason]] | None
+    snapshot: str
+    revisions: tuple[int, ...]
 
-    @classmethod
-    def of(
-        cls, columns: Mapping[str, Any], note: str = "", snapshot: str = IN_MEMORY, revisions: tuple[int, ...] = ()
-    ) -> Answer:
-        """Make an answer from {column: values}; values are a sequence or an array, all of one length."""
-        return cls(pa.table(dict(columns)), note, snapshot=snapshot, revisions=revisions)
+    def __init__(
+        self,
+        positions: Positions,
+        values: Mapping[str, Any],
+        *,
+        columns: Columns | None = None,
+        whose: Mapping[str, Sequence[str | int]] | None = None,
+        reasons: Sequence[Sequence[Reason]] | None = None,
+        note: str = "",
+        snapshot: str = IN_MEMORY,
+        revisions: tuple[int, ...] = (),
+    ) -> None:
+        """`columns` adds what is known of the movies, and `whose` columns (m,) that tell people apart."""
+        vars(self).update(positions=positions, values=values, reasons=reasons, note=note)
+        vars(self).update(snapshot=snapshot, revisions=revisions, _columns=columns, _whose=whose or {})
+
+    @cached_property
+    def arrow(self) -> pa.Table:
+        """The rows."""
+        columns: Columns | None = vars(self)["_columns"]
+        if columns is None:
+            return pa.table(dict(self.values))
+        why = {} if self.reasons is None else {"why": columns.titles(self.reasons)}
+        return pa.table({**vars(self)["_whose"], **columns.facts(self.positions), **self.values, **why})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,13 @@ from matinee.recommender.people import People
 
 MOST_REASONS = 3
 FACTS = ("movie", "title", "year", "genres")
+
+
+class Reason(NamedTuple):
+    """A rated movie, by position, and what it adds to a score."""
+
+    movie: int
+    adds: float
 
 
 class Columns:
@@ -36,7 +44,7 @@ class Columns:
     def stars(
         self, people: People, positions: Positions, listed: NDArray[np.bool_], scale: Scale | None
     ) -> dict[str, Any]:
-        """Return facts and predictions for the positions (B, n) that are listed (B, n), one person after another."""
+        """Return predictions for the positions (B, n) that are listed (B, n), one person after another."""
         flat = positions[listed]
         if not len(flat):
             nothing = np.empty(0, np.float32)
@@ -45,24 +53,31 @@ class Columns:
         return self.predicted(flat, Prediction(found.stars[listed], found.low[listed], found.high[listed]), scale)
 
     def predicted(self, positions: Positions, found: Prediction, scale: Scale | None) -> dict[str, Any]:
-        """Return facts and stars of the movies at these positions (m,), on `scale` (None: the data's)."""
+        """Return stars and counts of the movies at these positions (m,), on `scale` (None: the data's)."""
         stars = {"stars": found.stars, "low": found.low, "high": found.high}
         if scale is not None:
             stars = {name: self._scale.to(scale, values) for name, values in stars.items()}
-        return {**self.facts(positions), **stars, "ratings": self.counts(positions)}
+        return {**stars, "ratings": self.counts(positions)}
 
-    def reasons(self, people: People, positions: Positions, model: Model) -> list[list[str]]:
-        """Return for each listed movie the titles of the rated ones that add most to its score by this model."""
+    def reasons(self, people: People, positions: Positions, model: Model) -> list[list[Reason]]:
+        """Return for each listed movie the rated ones that add most to its score by this model."""
         reasons = []
         for person, row in zip(people.people, positions, strict=True):
             found = model.explain(person.history, row[row >= 0])
             reasons += self.reasons_of(person.history, found.contributions)
         return reasons
 
-    def reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[str]]:
-        """Return the titles for each movie (m,), by what each rated movie adds to it (m, p)."""
+    def reasons_of(self, history: History, contributions: NDArray[np.float64]) -> list[list[Reason]]:
+        """Return the same for each movie (m,), by what each rated movie adds to it (m, p)."""
         best = np.argsort(-contributions, axis=1, kind="stable")[:, :MOST_REASONS]
-        adds = np.take_along_axis(contributions, best, axis=1) > 0
-        named = np.unique(best)
-        titles = dict(zip(named.tolist(), self._catalog.titles(history.movies[named]), strict=True))
-        return [[titles[place] for place in row[adding].tolist()] for row, adding in zip(best, adds, strict=True)]
+        adds = np.take_along_axis(contributions, best, axis=1)
+        return [
+            [Reason(movie, add) for movie, add in zip(*row, strict=True) if add > 0]
+            for row in zip(history.movies[best].tolist(), adds.tolist(), strict=True)
+        ]
+
+    def titles(self, reasons: Sequence[Sequence[Reason]]) -> list[list[str]]:
+        """Return the titles of the movies that are reasons."""
+        named = sorted({reason.movie for one in reasons for reason in one})
+        titles = dict(zip(named, self._catalog.titles(np.array(named, np.int32)), strict=True))
+        return [[titles[reason.movie] for reason in one] for one in reasons]
