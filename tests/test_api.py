@@ -2,31 +2,27 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
-from flask import Flask
-from pydantic import Field
-from werkzeug.exceptions import UnsupportedMediaType
 
-from matinee.datasets.synthetic import synthetic
-from matinee.errors import UsageError
+import matinee as mt
 from matinee.live import LiveRatings
 from matinee.models.als import ALS
+from matinee.models.ease import Ease
 from matinee.recommender import Recommender
 from matinee.service import create_app
-from matinee.service.api import openapi
-from matinee.service.api.reading import Upload, body, query
-from matinee.service.api.shapes import Asked
-from matinee.service.api.table import TABLE
+from matinee.service.serving import serving_of
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    return synthetic(300, 900, 30_000, rng=0)
+    return mt.load("sample")
 
 
 @pytest.fixture(scope="module")
-def model(dataset):
-    return ALS(rank=4, iterations=3, intervals=False).fit(dataset.ratings, dataset.catalog)
+def models(dataset):
+    rater = ALS(rank=4, iterations=3).fit(dataset.ratings, dataset.catalog)
+    return rater, Ease().fit(dataset.ratings, dataset.catalog)
 
 
 @pytest.fixture
@@ -36,8 +32,8 @@ def live(tmp_path):
 
 
 @pytest.fixture
-def app(dataset, model, live):
-    return create_app(Recommender(dataset, model, snapshot_id="first", live=live), live)
+def app(dataset, models, live):
+    return create_app(Recommender(dataset, *models, snapshot_id="first", live=live), live)
 
 
 @pytest.fixture
@@ -45,82 +41,241 @@ def client(app):
     return app.test_client()
 
 
-def test_document__has_exactly_the_routes_that_are_registered(app, client):
-    paths = client.get("/api/openapi.json").json["paths"]
-    documented = {(method.upper(), path) for path, operations in paths.items() for method in operations}
-    registered = {
-        (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
-        for rule in app.url_map.iter_rules()
-        if rule.rule.startswith("/api/") or hasattr(app.view_functions[rule.endpoint], "route")
-        for method in rule.methods - {"HEAD", "OPTIONS"}
-    }
-    assert documented == registered
+@pytest.fixture
+def movie(dataset):
+    """Return ids of movies by title."""
+    return lambda title: dataset.catalog.ids[dataset.catalog.resolve(title)]
 
 
-def test_document__describes_every_operation_once_and_whole():
-    names = [endpoint.name for endpoint in TABLE]
-    assert len(names) == len(set(names))
-    schemas = openapi.document()["components"]["schemas"]
-    assert not [name for name in schemas if "__" in name]
-    for endpoint in TABLE:
-        assert endpoint.route.summary
-        assert endpoint.route.scope in ("public", "read", "write", "admin")
+def get(client, path, status=200, **headers):
+    answer = client.get(f"/api/v1{path}", headers=headers)
+    assert answer.status_code == status, answer.text
+    return answer.json
 
 
-def test_view__carries_what_it_was_declared_with(app):
-    route = app.view_functions["api.status"].route
-    assert (route.method, route.path, route.scope, route.owned) == ("GET", "/status", "public", False)
+def detail(answer):
+    assert answer.content_type == "application/problem+json"
+    return answer.status_code, answer.json["detail"]
 
 
-class Page(Asked):
-    n: int = Field(25, ge=1, le=100)
-    genre: tuple[str, ...] = ()
-    year: int | None = None
+def titles(answer):
+    return [row["title"] for row in answer["items"]]
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ("n=0", r"the query's n is '0': it should be greater than or equal to 1"),
-        ("n=many", r"the query's n is 'many': it should be a valid integer"),
-        ("m=1", r"the query's m is not known here; known are n, genre, year"),
-        ("n=1&n=2", r"the query gives n 2 times; give it once"),
-        ("year=", r"the query's year is '': it should be a valid integer"),
-    ],
-)
-def test_query__names_the_parameter_its_value_and_the_rule(asked, message):
-    with Flask("x").test_request_context(f"/?{asked}"), pytest.raises(UsageError, match=re.escape(message)):
-        query(Page)
+# Movies
 
 
-def test_query__takes_lists_and_defaults():
-    with Flask("x").test_request_context("/?genre=Drama&genre=War"):
-        assert query(Page) == Page(n=25, genre=("Drama", "War"))
+@pytest.mark.parametrize("query", ["matrix", "MATRIX, the", "matirx", "the+matr"])
+def test_movies__are_found_as_one_types(client, query):
+    assert "The Matrix" in titles(get(client, f"/movies?query={query}"))
+
+
+def test_movies__without_a_query_are_all_most_rated_first_page_by_page(client, dataset):
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = get(client, f"/movies?limit=100{cursor and '&cursor=' + cursor}")
+        assert page["snapshot"] == "first"
+        seen += page["items"]
+        cursor = page["next"]
+    counts = [row["ratings"] for row in seen]
+    assert counts == sorted(dataset.ratings.movie_counts.tolist(), reverse=True)
+    assert {row["movie"] for row in seen} == set(dataset.catalog.ids)
+
+
+def test_movies__pages_keep_to_query_and_filters(client):
+    path = "/movies?query=the&genre=Drama&year_from=1990&year_to=1999&limit=3"
+    first = get(client, path)
+    second = get(client, f"{path}&cursor={first['next']}")
+    rows = first["items"] + second["items"]
+    assert len({row["movie"] for row in rows}) == 6
+    assert all("Drama" in row["genres"] and 1990 <= row["year"] <= 1999 for row in rows)
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("query", "message"),
     [
-        ("{", "the body is not JSON: EOF while parsing"),
-        ('{"n": "4"}', "the body's n is '4': it should be a valid integer"),
-        ('{"genre": [1]}', "the body's genre.0 is '1': it should be a valid string"),
-        ('{"year": NaN}', "the body"),
-        ("[]", "the body should be an object"),
+        ("genre=Dramma", "no movie has the genre 'Dramma'; this data has Action"),
+        ("year_from=2000&year_to=1990", "year_from 2000 is after year_to 1990"),
+        ("cursor=zz", "the cursor 'zz' is not of this list; begin again without a cursor"),
+        ("limit=101", "the query's limit is '101': it should be less than or equal to 100"),
+        ("page=2", "the query's page is not known here; known are query, genre"),
     ],
 )
-def test_body__names_the_field_its_value_and_the_rule(data, message):
-    context = Flask("x").test_request_context("/", method="POST", data=data, content_type="application/json")
-    with context, pytest.raises(UsageError, match=message):
-        body(Page)
+def test_movies__what_cannot_be_meant_is_said(client, query, message):
+    status, said = detail(client.get(f"/api/v1/movies?{query}"))
+    assert status == 400
+    assert message in said
 
 
-@pytest.mark.parametrize("uploads", [(), ("application/zip",)])
-def test_body__of_another_type_is_refused(uploads):
-    context = Flask("x").test_request_context("/", method="POST", data="a,b", content_type="text/csv")
-    with context, pytest.raises(UnsupportedMediaType, match=r"sent as application/json.*, not as text/csv"):
-        body(Page, uploads)
+def test_movie__has_facts_and_a_histogram_of_its_ratings(client, dataset, movie):
+    matrix = movie("The Matrix")
+    found = get(client, f"/movies/{matrix}")
+    stars = dataset.ratings.by_movie.row(dataset.catalog.ids.position(matrix))[1]
+    assert (found["title"], found["year"]) == ("The Matrix", 1999)
+    assert found["ratings"] == len(stars) == sum(bar["count"] for bar in found["histogram"])
+    assert found["mean"] == pytest.approx(stars.mean(), abs=1e-4)
+    values, counts = (one.tolist() for one in np.unique(stars, return_counts=True))
+    assert [(bar["stars"], bar["count"]) for bar in found["histogram"] if bar["count"]] == [
+        *zip(values, counts, strict=True)
+    ]
 
 
-def test_body__of_a_type_that_is_taken_is_handed_on():
-    with Flask("x").test_request_context("/", method="POST", data="a,b", content_type="text/csv"):
-        assert body(Page, ("text/csv",)) == Upload("text/csv", b"a,b")
+@pytest.mark.parametrize("path", ["/movies/zz", "/movies/The Matrix", "/movies/zz/similar"])
+def test_movie__that_nobody_knows_is_404_also_where_its_title_is_known(client, path):
+    status, said = detail(client.get(f"/api/v1{path}"))
+    assert status == 404
+    assert "search with GET /api/v1/movies?query=" in said
+
+
+def test_similar__are_those_of_the_recommender(client, app, movie):
+    found = get(client, f"/movies/{movie('The Matrix')}/similar?n=5")
+    recommender = serving_of(app).recommender
+    assert titles(found) == recommender.similar("The Matrix", 5)["title"]
+    assert "nearest to The Matrix (1999)" in found["note"]
+
+
+# Recommendations
+
+
+def test_recommendations__are_those_of_the_recommender_with_everything_said(client, app, live, movie):
+    live.rate("ann", {movie("The Matrix"): 5, movie("Heat (1995)"): 2})
+    found = get(client, "/users/ann/recommendations?n=7&explain=true&genre=Drama&not_genre=Comedy&min_ratings=30")
+    expected = serving_of(app).recommender.recommend(
+        user="ann", n=7, explain=True, genre="Drama", not_genre="Comedy", min_ratings=30
+    )
+    assert [row["movie"] for row in found["items"]] == expected["movie"]
+    assert [row["stars"] for row in found["items"]] == pytest.approx(expected["stars"], abs=1e-4)
+    assert [[why["title"] for why in row["why"]] for row in found["items"]] == expected["why"]
+    assert (found["user"], found["revision"], found["order"], found["note"]) == ("ann", 1, "match", expected.note)
+    for row in found["items"]:
+        assert row["low"] <= row["stars"] <= row["high"]
+        assert row["ratings"] >= 30
+
+
+def test_recommendations__by_stars_have_no_match(client):
+    found = get(client, "/users/1/recommendations?n=5&order=stars")
+    assert found["order"] == "stars"
+    stars = [row["stars"] for row in found["items"]]
+    assert stars == sorted(stars, reverse=True)
+    assert {row["match"] for row in found["items"]} == {None}
+    assert not any("why" in row for row in found["items"])
+
+
+def test_recommendations__of_somebody_unknown_are_the_most_rated_and_say_so(client):
+    found = get(client, "/users/nobody/recommendations?n=3")
+    assert titles(found) == titles(get(client, "/movies?limit=3"))
+    assert "no ratings yet" in found["note"]
+
+
+def test_recommendations__that_are_too_few_say_why(client):
+    found = get(client, "/users/1/recommendations?n=1000&genre=Western")
+    assert 0 < len(found["items"]) < 1000
+    assert f"{len(found['items'])} instead of 1000" in found["note"]
+
+
+def test_recommendations__within_the_watchlist_list_nothing_else(client, live, movie):
+    live.mark("ann", movie("Heat (1995)"), "watchlist")
+    assert titles(get(client, "/users/ann/recommendations?within=watchlist")) == ["Heat"]
+
+
+def test_recommendations_for_given_ratings__are_those_of_a_user_who_gave_them(client, live, movie):
+    ratings = {movie("The Matrix"): 5.0, movie("Heat (1995)"): 2.0}
+    live.rate("ann", ratings)
+    asked = {"ratings": ratings, "n": 5, "year_from": 1980}
+    answer = client.post("/api/v1/recommendations", json=asked)
+    assert answer.status_code == 200
+    assert answer.json["items"] == get(client, "/users/ann/recommendations?n=5&year_from=1980")["items"]
+    only = [row["movie"] for row in answer.json["items"][1:3]]
+    within = client.post("/api/v1/recommendations", json={**asked, "within": only}).json
+    assert [row["movie"] for row in within["items"]] == only
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "message"),
+    [
+        ({"ratings": {"zz": 4}}, 404, "unknown movie 'zz'"),
+        ({"ratings": {"1": 50}}, 400, "50.0 stars for .* are outside 0.5 to 5"),
+        ({"ratings": {"1": "4"}}, 400, "the body's ratings.1 is '4': it should be a valid number"),
+        ({}, 400, "the body's ratings is missing; give it"),
+        ([], 400, "the body should be an object"),
+    ],
+)
+def test_recommendations_for_given_ratings__say_what_is_wrong_with_them(client, asked, status, message):
+    found, said = detail(client.post("/api/v1/recommendations", json=asked))
+    assert found == status
+    assert re.search(message, said)
+
+
+def test_an_etag__spares_the_answer_until_somebody_rates(client, live, movie):
+    paths = ["recommendations", "predictions?movie=1", "next-to-rate", "explanations/1"]
+    for path in paths:
+        answer = client.get(f"/api/v1/users/ann/{path}")
+        etag = answer.headers["ETag"]
+        assert etag == f'"first.{answer.json["revision"]}"'
+        assert "private" in answer.headers["Cache-Control"]
+        again = client.get(f"/api/v1/users/ann/{path}", headers={"If-None-Match": etag})
+        assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
+    live.rate("ann", {"1": 3})
+    for path in paths:
+        assert client.get(f"/api/v1/users/ann/{path}", headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_an_etag__is_of_one_snapshot(app, client, dataset, models, live):
+    etag = client.get("/api/v1/users/ann/recommendations").headers["ETag"]
+    serving_of(app).switch(Recommender(dataset, *models, snapshot_id="second", live=live))
+    answer = client.get("/api/v1/users/ann/recommendations", headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.json["snapshot"]) == (200, "second")
+
+
+def test_me__is_nobody_where_nobody_is_signed_in(client):
+    status, said = detail(client.get("/api/v1/users/me/recommendations"))
+    assert status == 401
+    assert "'me'" in said
+
+
+# Predictions, explanations, questions
+
+
+def test_predictions__come_in_the_order_asked_for(client, app, movie):
+    asked = [movie("Heat (1995)"), movie("The Matrix")]
+    found = get(client, "/users/1/predictions?" + "&".join(f"movie={one}" for one in asked))
+    assert [row["movie"] for row in found["items"]] == asked
+    expected = serving_of(app).recommender.predict(user="1", movies=asked)
+    assert [row["low"] for row in found["items"]] == pytest.approx(expected["low"], abs=1e-4)
+
+
+@pytest.mark.parametrize("of", ["stars", "match"])
+def test_explanation__adds_up(client, movie, of):
+    found = get(client, f"/users/1/explanations/{movie('The Matrix')}?of={of}")
+    parts = [row["contribution"] for row in found["items"]]
+    assert found["base"] + sum(parts) == pytest.approx(found["total"], abs=1e-4)
+    assert [abs(part) for part in parts] == sorted(map(abs, parts), reverse=True)
+
+
+def test_explanation__of_a_match_that_a_movie_does_not_have_is_refused(client, dataset):
+    rare = dataset.catalog.ids[int(dataset.ratings.movie_counts.argmin())]
+    status, said = detail(client.get(f"/api/v1/users/1/explanations/{rare}?of=match"))
+    assert status == 422
+    assert "ask for of=stars" in said
+
+
+def test_next_to_rate__asks_about_something_else_than_what_was_not_known(client):
+    first = get(client, "/users/ann/next-to-rate?n=2")
+    assert len(first["items"]) == 2
+    unknown = first["items"][0]["movie"]
+    later = get(client, f"/users/ann/next-to-rate?n=5&unknown={unknown}")
+    assert unknown not in [row["movie"] for row in later["items"]]
+    assert all(0 < row["known"] <= 1 for row in later["items"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users/1/predictions?movie=zz",
+        "/users/1/explanations/zz",
+        "/users/1/next-to-rate?unknown=zz",
+        "/users/1/explanations/The Matrix",
+    ],
+)
+def test_a_movie_nobody_knows__is_404_wherever_it_is_named(client, path):
+    assert detail(client.get(f"/api/v1{path}"))[0] == 404

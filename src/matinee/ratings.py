@@ -11,7 +11,7 @@ A `Csr` is the matrix, a `History` is one row of it (one person), `Ratings` is b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -24,6 +24,9 @@ from matinee import kernels
 from matinee.errors import DataError
 from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
+
+DEFAULT_LEVELS = 10
+PIECE = 1 << 20  # ratings counted at a time
 
 Stars = NDArray[np.float32]
 Times = NDArray[np.int64]
@@ -102,6 +105,16 @@ class Scale:
     def clip(self, stars: Stars) -> Stars:
         """Return the stars, none outside the scale."""
         return np.clip(stars, np.float32(self.low), np.float32(self.high))
+
+    @property
+    def levels(self) -> Stars:
+        """(L,) the stars that a histogram counts: every step, or ten from low to high where any number is allowed.
+
+        >>> Scale(0.5, 2, 0.5).levels.tolist(), len(Scale(0, 1).levels)
+        ([0.5, 1.0, 1.5, 2.0], 10)
+        """
+        count = DEFAULT_LEVELS if self.step is None else round((self.high - self.low) / self.step) + 1
+        return np.linspace(self.low, self.high, count, dtype=np.float32)
 
     def __contains__(self, stars: object) -> bool:
         return isinstance(stars, Real) and self.low <= float(stars) <= self.high
@@ -222,6 +235,13 @@ class Ratings:
         with np.errstate(invalid="ignore"):
             return (self.movie_sums / self.movie_counts).astype(np.float32)
 
+    @cached_property
+    def movie_histograms(self) -> NDArray[np.int32]:
+        """(n_movies, L) how many ratings are nearest to each of the scale's levels."""
+        movies, stars = self.by_user.indices, self.by_user.values
+        pieces = ((movies[at : at + PIECE], stars[at : at + PIECE]) for at in range(0, self.n, PIECE))
+        return histograms(pieces, len(self.movies), self.scale)
+
     def movie_counts_since(self, timestamp: int) -> NDArray[np.int64]:
         """(n_movies,) number of ratings at or after a time, in seconds since 1970, UTC.
 
@@ -245,3 +265,14 @@ class Ratings:
         """Return the ratings where `keep` (n,), aligned with `by_user`, is true; same users and movies."""
         times = None if self.timestamps is None else self.timestamps[keep]
         return Ratings(self.users, self.movies, self.by_user.where(keep), self.scale, times)
+
+
+def histograms(pieces: Iterable[tuple[Positions, Stars]], n_movies: int, scale: Scale) -> NDArray[np.int32]:
+    """Return (n_movies, L) how many ratings, piece by piece their movies and stars, are nearest to each level."""
+    levels = len(scale.levels)
+    step = (scale.high - scale.low) / (levels - 1)
+    counts = np.zeros(n_movies * levels, np.int32)
+    for movies, stars in pieces:
+        nearest = np.rint((stars - np.float32(scale.low)) / np.float32(step)).astype(np.int64)
+        counts += np.bincount(movies * np.int64(levels) + nearest, minlength=len(counts)).astype(np.int32)
+    return counts.reshape(n_movies, levels)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from matinee.live.schema import MAX_ID
 
 MovieId = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["1"])]
+Year = Annotated[int, Field(ge=1, le=9999)]
+Genres = Annotated[tuple[str, ...], Field(description="may be given several times: any of them")]
 
 
 class Asked(BaseModel):
@@ -41,6 +43,29 @@ class MovieFacts(BaseModel):
     tmdb: str | None = Field(description="id at TMDB", examples=["862"])
     ratings: int = Field(ge=0, description="how many people rated it")
     mean: float | None = Field(description="their mean stars, null without ratings")
+
+
+class Reason(BaseModel):
+    """A rated movie, and what it adds to the score that orders."""
+
+    movie: str
+    title: str
+    contribution: float
+
+
+class PredictedMovie(MovieFacts):
+    """A movie with the stars this person would give."""
+
+    stars: float
+    low: float | None = Field(description="of the interval that holds 90 % of ratings")
+    high: float | None
+
+
+class ListedMovie(PredictedMovie):
+    """A movie of a list."""
+
+    match: float | None = Field(description="the ranker's score; null where stars order")
+    why: list[Reason] | None = Field(None, description="only where asked for")
 
 
 class Problem(BaseModel):

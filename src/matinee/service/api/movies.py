@@ -1,0 +1,138 @@
+"""Movies: found by title, and what is known of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from matinee.errors import UsageError
+from matinee.ids import Positions
+from matinee.recommender.filters import MIN_RATINGS, Filters
+from matinee.service.api.rows import FINE, movie_rows, position_of, rounded, with_columns
+from matinee.service.api.shapes import Answered, Asked, Genres, MovieFacts, MovieId, Year
+from matinee.service.api.table import Fields, route
+from matinee.service.serving import recommender
+
+MAX_QUERY = 100  # characters
+MAX_PAGE = 100
+MAX_SIMILAR = 100
+
+
+class Search(Asked):
+    """Which movies, and which part of them."""
+
+    query: str = Field("", max_length=MAX_QUERY, description="beginnings of words of a title, in any order")
+    genre: Genres = ()
+    year_from: Year | None = None
+    year_to: Year | None = None
+    limit: int = Field(20, ge=1, le=MAX_PAGE)
+    cursor: MovieId | None = Field(None, description="`next` of the page before")
+
+
+class Movies(Answered):
+    """A page of movies."""
+
+    items: list[MovieFacts]
+    next: str | None = Field(description="cursor of the next page, null on the last")
+
+
+class Bar(BaseModel):
+    """How many people gave so many stars."""
+
+    stars: float
+    count: int
+
+
+class Movie(Answered, MovieFacts):
+    """All that is known of a movie."""
+
+    tags: list[str] = Field(description="most used first")
+    histogram: list[Bar]
+
+
+class HowMany(Asked):
+    """How long the list is."""
+
+    n: int = Field(10, ge=1, le=MAX_SIMILAR)
+    min_ratings: int = Field(MIN_RATINGS, ge=0, description="only movies with at least so many ratings")
+
+
+class SimilarMovie(MovieFacts):
+    """A movie that people like alike."""
+
+    similarity: float
+
+
+class Similar(Answered):
+    """The movies nearest to one."""
+
+    note: str
+    items: list[SimilarMovie]
+
+
+@route("GET", "/movies", scope="read", summary="Search movies", query=Search, answer=Movies)
+def movies(query: Search) -> Fields:
+    """Titles that have words beginning with all those of the query, best first.
+
+    Accents, case and moved articles do not matter, and where few titles fit, small typos do not either. Without a
+    query these are all movies, most rated first.
+    """
+    filters = Filters.of(query.genre, (), query.year_from, query.year_to, None, 0)
+    found = _in_order(query.query)
+    found = found[recommender().allowed(filters)[found]]
+    start = 0 if query.cursor is None else _behind(query.cursor, found)
+    page = found[start : start + query.limit]
+    items = movie_rows().of(page)
+    return {"items": items, "next": items[-1]["movie"] if start + len(page) < len(found) else None}
+
+
+@route("GET", "/movies/{movie}", scope="read", summary="One movie", answer=Movie, problems=(404,))
+def movie(movie: str) -> Fields:
+    """Facts, and how many people gave how many stars."""
+    position = position_of(movie)
+    dataset = recommender().dataset
+    [facts] = movie_rows().of(np.array([position]))
+    return {
+        **facts,
+        "tags": dataset.catalog.table["tags"][position].as_py(),
+        "histogram": _bars(dataset.ratings.scale.levels.tolist(), dataset.ratings.movie_histograms[position].tolist()),
+    }
+
+
+@route(
+    "GET",
+    "/movies/{movie}/similar",
+    scope="read",
+    summary="Similar movies",
+    query=HowMany,
+    answer=Similar,
+    problems=(404,),
+)
+def similar(movie: str, query: HowMany) -> Fields:
+    """The movies nearest to this one, among those with enough ratings."""
+    position_of(movie)
+    found = recommender().similar(movie, query.n, min_ratings=query.min_ratings)
+    rows = with_columns(movie_rows().of(found.positions), similarity=rounded(found.values["similarity"], FINE))
+    return {"note": found.note, "items": rows}
+
+
+def _in_order(query: str) -> Positions:
+    if not query:
+        return movie_rows().most_rated
+    dataset = recommender().dataset
+    return dataset.catalog.search(query, None, dataset.ratings.movie_counts)
+
+
+def _behind(cursor: str, found: Positions) -> int:
+    """Return the place in a list behind the movie that a page ended with."""
+    position = recommender().dataset.catalog.ids.position(cursor)
+    places = [] if position is None else np.flatnonzero(found == position).tolist()
+    if not places:
+        raise UsageError(f"the cursor {cursor[:40]!r} is not of this list; begin again without a cursor")
+    return int(places[0]) + 1
+
+
+def _bars(levels: list[float], counts: list[int]) -> list[Mapping[str, float]]:
+    return [{"stars": round(stars, 4), "count": count} for stars, count in zip(levels, counts, strict=True)]
