@@ -12,7 +12,10 @@ from matinee.service import api, logs, metrics, pages, problems, serving, tutori
 MAX_BODY = 1_000_000  # bytes
 SNAPSHOT_HEADER = "Matinee-Snapshot"
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
