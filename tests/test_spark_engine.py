@@ -20,10 +20,12 @@ from matinee.models.als import ALS
 from matinee.models.bayes import Bayes
 from matinee.models.ials import IALS
 from matinee.ratings import Scale, batch
-from matinee.recommender import Recommender
+from matinee.recommender import Filters, Recommender
 from matinee.snapshot import Snapshot, Store
 from matinee.snapshot.histories import StoredRatings
-from matinee.spark.engine import Cluster, Prepared, Source, learning, prepared, started, train
+from matinee.spark.engine import Cluster, Prepared, Source, learning, lists, prepared, started, train
+from matinee.tuning import tune
+from matinee.tuning.cluster import tune_on_spark
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("pyspark")
@@ -154,6 +156,44 @@ class TestBothEngines:
         again = Recommender.of(trained).publish(tmp_path)
         assert Store(tmp_path).verify().id == again.id
         assert again.dataset.ratings.get("user 7") is not None
+
+
+def test_tune__chooses_on_the_cluster_as_it_does_here(spark: Any, folder: Path) -> None:
+    file, grid = folder / "train.csv", {"rank": [2, 4], "reg": [0.1, 0.9]}
+    tuned = tune_on_spark(Source(str(file)), ALS(iterations=4), cluster=CLUSTER, **grid)
+    here = tune(load(file), ALS(iterations=4), **grid)
+    assert tuned.columns == here.columns
+    np.testing.assert_allclose(list(tuned["rmse"]), list(here["rmse"]), atol=0.03)
+    assert tuned.best.reg == here.best.reg == 0.1  # type: ignore[attr-defined]
+    assert tuned.test == pytest.approx(here.test, abs=0.03)
+    assert "random split 6:2:2, seed 0, on Spark; rmse on the validation part" in tuned.note
+
+
+def test_tune__refuses_what_it_cannot_do_on_a_cluster() -> None:
+    with pytest.raises(UsageError, match="Spark tunes als, not ials; leave --engine spark out"):
+        tune_on_spark(Source("x"), IALS(), rank=[2])
+    with pytest.raises(UsageError, match="tuning needs a validation part to choose by, such as 6:2:2, not '7:3'"):
+        tune_on_spark(Source("x"), ALS(), "7:3", rank=[2])
+
+
+def test_lists__made_on_the_cluster_are_those_made_here(spark: Any, folder: Path, tmp_path: Path) -> None:
+    ranker = IALS(rank=4, iterations=3, reg=0.1, alpha=2.0)
+    served = Recommender.of(train_on_spark(folder / "train.csv", tmp_path / "store", rater=RATER, ranker=ranker))
+    filters = Filters.of(min_ratings=20, genre="Drama")
+    chosen: dict[str, Any] = {"n": 7, "filters": filters, "order": "match"}
+    rows = lists.batch_recommend(served, tmp_path / "cluster", **chosen, cluster=CLUSTER)
+    assert rows == batch_recommend(served, tmp_path / "here", **chosen) == 600 * 7
+    keys = [("user", "ascending"), ("rank", "ascending")]
+    here, there = (pq.read_table(tmp_path / where).sort_by(keys) for where in ("here", "cluster"))
+    assert there.cast(here.schema).equals(here)
+    with pytest.raises(UsageError, match="exists already"):
+        lists.batch_recommend(served, tmp_path / "cluster", **chosen, cluster=CLUSTER)
+
+
+def test_lists__of_a_snapshot_trained_here_are_refused(tmp_path: Path) -> None:
+    served = Recommender.fit(synthetic(40, 30, 600, rng=0), RATER, None)
+    with pytest.raises(UsageError, match="no histories that a cluster reads; use --engine local"):
+        lists.batch_recommend(served, tmp_path / "lists")
 
 
 @pytest.fixture(scope="module")

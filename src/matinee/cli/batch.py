@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from matinee.cli import options
+from matinee.cli import clusters, options
 from matinee.cli.options import AsJson, StoreOption, Threads
 from matinee.cli.program import command
 
 if TYPE_CHECKING:
     from matinee.recommender import Order
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the Parquet files.")]
+Out = Annotated[str, typer.Option("--out", metavar="DIR", help="New folder for the Parquet files.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,12 +33,16 @@ def batch_recommend(
     order: options.OrderOption = "match",
     snapshot: options.SnapshotOption = None,
     threads: Threads = None,
+    engine: clusters.Engine = "local",
+    master: clusters.Master = None,
+    spark_conf: clusters.SparkConf = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the list of every user of a snapshot, never with a movie they rated, as Parquet.
 
-    Each row has user, rank (1 is the best), movie, stars, low, high and match. Live ratings since the snapshot are
-    not seen; refit first to have them.
+    With --engine spark the cluster makes and writes them, for a snapshot that it trained. Each row has user, rank (1 is
+    the best), movie, stars, low, high and match. Live ratings since the snapshot are not seen; refit first to have
+    them.
     """
     from matinee.batch import batch_recommend
     from matinee.cli import output
@@ -48,10 +51,16 @@ def batch_recommend(
     options.one_of("--order", order, ("match", "stars"))
     filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
     asked = Recommender.open(store, snapshot=snapshot)
-    with output.iterations("recommending") as progress:
-        rows = batch_recommend(
-            asked, out, n=n, filters=filters, order=cast("Order", order), threads=threads, progress=progress
-        )
+    chosen: dict[str, Any] = {"n": n, "filters": filters, "order": cast("Order", order)}
+    if clusters.asked(engine, master=master, spark_conf=spark_conf):
+        from matinee.spark.engine import lists
+
+        cluster, _ = clusters.cluster(master, spark_conf, None)
+        with output.iterations("Spark: starting") as progress:
+            rows = lists.batch_recommend(asked, out, **chosen, cluster=cluster, progress=clusters.told(progress))
+    else:
+        with output.iterations("recommending") as progress:
+            rows = batch_recommend(asked, out, **chosen, threads=threads, progress=progress)
     if as_json:
-        return output.document({"out": str(out), "rows": rows, "snapshot": asked.snapshot_id})
+        return output.document({"out": out, "rows": rows, "snapshot": asked.snapshot_id})
     return output.line(f"{out} holds {rows:,} rows of users' lists, from snapshot {asked.snapshot_id}")

@@ -47,6 +47,10 @@ def tune(
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Keep the scores as a picture.")] = None,
     seed: Seed = 0,
     threads: Threads = None,
+    engine: clusters.Engine = "local",
+    master: clusters.Master = None,
+    spark_conf: clusters.SparkConf = None,
+    histories: clusters.Histories = None,
     as_json: AsJson = False,
 ) -> None:
     """Try settings, choose by the validation part, and test the best once.
@@ -56,6 +60,9 @@ def tune(
     from matinee import tuning
     from matinee.cli import configs, output
 
+    on_spark = clusters.asked(engine, master=master, spark_conf=spark_conf, histories=histories)
+    if on_spark:
+        cluster, settings = clusters.cluster(master, spark_conf, settings)
     found = configs.several(model, configs.parsed(settings), seed, iterations=iterations)
     if len(found) > 1:
         raise UsageError(f"tune one model at a time, not {model}")
@@ -65,18 +72,35 @@ def tune(
     tried: dict[str, Any] = {name: values for name, values in grid.items() if values}
     if model == "als" and not tried and not trials:
         tried = {"rank": TUTORIAL_RANKS}
-    with output.iterations("tuning", "score") as progress:
-        tuned = tuning.tune(
-            data.read(),
-            found[0],
-            split,
-            trials=trials,
-            study=study,
-            rng=seed,
-            threads=threads,
-            progress=progress,
-            **tried,
-        )
+    if on_spark:
+        from matinee.tuning.cluster import tune_on_spark
+
+        if trials:
+            raise UsageError("--trials lets Optuna propose, here; on Spark give --ranks and --regs")
+        with output.iterations("Spark: starting") as progress:
+            tuned = tune_on_spark(
+                clusters.source(data),
+                found[0],
+                split,
+                cluster=cluster,
+                rng=seed,
+                histories=histories,
+                progress=clusters.told(progress),
+                **tried,
+            )
+    else:
+        with output.iterations("tuning", "score") as progress:
+            tuned = tuning.tune(
+                data.read(),
+                found[0],
+                split,
+                trials=trials,
+                study=study,
+                rng=seed,
+                threads=threads,
+                progress=progress,
+                **tried,
+            )
     output.result(tuned, as_json, best=configs.to_json(tuned.best), metric=tuned.metric, test=tuned.test)
     if save:
         tuned.save(save)

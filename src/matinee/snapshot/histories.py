@@ -14,7 +14,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +73,16 @@ class Histories:
     def described(self) -> dict[str, Any]:
         """Return them as a manifest holds them: without a folder where they are in the snapshot's."""
         return {**asdict(self), "folder": self.folder if self.is_elsewhere else ""}
+
+    def addresses(self) -> list[str]:
+        """Return the files' addresses, as a cluster reads them."""
+        return [
+            f"{self.folder if self.is_elsewhere else f'file://{self.folder}'}/{name}" for name in self.files.values()
+        ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is remembered of opened files."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def is_elsewhere(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from matinee.dataset import Dataset
 from matinee.errors import UsageError
@@ -54,16 +54,35 @@ def tune(
         raise UsageError(f"tuning needs at least one trial, not {trials}")
     parts = parse(split, dataset.ratings, rng)[0] if isinstance(split, str) else split
     course = Course.of(dataset, parts, config, min_ratings, rng, threads)
-    told = progress or _silent
+    told = progress or silent
     if trials is None:
-        names, tried = list(grid), _all_of(course, grid_candidates(config, grid), told)
+        names, tried = list(grid), try_all(course, grid_candidates(config, grid), told)
     else:
         names = list(grid or ranges(config))
         tried = Study(config, grid, course, file=study, rng=rng).run(trials, told)
-    return _conclusion(course, names, tried)
+    return conclude(course, names, tried)
 
 
-def _all_of(course: Course, candidates: Sequence[Config], told: Told) -> list[Tried]:
+class Scored(Protocol):
+    """What candidates are scored on: see `matinee.tuning.course.Course`."""
+
+    @property
+    def dataset(self) -> Dataset: ...
+    @property
+    def validation(self) -> Any: ...
+    @property
+    def test(self) -> Any: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def lower_is_better(self) -> bool: ...
+    @property
+    def purpose(self) -> str: ...
+    def score(self, config: Config, exam: Any, /) -> float: ...
+
+
+def try_all(course: Scored, candidates: Sequence[Config], told: Told) -> list[Tried]:
+    """Score every candidate on the validation part."""
     tried = []
     for candidate in candidates:
         start = time.perf_counter()
@@ -73,7 +92,7 @@ def _all_of(course: Course, candidates: Sequence[Config], told: Told) -> list[Tr
     return tried
 
 
-def _conclusion(course: Course, names: Sequence[str], tried: Sequence[Tried]) -> Tuning:
+def conclude(course: Scored, names: Sequence[str], tried: Sequence[Tried]) -> Tuning:
     """Test the best candidate and return the table."""
     best = min(tried, key=lambda one: one.score if course.lower_is_better else -one.score).config
     test = course.score(best, course.test)
@@ -89,5 +108,5 @@ def _conclusion(course: Course, names: Sequence[str], tried: Sequence[Tried]) ->
     return Tuning(Table.of({**columns, **scores}).arrow, note, best=best, metric=course.metric, test=test)
 
 
-def _silent(done: int, total: int, score: float | None) -> None:
+def silent(done: int, total: int, score: float | None) -> None:
     """Tell nobody."""

@@ -92,7 +92,8 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
     if active is None:
         _check_java()
         _check_master(cluster.master)
-    with tempfile.TemporaryFile() as spark_log, _one_line(spark_log):
+    with tempfile.TemporaryFile() as spark_log, _one_line(spark_log), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # no frame of pandas is made
         spark = active or _start(spark_session, cluster, spark_log)
         try:
             if not cluster.is_local:
