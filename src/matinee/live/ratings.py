@@ -71,7 +71,12 @@ class LiveRatings:
         Writing what is already there changes nothing, the revision included.
         Raises UsageError for an id or number that cannot be stored.
         """
-        return self._writer.write(Change(checked_id(user, "user"), stars=checked_stars(stars)))
+        return self.bring(user, stars, {})
+
+    def bring(self, user: str, stars: Mapping[str, float], marks: Mapping[str, str]) -> int:
+        """Store one person's ratings and marks, all or none, as `rate` and `mark` do."""
+        checked = {checked_id(movie, "movie"): checked_mark(mark) for movie, mark in marks.items()}
+        return self._writer.write(Change(checked_id(user, "user"), stars=checked_stars(stars), marks=checked))
 
     def delete(self, user: str, movie: str) -> int:
         """Delete one rating, whether live or of the snapshot, and return the person's revision once it is on disk."""
@@ -82,8 +87,7 @@ class LiveRatings:
 
         mark   seen, hidden or watchlist
         """
-        marks: dict[str, str | None] = {checked_id(movie, "movie"): checked_mark(mark)}
-        return self._writer.write(Change(checked_id(user, "user"), marks=marks))
+        return self.bring(user, {}, {movie: mark})
 
     def unmark(self, user: str, movie: str) -> int:
         """Take the mark of one movie away and return the person's revision once that is on disk."""

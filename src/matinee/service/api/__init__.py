@@ -1,6 +1,16 @@
 """The versioned interface: one route table (`table`), one file of routes per subject, one document of them all."""
 
-from matinee.service.api import documents, movies, predictions, recommendations, watching
+from matinee.service.api import documents, marks, movies, predictions, ratings, recommendations, users, watching
 from matinee.service.api.table import routes
 
-__all__ = ["documents", "movies", "predictions", "recommendations", "routes", "watching"]
+__all__ = [
+    "documents",
+    "marks",
+    "movies",
+    "predictions",
+    "ratings",
+    "recommendations",
+    "routes",
+    "users",
+    "watching",
+]

@@ -14,6 +14,7 @@ from matinee.errors import UsageError
 
 JSON = "application/json"
 MOST_SHOWN = 60
+MOST_UPLOADED = 5_000_000  # bytes, where files are taken
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -45,6 +46,8 @@ def body(model: type[BaseModel] | None, uploads: tuple[str, ...] = ()) -> BaseMo
 
     Raises UsageError for JSON that does not fit; another media type is refused with 415.
     """
+    if uploads:
+        request.max_content_length = MOST_UPLOADED
     content = request.get_data(cache=False)
     if request.mimetype in uploads:
         return Upload(request.mimetype, content)

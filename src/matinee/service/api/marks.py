@@ -1,0 +1,58 @@
+"""What one person marked: seen and hidden movies are never recommended, a watchlist can be asked within."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from matinee.service.api.shapes import AboutUser, Asked, MovieFacts
+from matinee.service.api.table import Fields, route
+from matinee.service.api.told import facts, known_movie, told
+from matinee.service.serving import live
+
+Mark = Literal["seen", "hidden", "watchlist"]
+
+
+class Marked(MovieFacts):
+    mark: Mark
+
+
+class Marks(AboutUser):
+    items: list[Marked]
+
+
+class NewMark(Asked):
+    mark: Mark
+
+
+class StoredMark(AboutUser):
+    movie: str
+    mark: Mark | None = Field(description="null: there is no mark")
+
+
+@route("GET", "/users/{user}/marks", scope="read", summary="What a user marked", answer=Marks)
+def marks(user: str) -> Fields:
+    kept = told(user)
+    items = [{**row, "mark": kept.marks[row["movie"]]} for row in facts(list(kept.marks))]
+    return {"user": user, "revision": kept.revision, "items": items}
+
+
+@route(
+    "PUT", "/users/{user}/marks/{movie}",
+    scope="write", summary="Mark a movie", body=NewMark, answer=StoredMark, problems=(404,),
+)  # fmt: skip
+def mark(user: str, movie: str, body: NewMark) -> Fields:
+    """A movie has one mark: the new one takes the place of another."""
+    revision = live().mark(user, known_movie(movie), body.mark)
+    return {"user": user, "revision": revision, "movie": movie, "mark": body.mark}
+
+
+@route(
+    "DELETE", "/users/{user}/marks/{movie}",
+    scope="write", summary="Take a mark away", answer=StoredMark, problems=(404,),
+)  # fmt: skip
+def delete_mark(user: str, movie: str) -> Fields:
+    """A movie that was not marked stays so."""
+    revision = live().unmark(user, known_movie(movie))
+    return {"user": user, "revision": revision, "movie": movie, "mark": None}

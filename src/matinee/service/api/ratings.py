@@ -1,0 +1,200 @@
+"""What one person rated: read, written one by one, and brought in from other places."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, replace
+
+from pydantic import BaseModel, Field
+
+from matinee.datasets import exports, matching
+from matinee.datasets.exports import Export, Line, Unmatched
+from matinee.errors import MissingError, UsageError
+from matinee.ratings import Scale
+from matinee.service.api.marks import Mark
+from matinee.service.api.reading import Upload
+from matinee.service.api.shapes import AboutUser, Asked, MovieFacts, MovieId
+from matinee.service.api.table import Fields, route
+from matinee.service.api.told import added, facts, known_movie, told
+from matinee.service.serving import live, recommender
+
+MOST_AT_ONCE = 20_000  # ratings
+UPLOADS = ("text/csv", "application/zip", "application/x-zip-compressed", "application/vnd.ms-excel")
+
+
+class Page(Asked):
+    limit: int = Field(100, ge=1, le=1_000, description="how many at most")
+    cursor: str | None = Field(None, description="`next` of the page before")
+
+
+class RatedMovie(MovieFacts):
+    stars: float
+
+
+class Ratings(AboutUser):
+    items: list[RatedMovie]
+    next: str | None = Field(description="cursor of the next page, null on the last")
+
+
+class Rating(AboutUser):
+    movie: str
+    title: str
+    year: int | None
+    stars: float
+
+
+class Stars(Asked):
+    stars: float = Field(description="on the scale of the data")
+
+
+class StoredRating(AboutUser):
+    movie: str
+    stars: float | None = Field(description="null: there is no rating")
+
+
+class WrittenMovie(Asked):
+    """A movie by its id, its IMDb id, or its title, with the year where it is known."""
+
+    movie: MovieId | None = None
+    imdb: str | None = Field(None, max_length=16)
+    title: str | None = Field(None, max_length=500)
+    year: int | None = None
+
+    def line(self, number: int, stars: float = 0.0) -> Line:
+        """Return the movie as a line to be matched."""
+        return Line(number, stars, self.movie, self.imdb, (self.title,) if self.title else (), self.year)
+
+
+class WrittenRating(WrittenMovie):
+    stars: float
+
+
+class WrittenMark(WrittenMovie):
+    mark: Mark
+
+
+class WrittenRatings(Asked):
+    """Ratings and marks; what an export holds can be sent back as it is."""
+
+    ratings: list[WrittenRating] = Field(max_length=MOST_AT_ONCE)
+    marks: list[WrittenMark] = Field([], max_length=MOST_AT_ONCE)
+    scale: str | None = Field(None, description="of these stars, such as 1:10; by default the data's")
+    snapshot: str | None = Field(None, description="as in an export; of no effect")
+    user: str | None = Field(None, description="as in an export; of no effect")
+    revision: int | None = Field(None, description="as in an export; of no effect")
+
+
+class FileScale(Asked):
+    scale: str | None = Field(None, description="of the stars in a file, where they are not on its site's scale")
+
+
+class UnmatchedLine(BaseModel):
+    line: int = Field(description="of a file, or the place in the list of ratings, counted from 1")
+    what: str
+    reason: str
+
+
+class StoredRatings(AboutUser):
+    stored: int = Field(description="how many movies were rated")
+    unmatched: list[UnmatchedLine]
+
+
+@route("GET", "/users/{user}/ratings", scope="read", summary="What a user rated", query=Page, answer=Ratings)
+def ratings(user: str, query: Page) -> Fields:
+    """Ratings of the data and live ones, in the order of the movies' ids."""
+    kept = told(user)
+    movies = list(kept.stars)
+    start = bisect_right(movies, query.cursor) if query.cursor is not None else 0
+    page = movies[start : start + query.limit]
+    items = [{**row, "stars": kept.stars[row["movie"]]} for row in facts(page)]
+    more = page[-1] if start + query.limit < len(movies) else None
+    return {"user": user, "revision": kept.revision, "items": items, "next": more}
+
+
+@route(
+    "GET", "/users/{user}/ratings/{movie}",
+    scope="read", summary="A user's rating of one movie", answer=Rating, problems=(404,),
+)  # fmt: skip
+def rating(user: str, movie: str) -> Fields:
+    """404 where there is no such movie, or the user has not rated it."""
+    kept = told(user)
+    if movie not in kept.stars:
+        raise MissingError(f"user {user!r} has not rated movie {known_movie(movie)!r}")
+    [row] = facts([movie])
+    shown = {name: row[name] for name in ("movie", "title", "year")}
+    return {"user": user, "revision": kept.revision, **shown, "stars": kept.stars[movie]}
+
+
+@route(
+    "PUT", "/users/{user}/ratings/{movie}",
+    scope="write", summary="Rate a movie", body=Stars, answer=StoredRating, problems=(404,),
+)  # fmt: skip
+def rate(user: str, movie: str, body: Stars) -> Fields:
+    """Answered when the rating is on disk; the same rating again changes nothing."""
+    scale = recommender().dataset.ratings.scale
+    if rule := exports.stars_rule(body.stars, scale):
+        raise UsageError(rule)
+    revision = live().rate(user, {known_movie(movie): body.stars})
+    return {"user": user, "revision": revision, "movie": movie, "stars": body.stars}
+
+
+@route(
+    "DELETE", "/users/{user}/ratings/{movie}",
+    scope="write", summary="Take a rating back", answer=StoredRating, problems=(404,),
+)  # fmt: skip
+def delete_rating(user: str, movie: str) -> Fields:
+    """Whether it was live or came with the data; a movie that was not rated stays so."""
+    revision = live().delete(user, known_movie(movie))
+    return {"user": user, "revision": revision, "movie": movie, "stars": None}
+
+
+@route(
+    "POST", "/users/{user}/ratings",
+    scope="write", summary="Bring ratings in", query=FileScale, body=WrittenRatings, uploads=UPLOADS,
+    answer=StoredRatings,
+)  # fmt: skip
+def bring_ratings(user: str, query: FileScale, body: WrittenRatings | Upload) -> Fields:
+    """JSON, or the CSV or zip that MovieLens, Letterboxd or IMDb export.
+
+    Movies are found by id, by IMDb id, or by title and year, stars are mapped onto the data's scale, and lines that
+    mean no movie here are reported. In JSON, stars off their scale refuse the whole body.
+    """
+    scale = recommender().dataset.ratings.scale
+    export = _read(body.content, query.scale) if isinstance(body, Upload) else _written(body, scale)
+    written = body.marks if isinstance(body, WrittenRatings) else []
+    marks = _found([one.line(number) for number, one in enumerate(written, 1)])
+    found = matching.match(export, recommender().dataset.catalog, scale, _also(export.lines))
+    marked = {movie: one.mark for movie, one in zip(marks, written, strict=True) if isinstance(movie, str)}
+    revision = live().bring(user, found.stars, marked)
+    unmatched = [*found.unmatched, *(one for one in marks if isinstance(one, Unmatched))]
+    return {"user": user, "revision": revision, "stored": len(found.stars), "unmatched": list(map(asdict, unmatched))}
+
+
+def _found(marks: list[Line]) -> list[str | Unmatched]:
+    found = matching.find(marks, recommender().dataset.catalog, _also(marks))
+    return [one if isinstance(one, str) else replace(one, reason=f"its mark: {one.reason}") for one in found]
+
+
+def _also(lines: Iterable[Line]) -> Collection[str]:
+    """Return the movies added since the data, where a line may mean one."""
+    ids = recommender().dataset.catalog.ids
+    return added() if any(line.movie and line.movie not in ids for line in lines) else ()
+
+
+def _read(content: bytes, scale: str | None) -> Export:
+    export = exports.read(content, None if scale is None else Scale.parse(scale))
+    if len(export.lines) > MOST_AT_ONCE:
+        raise UsageError(f"the file holds {len(export.lines):,} ratings; send {MOST_AT_ONCE:,} at most at once")
+    return export
+
+
+def _written(body: WrittenRatings, own: Scale) -> Export:
+    """Return ratings from JSON as lines. Raises UsageError for stars that are not on their scale."""
+    scale = own if body.scale is None else Scale.parse(body.scale)
+    lines = []
+    for number, one in enumerate(body.ratings, 1):
+        if rule := exports.stars_rule(one.stars, scale):
+            raise UsageError(f"rating {number}: {rule}; nothing was stored")
+        lines.append(one.line(number, one.stars))
+    return Export("JSON", scale, tuple(lines))

@@ -1,0 +1,71 @@
+"""All that is kept of one person: handed out whole, or forgotten at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from matinee.ratings import Scale
+from matinee.service.api.marks import Mark
+from matinee.service.api.shapes import AboutUser, Answered
+from matinee.service.api.table import Fields, route
+from matinee.service.api.told import Told, facts, told
+from matinee.service.serving import live, recommender
+
+
+class ExportedRating(BaseModel):
+    movie: str
+    title: str
+    year: int | None
+    imdb: str | None
+    stars: float
+
+
+class ExportedMark(BaseModel):
+    movie: str
+    title: str
+    year: int | None
+    imdb: str | None
+    mark: Mark
+
+
+class ExportedUser(AboutUser):
+    """Can be sent back as it is, by POST to the user's ratings, here or elsewhere."""
+
+    scale: str = Field(description="of the stars, LOW:HIGH or LOW:HIGH:STEP", examples=["0.5:5:0.5"])
+    ratings: list[ExportedRating]
+    marks: list[ExportedMark]
+
+
+class Forgotten(Answered):
+    user: str
+    forgotten: bool
+
+
+@route("GET", "/users/{user}/export", scope="read", summary="All that is kept of a user", answer=ExportedUser)
+def export_user(user: str) -> Fields:
+    kept = told(user)
+    return {
+        "user": user,
+        "revision": kept.revision,
+        "scale": str(_scale_of(kept, recommender().dataset.ratings.scale)),
+        "ratings": [{**row, "stars": kept.stars[row["movie"]]} for row in _named(kept.stars)],
+        "marks": [{**row, "mark": kept.marks[row["movie"]]} for row in _named(kept.marks)],
+    }
+
+
+@route("DELETE", "/users/{user}", scope="write", summary="Forget a user", answer=Forgotten)
+def forget_user(user: str) -> Fields:
+    """At once: ratings, marks, links and rooms are gone, and what the data says of the user is not used any more."""
+    live().forget(user)
+    return {"user": user, "forgotten": True}
+
+
+def _named(movies: Any) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in ("movie", "title", "year", "imdb")} for row in facts(list(movies))]
+
+
+def _scale_of(kept: Told, own: Scale) -> Scale:
+    """Return the data's scale, without steps where a rating lies between two, as from an older scale."""
+    return own if all(map(own.has, kept.stars.values())) else Scale(own.low, own.high)
