@@ -6,16 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
-from matinee.dataset import Dataset
 from matinee.errors import UnknownMovieError
-from matinee.ids import Positions
 from matinee.live import NewMovie
+from matinee.service.api.rows import DECIMALS, HINT, movie_rows
 from matinee.service.serving import live, recommender
-
-COLUMNS = ["movie", "title", "year", "genres", "imdb", "tmdb"]
-DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -35,14 +29,14 @@ def told(user: str) -> Told:
     if imported is not None:
         stars.update(zip(ratings.movies.take(imported.movies), imported.stars.tolist(), strict=True))
     stars.update(said.stars)
-    given = {movie: round(stars, DECIMALS) for movie, stars in sorted(stars.items()) if stars is not None}
+    given = {movie: round(value, DECIMALS) for movie, value in sorted(stars.items()) if value is not None}
     return Told(said.revision, given, dict(sorted(said.marks.items())))
 
 
 def known_movie(movie: str) -> str:
     """Return the id of a movie that the data knows, or that was added since. Raises UnknownMovieError for another."""
     if movie not in recommender().dataset.catalog.ids and movie not in added():
-        raise UnknownMovieError(movie, hint="search with GET /api/v1/movies?query=")
+        raise UnknownMovieError(movie, hint=HINT)
     return movie
 
 
@@ -53,27 +47,14 @@ def added() -> dict[str, NewMovie]:
 
 def facts(movies: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is known of these movies: of the catalogue's, of those added since, and the bare id of others."""
-    dataset = recommender().dataset
-    positions = dataset.catalog.ids.positions(movies)
-    known = iter(facts_at(dataset, positions[positions >= 0]))
+    positions = recommender().dataset.catalog.ids.positions(movies)
+    known = iter(movie_rows().of(positions[positions >= 0]))
     others = added() if (positions < 0).any() else {}
     return [
-        next(known) if position >= 0 else _facts_of_new(movie, others.get(movie))
+        next(known) if position >= 0 else _facts_of_new(others.get(movie) or NewMovie(movie, f"Movie {movie}"))
         for movie, position in zip(movies, positions.tolist(), strict=True)
     ]
 
 
-def facts_at(dataset: Dataset, positions: Positions) -> list[dict[str, Any]]:
-    """Return what the catalogue says of the movies at these positions (m,), and how many rated them, how well."""
-    rows: list[dict[str, Any]] = dataset.catalog.table.select(COLUMNS).take(pa.array(positions)).to_pylist()
-    counts, means = dataset.ratings.movie_counts[positions], dataset.ratings.movie_means[positions]
-    for row, count, mean in zip(rows, counts.tolist(), means.tolist(), strict=True):
-        row |= {"ratings": count, "mean": round(mean, DECIMALS) if count else None}
-    return rows
-
-
-def _facts_of_new(movie: str, found: NewMovie | None) -> dict[str, Any]:
-    if found is None:
-        found = NewMovie(movie, f"Movie {movie}")
-    known = {column: getattr(found, column) for column in COLUMNS}
-    return {**known, "genres": list(found.genres), "ratings": 0, "mean": None}
+def _facts_of_new(movie: NewMovie) -> dict[str, Any]:
+    return {**vars(movie), "genres": list(movie.genres), "ratings": 0, "mean": None}
