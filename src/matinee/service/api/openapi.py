@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from matinee.live.schema import MAX_ID
 from matinee.service.api.reading import JSON
 from matinee.service.api.shapes import Problem
-from matinee.service.api.table import PREFIX, TABLE, Endpoint, Route
+from matinee.service.api.table import TABLE, Endpoint, Route
 
 TEMPLATE = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"
@@ -27,7 +27,7 @@ PARTS = {
     "room": "a room, by what its link ends with",
     "snapshot": "a snapshot's id",
 }
-TAG_ELSEWHERE = "service"
+TAG_OF_PUBLIC = "service"
 
 
 def document(root: str = "") -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     guarded = {} if route.scope == "public" else {"security": [{}, {"key": [route.scope]}]}
     return {
         "operationId": endpoint.name,
-        "tags": [route.path.split("/")[1] if route.prefix == PREFIX else TAG_ELSEWHERE],
+        "tags": [TAG_OF_PUBLIC if route.scope == "public" else route.path.split("/")[1]],
         "summary": route.summary,
         **described,
         **guarded,
