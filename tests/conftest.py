@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests import postgresql
 from typer.testing import CliRunner, Result
 
 from matinee.cli import app
@@ -39,3 +40,21 @@ def matinee() -> Callable[..., Result]:
         return CliRunner().invoke(app, [str(one) for one in arguments], env={**nothing, **variables})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgresql.Postgres]:
+    """A running PostgreSQL server of our own; skips where it is not installed."""
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with postgresql.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def live_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database for live ratings, of each kind in turn."""
+    if request.param == "sqlite":
+        return str(tmp_path / "live.sqlite3")
+    server: postgresql.Postgres = request.getfixturevalue("postgres")
+    return server.database()

@@ -24,6 +24,7 @@ from matinee.live.contents import LiveContents, NewMovie, new_movies
 from matinee.live.database import Database, address_of
 from matinee.live.history import HISTORY, LiveHistory
 from matinee.live.migrations import prepare
+from matinee.live.postgresql import PostgresServer
 from matinee.live.schema import MOVIES, RATINGS, STATES
 from matinee.live.sqlite import SqliteFile
 from matinee.live.writer import GroupWriter
@@ -37,7 +38,8 @@ _STATE = select(STATES.c.value).where(STATES.c.name == bindparam("named"))
 class LiveRatings:
     """The live ratings in one database, shared by any number of threads and processes.
 
-    database   a path or sqlite:///PATH; the file is created where it is missing, its folder is not
+    database   a path or sqlite:///PATH, the file is created where it is missing, its folder is not; or
+               postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, which must be there; tables are made where it is empty
 
     Make one in each process, after it has started. Every method may raise LiveError: the database cannot be read or
     written, and why. It works again as soon as the cause is gone.
@@ -174,5 +176,4 @@ class LiveRatings:
 
 def _opened(database: str | os.PathLike[str]) -> Database:
     address = address_of(database)
-    assert isinstance(address, Path)
-    return SqliteFile(address, prepare)
+    return SqliteFile(address, prepare) if isinstance(address, Path) else PostgresServer(address, prepare)

@@ -1,0 +1,148 @@
+"""Live ratings in a PostgreSQL database, shared by any number of machines.
+
+Writers take turns by an advisory lock of the transaction, which the server releases after the commit is on disk, or
+when it loses its client. Every connection is tried before it is used, so a server that comes back is used at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from matinee.errors import BusyError, LiveError, UsageError
+from matinee.live.database import PATIENCE
+
+CONNECTIONS, MORE_CONNECTIONS = 5, 15  # kept open, and opened beyond them while many ask at once; by each process
+CONNECT = {  # seconds, and milliseconds for the last: until a server that does not answer counts as gone
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+SESSION = (
+    "SET synchronous_commit = on; "  # an acknowledged commit is on disk, whatever the server's default
+    f"SET lock_timeout = '{PATIENCE:g}s'; "
+    "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"  # a machine that died
+)
+
+_REASONS = {  # by the first characters of the SQLSTATE
+    "28": "the server refuses the user or password; see the address",
+    "3D": "there is no such database; create it with createdb",
+    "42P01": "its tables are gone; restore a backup, or start a server anew to make empty ones",
+    "42501": "the user may not do this; grant it all on the database and its schema public",
+    "25006": "the server is read-only, a standby perhaps; name the primary",
+    "53100": "the server's disk is full; make room and try again",
+    "53300": "the server has too many clients; raise its max_connections or start fewer workers",
+    "55P03": f"another process has held the lock for {PATIENCE:g} seconds; look for one that hangs",
+    "57P": "the server is shutting down or starting; wait, or start it",
+}
+
+
+class PostgresServer:
+    """A Database in PostgreSQL.
+
+    url       postgresql+psycopg://USER:PASSWORD@HOST/DATABASE
+    prepare   called in the first write transaction, with the connection and what is to be said of the database
+    """
+
+    def __init__(self, url: str, prepare: Callable[[Connection, str], None]) -> None:
+        self._engine = _engine(url)
+        self.name = self._engine.url.render_as_string(hide_password=True)
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._moment = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with self.writing() as connection:
+            prepare(connection, self.name)
+
+    def rows(self, query: Any, **parameters: Any) -> Sequence[Any]:
+        with self._reported(), self._single.connect() as connection:
+            return connection.execute(query, parameters).all()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._reported(), self._moment.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._reported(), self._engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("write")})
+            yield connection
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool) -> Iterator[None]:
+        with self._reported():
+            connection = self._single.connect()
+        try:
+            with self._reported():
+                if wait:
+                    connection.execute(text("SET lock_timeout = 0"))
+                    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _key(name)})
+                elif not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(name)}):
+                    raise BusyError(f"live ratings {self.name}: another process has held {name}; wait for it to end")
+            yield
+        finally:
+            connection.invalidate()  # the server drops the lock with the connection
+            connection.close()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn what the server and the way to it raise into LiveError."""
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise LiveError(f"live ratings {self.name}: {_reason(error)}") from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(
+            make_url(url),
+            pool_pre_ping=True,
+            pool_size=CONNECTIONS,
+            max_overflow=MORE_CONNECTIONS,
+            pool_timeout=PATIENCE,
+            connect_args=CONNECT,
+        )
+    except ModuleNotFoundError:
+        raise UsageError("PostgreSQL needs psycopg: install it with `pip install 'matinee[postgresql]'`") from None
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "the address of the live ratings cannot be read; write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, "
+            "with %40 for an @ in the password"
+        ) from None
+    event.listen(engine, "connect", _set_up)
+    return engine
+
+
+def _set_up(connection: Any, _: object) -> None:
+    connection.autocommit = True
+    connection.execute(SESSION)
+    connection.autocommit = False
+
+
+def _key(name: str) -> int:
+    """Return the number of a lock: PostgreSQL's have 64 bits instead of names."""
+    return int.from_bytes(hashlib.sha256(f"matinee {name}".encode()).digest()[:8], "big", signed=True)
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong and what to do about it."""
+    if isinstance(error, PoolTimeoutError):
+        return f"all connections were busy for {PATIENCE:g} seconds; try again, or start more workers"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlstate", None) or ""
+    known = next((reason for prefix, reason in _REASONS.items() if code.startswith(prefix)), None)
+    said = " ".join(str(cause).split())
+    if known is None and not code:
+        return f"the server cannot be reached; start it or see the address ({said})"
+    return known or f"{said} (SQLSTATE {code})"
