@@ -23,6 +23,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
+
 from matinee.dataset import Dataset
 from matinee.errors import StoreError, UsageError
 from matinee.models import Model, Rater
@@ -33,6 +35,8 @@ from matinee.snapshot.manifest import FILE_NAME, Manifest, read
 DEFAULT_STORE = "matinee-store"
 UNFINISHED = ".writing-"
 NEXT = ".current-"
+TESTED = "tested.arrow"
+KEPT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +117,53 @@ class Store:
             self._switch(opened.id)
         return opened.manifest
 
+    def remove(self, snapshot: str) -> None:
+        """Delete a snapshot; servers that still have it open keep its files until they close it.
+
+        Raises UsageError where it is the one that is served.
+        """
+        folder = self._folder(snapshot)
+        with self._writable(), self._locked():
+            if snapshot == self.current_id():
+                raise UsageError(f"snapshot {snapshot} is served; activate another one before removing it")
+            gone = self.snapshots / f"{UNFINISHED}{snapshot}"  # a crash while deleting leaves what a publish cleans
+            folder.rename(gone)
+            files.sync_folder(self.snapshots)
+            shutil.rmtree(gone)
+
+    def prune(self, keep: int = KEPT) -> Sequence[str]:
+        """Delete all but the newest `keep` snapshots and the one that is served, and return the ids of the deleted."""
+        if keep < 1:
+            raise UsageError(f"--keep {keep}: keep at least 1 snapshot, the one that is served")
+        old = [snapshot for snapshot in self.ids()[keep:] if snapshot != self.current_id()]
+        for snapshot in old:
+            self.remove(snapshot)
+        return old
+
+    def tested(self, snapshot: str) -> pa.Table | None:
+        """Return what `publish` was given under this name, None where it was given nothing."""
+        folder = self._folder(snapshot)
+        entry = read(folder).files.get(TESTED)
+        return None if entry is None else files.map_table(folder / TESTED, entry)
+
     def publish(
-        self, dataset: Dataset, rater: Rater, ranker: Model | None = None, *, metrics: Mapping[str, Any] | None = None
+        self,
+        dataset: Dataset,
+        rater: Rater,
+        ranker: Model | None = None,
+        *,
+        metrics: Mapping[str, Any] | None = None,
+        tested: pa.Table | None = None,
+        parent: str | None = None,
+        as_of: int | None = None,
     ) -> Snapshot:
         """Write a snapshot and serve it from now on.
 
-        A crash at any moment leaves the previous one served. Raises StoreError where the store cannot be written.
+        tested          held-out ratings and what was predicted of them, kept for the next refit
+        parent, as_of   as in the manifest; with a parent, that one must still be served
+
+        A crash at any moment leaves the previous one served. Raises StoreError where the store cannot be written, or
+        another snapshot than the parent is served by now.
         """
         created = datetime.now(UTC)
         name = f"{created:%Y%m%d-%H%M%S}-{created.microsecond:05x}"
@@ -126,11 +171,24 @@ class Store:
             entries, models = write_models(folder, {"rater": rater, "ranker": ranker})
             written, data = write_dataset(folder, dataset)
             entries |= written
-            made_by = version("matinee")
-            manifest = Manifest(name, created.isoformat(), made_by, data, models, metrics or {}, entries)
+            if tested is not None:
+                entries[TESTED] = files.write_table(folder / TESTED, tested)
+            manifest = Manifest(
+                name,
+                created.isoformat(),
+                version("matinee"),
+                data,
+                models,
+                metrics or {},
+                entries,
+                parent=parent,
+                as_of=as_of,
+            )
             files.write_text(folder / FILE_NAME, manifest.to_json())
             files.sync_folder(folder)
             with self._locked():
+                if parent is not None and self.current_id() != parent:
+                    raise StoreError(f"snapshot {self.current_id()} is served by now instead of {parent}; refit again")
                 folder.rename(self.snapshots / name)
                 files.sync_folder(self.snapshots)
                 self._switch(name)

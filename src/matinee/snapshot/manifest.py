@@ -27,6 +27,8 @@ class Manifest:
     models          {"rater": {"config": ..., "arrays": {name: file}}, "ranker": the same or None}
     metrics         what was measured before it was published; empty where nothing was
     files           {file name: size and SHA-256}
+    parent          the snapshot that it refits, None for one that was trained
+    as_of           when the live ratings in it were read (seconds since 1970), None where it has none
     """
 
     id: str
@@ -37,6 +39,8 @@ class Manifest:
     metrics: Mapping[str, Any]
     files: Mapping[str, Entry]
     format: int = FORMAT
+    parent: str | None = None
+    as_of: int | None = None
 
     def to_json(self) -> str:
         """Return the manifest as text."""
