@@ -7,26 +7,36 @@ from flask import Flask, Response
 from matinee.live import LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
-from matinee.service import api, logs, metrics, pages, problems, serving, tutorial
+from matinee.service import api, auth, logs, metrics, pages, problems, serving, tutorial
 
 MAX_BODY = 1_000_000  # bytes
+DEFAULT_POLICY = auth.Policy()
 SNAPSHOT_HEADER = "Matinee-Snapshot"
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-def create_app(recommender: Recommender, live: LiveRatings, *, tutorial_scale: Scale | None = None) -> Flask:
+def create_app(
+    recommender: Recommender,
+    live: LiveRatings,
+    *,
+    tutorial_scale: Scale | None = None,
+    policy: auth.Policy = DEFAULT_POLICY,
+) -> Flask:
     """Return the service as a WSGI application.
 
     recommender      answers until `serving.serving_of(app).switch` puts another one in its place
     live             where ratings are stored; the recommender must read the same
     tutorial_scale   the scale of the stars on the tutorial's URLs, by default the data's own
+    policy           who may come in; by default programs of this machine until there is an API key
 
     Opens nothing and starts nothing; both arguments stay the caller's to close.
     """
@@ -38,6 +48,7 @@ def create_app(recommender: Recommender, live: LiveRatings, *, tutorial_scale: S
     metrics.install(app)
     serving.install(app, serving.Serving(recommender, live, tutorial_scale))
     problems.install(app)
+    auth.install(app, live, policy)
     for blueprint in (pages.routes, api.routes, tutorial.routes):
         app.register_blueprint(blueprint)
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from matinee.service.auth import access
 from matinee.service.serving import serving_of
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -65,6 +66,7 @@ class Metrics:
 
 
 @routes.get("/metrics")
+@access("public")
 def metrics() -> Response:
     """Everything counted, of all workers."""
     counted: Metrics = current_app.extensions["matinee-metrics"]

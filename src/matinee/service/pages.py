@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from matinee.service import tutorial
+from matinee.service.auth import access
 from matinee.service.serving import recommender
 
 TOP = 10
@@ -14,6 +15,7 @@ routes = Blueprint("pages", __name__)
 
 
 @routes.get("/")
+@access("public")
 def landing() -> str:
     """Show a new visitor the films most worth watching, the facts of the data, and commands that work as they stand."""
     found = recommender()

@@ -35,7 +35,11 @@ class ConflictError(MatineeError):
 
 
 class TooManyRequestsError(MatineeError):
-    """Whoever asks has asked too much of late."""
+    """Whoever asks has asked too much of late, and may ask again after so many seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -76,8 +80,9 @@ def of_matinee(error: MatineeError) -> Response:
     answer = problem(status, str(error))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
-    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         answer.headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, TooManyRequestsError):
+        answer.headers["Retry-After"] = str(error.retry_after)
     if status is HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
@@ -94,7 +99,8 @@ def of_http(error: HTTPException) -> Response:
 
 
 def of_surprise(error: Exception) -> Response:
-    log.exception("unexpected error at %s %s", request.method, request.path, exc_info=error)
+    route = request.url_rule.rule if request.url_rule is not None else None  # paths hold secrets
+    log.exception("unexpected error at %s %s", request.method, route, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; the server's log has the details")
 
 

@@ -17,6 +17,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from matinee.errors import DataError, UnknownMovieError, UsageError
 from matinee.live import checked_id
 from matinee.ratings import Scale
+from matinee.service.auth import access
 from matinee.service.serving import live, recommender, serving_of
 from matinee.table import Table
 from matinee.titles import with_year
@@ -39,6 +40,7 @@ class Line:
 
 
 @routes.get("/<user>/ratings/top/<n>")
+@access("read", owned=True)
 def top(user: str, n: str) -> Response:
     table = recommender().recommend(
         user=checked_id(user, "user"), n=whole_number(n), min_ratings=MIN_RATINGS, order="stars", scale=scale()
@@ -47,6 +49,7 @@ def top(user: str, n: str) -> Response:
 
 
 @routes.get("/<user>/ratings/<movie>")
+@access("read", owned=True)
 def one(user: str, movie: str) -> Response:
     if movie not in recommender().dataset.catalog.ids:
         return jsonify([])
@@ -55,6 +58,7 @@ def one(user: str, movie: str) -> Response:
 
 
 @routes.post("/<user>/ratings")
+@access("write", owned=True)
 def rate(user: str) -> Response:
     lines = {line.movie: line for line in parse(posted_text(), scale())}
     catalog = recommender().dataset.catalog

@@ -1,0 +1,71 @@
+"""Who asks: a program of this machine, an API key, a visitor with our cookie, or nobody we know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from matinee.live.identities import SCOPES, hashed
+from matinee.service.auth.cookies import value_in
+from matinee.service.auth.policy import Policy
+from matinee.service.auth.proxies import Environ, is_local
+from matinee.service.auth.recent import Recent
+
+Kind = Literal["local", "key", "visitor", "nobody"]
+BEARER = "bearer "
+ME = "me"  # in a path: who asks; and who a program of this machine is
+ALL, OWN = frozenset(SCOPES), frozenset({"read", "write"})
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks and what they may do.
+
+    user     whose ratings "me" means, None for nobody's; a program of this machine is a person of the id "me"
+    scopes   of read, write and admin; a visitor's hold for the own ratings alone
+    key      name of the API key
+    why      of nobody: why they are, and what to do about it
+    """
+
+    kind: Kind
+    user: str | None = None
+    scopes: frozenset[str] = frozenset()
+    key: str | None = None
+    why: str = ""
+
+    def owns(self, user: str) -> bool:
+        """Return whether what belongs to a user may be asked by this one."""
+        return self.kind in ("local", "key") or (self.user is not None and user == self.user)
+
+
+UNKNOWN_KEY = Identity("nobody", why="this API key is unknown or revoked; `matinee key create` makes one")
+STRANGER = Identity("nobody", why="nobody is known to ask: send an API key as Authorization: Bearer, or open the page")
+SHUT_OUT = Identity(
+    "nobody",
+    why="without an API key only programs of this machine are answered, by way of localhost and of no proxy; "
+    "its operator makes a key with `matinee key create`",
+)
+
+
+def identify(environ: Environ, policy: Policy, recent: Recent) -> Identity:
+    """Return who asks."""
+    header = environ.get("HTTP_AUTHORIZATION", "")
+    if header[: len(BEARER)].lower() == BEARER:
+        return _of_key(header[len(BEARER) :].strip(), recent)
+    known = recent.identities()
+    cookie = value_in(environ.get("HTTP_COOKIE", ""))
+    user = recent.cookies.user(cookie) if cookie else None
+    if policy.no_auth or not (known.keys or policy.behind_proxy or not is_local(environ)):
+        return Identity("local", user or ME, ALL)
+    if not known.keys:
+        return SHUT_OUT
+    return visitor(user) if user is not None else STRANGER
+
+
+def visitor(user: str) -> Identity:
+    return Identity("visitor", user, OWN)
+
+
+def _of_key(secret: str, recent: Recent) -> Identity:
+    found = recent.identities().keys.get(hashed(secret))
+    return UNKNOWN_KEY if found is None else Identity("key", scopes=found.scopes, key=found.name)

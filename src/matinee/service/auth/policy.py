@@ -1,0 +1,56 @@
+"""Who may come in at all: what the operator chose when starting the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matinee.errors import UsageError
+from matinee.live import LiveRatings
+from matinee.live.identities import keys
+from matinee.service.auth.limits import DEFAULT_RATE
+from matinee.service.auth.proxies import Environ, host_name, is_local_name
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The choices of an operator.
+
+    no_auth         whoever reaches the service may do everything
+    behind_proxy    how many proxies stand before it, whose word on client, scheme, host and prefix is taken
+    allowed_hosts   names under which it may be asked, besides local ones; without any, every name
+    rate_limit      requests per second and client, in each worker
+
+    Raises UsageError for numbers that cannot be.
+    """
+
+    no_auth: bool = False
+    behind_proxy: int = 0
+    allowed_hosts: tuple[str, ...] = ()
+    rate_limit: float = DEFAULT_RATE
+
+    def __post_init__(self) -> None:
+        if self.behind_proxy < 0:
+            raise UsageError(f"{self.behind_proxy} proxies cannot be; 0 is for none")
+        if not self.rate_limit > 0:
+            raise UsageError(
+                f"{self.rate_limit:g} requests a second would keep everybody out; name a larger rate limit"
+            )
+        names = tuple(host_name(name.strip()) for name in self.allowed_hosts)
+        object.__setattr__(self, "allowed_hosts", names)  # JSON made a list of it on its way to a worker
+
+    def check_host(self, environ: Environ) -> None:
+        """Raise UsageError for a request under a name that is not ours."""
+        if self.allowed_hosts:
+            name = host_name(environ.get("HTTP_HOST", ""))
+            if name not in self.allowed_hosts and not is_local_name(name):
+                raise UsageError(f"this service does not go by the name {name[:80]!r}; ask it under its own")
+
+    def check_safe(self, host: str, live: LiveRatings) -> None:
+        """Raise UsageError where others than programs of this machine could ask, and no key keeps them out."""
+        reachable = self.behind_proxy or not is_local_name(host_name(host))
+        if reachable and not self.no_auth and not keys(live):
+            where = "behind a proxy" if self.behind_proxy else f"on {host or 'all addresses'}"
+            raise UsageError(
+                f"{where} others can ask too, and there is no API key: make one with `matinee key create`, "
+                "or let everybody do everything with --no-auth"
+            )

@@ -1,0 +1,103 @@
+"""Where a request comes from: from this machine itself, or through proxies, and under which name of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+Environ = Mapping[str, Any]
+
+FORWARDING = (
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PREFIX",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_SERVER",
+    "HTTP_X_REAL_IP",
+    "HTTP_CF_CONNECTING_IP",
+    "HTTP_TRUE_CLIENT_IP",
+)
+SITE = 64  # bits of an IPv6 address that one customer has
+
+
+def trust(app: Flask, proxies: int) -> None:
+    """Take client address, scheme, host and prefix from what this many proxies before us say."""
+    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
+    )
+
+
+def is_local(environ: Environ) -> bool:
+    """Return whether a program of this machine asks, itself and under a local name.
+
+    The name keeps out pages whose own name was made to point here (DNS rebinding).
+    """
+    return (
+        is_loopback(environ.get("REMOTE_ADDR", ""))
+        and is_local_name(host_name(environ.get("HTTP_HOST", "")))
+        and not any(header in environ for header in FORWARDING)
+    )
+
+
+@lru_cache
+def is_loopback(address: str) -> bool:
+    """Return whether an address reaches this machine alone.
+
+    >>> [is_loopback(address) for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "10.0.0.1", "")]
+    [True, True, True, False, False, False]
+    """
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    return found.is_loopback
+
+
+@lru_cache
+def is_local_name(name: str) -> bool:
+    """Return whether a host name can mean this machine alone.
+
+    >>> [is_local_name(name) for name in ("localhost", "127.0.0.1", "::1", "localhost.evil.example", "")]
+    [True, True, True, False, False]
+    """
+    return name == "localhost" or is_loopback(name)
+
+
+@lru_cache
+def host_name(host: str) -> str:
+    """Return the name in a Host header, without port, in small letters, without a final dot.
+
+    >>> host_name("Movies.Example.:8000"), host_name("[::1]:8000"), host_name("::1")
+    ('movies.example', '::1', '::1')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    name = host if host.count(":") > 1 else host.partition(":")[0]
+    return name.lower().removesuffix(".")
+
+
+@lru_cache(10_000)
+def client(address: str) -> str:
+    """Return whom an address stands for: IPv6 addresses come by whole networks.
+
+    >>> client("10.0.0.1"), client("2001:db8::1") == client("2001:db8::2")
+    ('10.0.0.1', True)
+    """
+    return str(IPv6Network((address, SITE), strict=False)) if ":" in address and _is_plain(address) else address
+
+
+def _is_plain(address: str) -> bool:
+    try:
+        return ip_address(address).version == 6 and "%" not in address and "." not in address
+    except ValueError:
+        return False

@@ -1,0 +1,55 @@
+"""The keys and cookie secrets as they were a moment ago, so that no request waits for the database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from matinee.errors import LiveError
+from matinee.live import LiveRatings
+from matinee.live.identities import Identities, identities
+from matinee.service.auth.cookies import Cookies
+
+GOOD_FOR = 2.0  # seconds
+
+log = logging.getLogger("matinee.service")
+
+
+class Recent:
+    """What the live database last said about who may come in, asked again after a few seconds.
+
+    One thread asks while the others go on with what is known. While the database is away, what is known holds.
+    """
+
+    def __init__(self, live: LiveRatings, good_for: float = GOOD_FOR) -> None:
+        self._live, self._good_for = live, good_for
+        self._known: Identities | None = None
+        self._until = 0.0
+        self._asking = threading.Lock()
+        self.cookies = Cookies(["none yet"])
+
+    def identities(self) -> Identities:
+        """Return what is known. Raises LiveError where the database has never been there."""
+        known = self._known
+        if known is not None and (time.monotonic() < self._until or not self._asking.acquire(blocking=False)):
+            return known
+        if known is None:
+            self._asking.acquire()
+        try:
+            return self._asked()
+        finally:
+            self._asking.release()
+
+    def _asked(self) -> Identities:
+        try:
+            found = identities(self._live)
+        except LiveError as error:
+            if self._known is None:
+                raise
+            log.warning("API keys and cookie secrets cannot be read, the last known ones hold: %s", error)
+            found = self._known
+        if self._known is None or found.secrets != self._known.secrets:
+            self.cookies = Cookies(found.secrets)
+        self._known, self._until = found, time.monotonic() + self._good_for
+        return found
