@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, select
 
 from matinee.errors import MissingError, UsageError
-from matinee.live.ratings import LiveRatings, checked_id
+from matinee.live.checks import checked_id
+from matinee.live.ratings import LiveRatings
 from matinee.live.schema import KEYS, LINKS, SECRETS
 
 SCOPES = ("read", "write", "admin")
