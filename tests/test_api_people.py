@@ -197,10 +197,6 @@ def test_what_a_person_reads__carries_an_etag_and_is_304_until_something_changes
         assert (answer.status_code, answer.headers["ETag"]) == (200, '"first.1"')
 
 
-def test_me__is_nobody_where_nobody_is_signed_in(client: FlaskClient) -> None:
-    assert_problem(client.get(of("me", "ratings")), 401)
-
-
 # Marks
 
 
