@@ -12,6 +12,7 @@
     stores     snapshot list, show, verify, activate
     exchange   snapshot import-spark
     serving    serve, demo
+    keys       key create, list, revoke, rotate-secrets
 
 Modules of the library are imported inside the commands, so that help appears at once.
 """
@@ -23,7 +24,7 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, batch, data, evaluating, exchange, learning, program, serving, settings, stores
+from matinee.cli import asking, batch, data, evaluating, exchange, keys, learning, program, serving, settings, stores
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -59,7 +60,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (serving, data, learning, evaluating, asking, batch, stores, exchange):
+for module in (serving, data, learning, evaluating, asking, batch, stores, exchange, keys):
     module.add_to(app)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from matinee.errors import UsageError
+from matinee.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
+    from matinee.live import LiveRatings
 
 DEFAULT_STORE = Path("matinee-store")
 
@@ -40,6 +42,9 @@ RatedSince = Annotated[
 ]
 OrderOption = Annotated[
     str, typer.Option("--order", metavar="match|stars", help="By the ranker's match, or by predicted stars.")
+]
+LiveOption = Annotated[
+    str | None, typer.Option("--live", metavar="URL", help="Database of live ratings; live.sqlite3 in the store.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Settings = Annotated[
@@ -127,6 +132,17 @@ def _parameters(function: Callable[..., Any]) -> list[Parameter]:
     hints = get_type_hints(function, include_extras=True)
     found = signature(function).parameters.values()
     return [one.replace(annotation=hints[one.name], kind=Parameter.KEYWORD_ONLY) for one in found]
+
+
+@contextmanager
+def live_ratings(store: Path, live: str | None) -> Iterator[LiveRatings]:
+    """Open the live ratings of a store. Raises StoreError where there is no store for them."""
+    from matinee.live import FILE_NAME, LiveRatings
+
+    if live is None and not store.is_dir():
+        raise StoreError(f"there is no store {store}; name it with --store, or make it with `matinee train`")
+    with LiveRatings(live if live is not None else store / FILE_NAME) as opened:
+        yield opened
 
 
 def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

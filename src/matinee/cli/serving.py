@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from matinee.cli import options
-from matinee.cli.options import AsJson, StoreOption
+from matinee.cli.options import AsJson, LiveOption, StoreOption
 from matinee.cli.program import command
 from matinee.errors import MatineeError
 
@@ -35,23 +35,47 @@ def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 listens on all.")] = "127.0.0.1",
     port: Port = 8000,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes that answer.")] = 1,
-    live: Annotated[
-        str | None, typer.Option(metavar="URL", help="Database of live ratings; live.sqlite3 in the store.")
-    ] = None,
+    live: LiveOption = None,
     tutorial_scale: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Scale of the stars on the tutorial's URLs, such as 1:10.")
     ] = None,
     log: Annotated[
         str, typer.Option(metavar="text|json", help="Log warnings for people, or everything for machines.")
     ] = "text",
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let whoever reaches it do everything.")] = False,
+    behind_proxy: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Proxies before it whose word on client, host and https is taken.")
+    ] = 0,
+    allowed_hosts: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Names under which it may be asked, besides localhost.")
+    ] = None,
+    rate_limit: Annotated[
+        float, typer.Option(metavar="X", help="Requests a second of one client, in each worker.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Answer over HTTP from the snapshot that is served, until Ctrl-C."""
+    """Answer over HTTP from the snapshot that is served, until Ctrl-C.
+
+    Without an API key only programs of this machine are answered, and listening on another address than a local one,
+    or behind a proxy, takes a key (`matinee key create`) or --no-auth.
+    """
     from matinee import service
 
     options.one_of("--log", log, ("text", "json"))
     announce = _announcing(as_json)
-    service.serve(store, host, port, workers, live, tutorial_scale, announce=announce, log=cast("Format", log))
+    names = tuple(allowed_hosts.split(",")) if allowed_hosts else ()
+    policy = service.Policy(no_auth, behind_proxy, names, rate_limit)
+    service.serve(
+        store,
+        host,
+        port,
+        workers,
+        live,
+        tutorial_scale,
+        announce=announce,
+        log=cast("Format", log),
+        policy=policy,
+    )
 
 
 def demo(

@@ -10,7 +10,6 @@ from matinee.recommender import Recommender
 from matinee.service import api, auth, logs, metrics, pages, problems, serving, tutorial
 
 MAX_BODY = 1_000_000  # bytes
-DEFAULT_POLICY = auth.Policy()
 SNAPSHOT_HEADER = "Matinee-Snapshot"
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -29,7 +28,7 @@ def create_app(
     live: LiveRatings,
     *,
     tutorial_scale: Scale | None = None,
-    policy: auth.Policy = DEFAULT_POLICY,
+    policy: auth.Policy = auth.DEFAULT_POLICY,
 ) -> Flask:
     """Return the service as a WSGI application.
 

@@ -33,6 +33,7 @@ from granian.server.mp import MPServer
 
 from matinee.errors import MatineeError, UsageError
 from matinee.service import logs
+from matinee.service.auth import DEFAULT_POLICY, Policy
 from matinee.service.listener import BACKLOG, listen, stop_taking
 from matinee.service.metrics import counting_together
 from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
@@ -146,6 +147,7 @@ def serve(
     next_free_port: bool = False,
     announce: Callable[[str], None] | None = None,
     log: logs.Format = "text",
+    policy: Policy = DEFAULT_POLICY,
 ) -> RunningServer | None:
     """Serve a store over HTTP until SIGTERM or Ctrl-C.
 
@@ -156,14 +158,16 @@ def serve(
     block            False returns at once a handle with `.url` and `.stop()`; the server ends with this process
     announce         what to do with the address, by default print it
     log              "json" logs each request as one JSON object a line on standard error, "text" warnings alone
+    policy           who may come in; by default programs of this machine until there is an API key
 
     Announces the address, or returns, as soon as the server answers. A newly published snapshot is served within
     seconds.
-    Raises UsageError for a busy port or an impossible option, StoreError and LiveError where there is nothing to serve.
+    Raises UsageError for a busy port, an impossible option, or an address where strangers could do everything,
+    StoreError and LiveError where there is nothing to serve.
     """
-    settings = Settings.of(store, live, tutorial_scale, log)
+    settings = Settings.of(store, live, tutorial_scale, log, policy)
+    check(settings, host)
     with listen(host, port, next_free_port) as listener:
-        check(settings)
         if not block:
             return _serve_elsewhere(settings, listener, workers)
         _serve_here(settings, listener, workers, announce or _print_address)
@@ -207,7 +211,7 @@ def serve_as_child() -> None:
     settings, descriptor, workers = json.loads(sys.argv[1])
     threading.Thread(target=_end_with_input, daemon=True).start()
     with socket.socket(fileno=descriptor) as listener:
-        _serve_here(Settings(**settings), listener, workers, partial(print, flush=True))
+        _serve_here(Settings.revived(settings), listener, workers, partial(print, flush=True))
 
 
 def _end_with_input() -> None:

@@ -7,7 +7,9 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask
 
@@ -17,6 +19,7 @@ from matinee.ratings import Scale
 from matinee.recommender import Recommender
 from matinee.service import logs
 from matinee.service.app import create_app
+from matinee.service.auth import Policy
 from matinee.service.serving import Serving, serving_of
 from matinee.snapshot import Store
 
@@ -31,7 +34,8 @@ class Settings:
     store: str
     live: str
     tutorial_scale: str | None
-    log: logs.Format = "text"
+    log: logs.Format
+    policy: Policy
 
     @classmethod
     def of(
@@ -40,20 +44,32 @@ class Settings:
         live: str | os.PathLike[str] | None,
         tutorial_scale: str | None,
         log: logs.Format,
+        policy: Policy,
     ) -> Settings:
         folder = Store(store).path.absolute()
-        return cls(str(folder), os.fspath(live if live is not None else folder / FILE_NAME), tutorial_scale, log)
+        return cls(
+            str(folder), os.fspath(live if live is not None else folder / FILE_NAME), tutorial_scale, log, policy
+        )
+
+    @classmethod
+    def revived(cls, fields: Mapping[str, Any]) -> Settings:
+        """Return what `asdict` and JSON made fields of."""
+        return cls(**{**fields, "policy": Policy(**fields["policy"])})
 
     @property
     def scale(self) -> Scale | None:
         return None if self.tutorial_scale is None else Scale.parse(self.tutorial_scale)
 
 
-def check(settings: Settings) -> None:
-    """Open and close everything once, so that what is wrong is said once, before any worker starts."""
+def check(settings: Settings, host: str) -> None:
+    """Open and close everything once, so that what is wrong is said once, before any worker starts.
+
+    Raises UsageError where strangers could do everything at this address and nobody said that they may.
+    """
     _ = settings.scale
     Store(settings.store).open()
-    LiveRatings(settings.live).close()
+    with LiveRatings(settings.live) as live:
+        settings.policy.check_safe(host, live)
 
 
 def load_app(settings: Settings) -> Flask:
@@ -61,7 +77,9 @@ def load_app(settings: Settings) -> Flask:
     logs.start(settings.log)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     live, store = LiveRatings(settings.live), Store(settings.store)
-    app = create_app(Recommender.of(store.open(), live=live), live, tutorial_scale=settings.scale)
+    app = create_app(
+        Recommender.of(store.open(), live=live), live, tutorial_scale=settings.scale, policy=settings.policy
+    )
     serving = serving_of(app)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
     return app

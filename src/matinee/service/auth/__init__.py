@@ -23,10 +23,21 @@ from matinee.service.auth.access import Access, access, access_of, check, named
 from matinee.service.auth.identity import ME, Identity, identify, visitor
 from matinee.service.auth.limits import Rate
 from matinee.service.auth.origins import check_origin
-from matinee.service.auth.policy import Policy
+from matinee.service.auth.policy import DEFAULT_POLICY, Policy
 from matinee.service.auth.recent import Recent
 
-__all__ = ["Access", "Identity", "Policy", "access", "access_of", "ensure_visitor", "identity", "install", "user"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "Access",
+    "Identity",
+    "Policy",
+    "access",
+    "access_of",
+    "ensure_visitor",
+    "identity",
+    "install",
+    "user",
+]
 
 VISITOR = "~"  # begins the ids of visitors, and of nobody else
 VISITOR_BYTES = 16

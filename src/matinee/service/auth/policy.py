@@ -54,3 +54,6 @@ class Policy:
                 f"{where} others can ask too, and there is no API key: make one with `matinee key create`, "
                 "or let everybody do everything with --no-auth"
             )
+
+
+DEFAULT_POLICY = Policy()
