@@ -1,6 +1,6 @@
 """The versioned interface: one route table (`table`), one file of routes per subject, one document of them all."""
 
-from matinee.service.api import documents, marks, movies, predictions, ratings, recommendations, users, watching
+from matinee.service.api import documents, marks, movies, predictions, ratings, recommendations, rooms, users, watching
 from matinee.service.api.table import routes
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "predictions",
     "ratings",
     "recommendations",
+    "rooms",
     "routes",
     "users",
     "watching",

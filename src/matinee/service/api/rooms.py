@@ -125,8 +125,9 @@ def room_recommendations(room: str, query: Together) -> Fields:
 def _items(answer: Answer) -> list[dict[str, Any]]:
     rows = predicted(answer)
     match = answer.values["match"].to_pylist() if "match" in answer.values else [None] * len(rows)
-    for row, joint in zip(with_columns(rows, match=match, why=answer["why"]), match, strict=True):
-        row |= {name: row[name] if row[name] is None else round(row[name], DECIMALS) for name in ROUNDED}
+    with_columns(rows, match=match, why=answer["why"])
+    for row in rows:
+        row.update({name: round(row[name], DECIMALS) for name in ROUNDED if row[name] is not None})
     return rows
 
 
