@@ -1,0 +1,31 @@
+"""A private link by which one's own ratings open on another device, until it is revoked."""
+
+from __future__ import annotations
+
+from flask import request
+from pydantic import Field
+
+from matinee.live.identities import close_link, open_link
+from matinee.service.api.shapes import Answered
+from matinee.service.api.table import Fields, route
+from matinee.service.serving import live
+
+PAGE = "link/{token}"  # of the page, where the link leads
+
+
+class Link(Answered):
+    user: str
+    link: str | None = Field(description="told once; whoever opens it is this user. null: there is none any more")
+
+
+@route("POST", "/users/{user}/link", scope="write", summary="Make a private link", answer=Link)
+def make_link(user: str) -> Fields:
+    """Whoever opens it reads and changes this user's ratings on their device; the link made before is void."""
+    return {"user": user, "link": request.root_url + PAGE.format(token=open_link(live(), user))}
+
+
+@route("DELETE", "/users/{user}/link", scope="write", summary="Revoke the private link", answer=Link)
+def revoke_link(user: str) -> Fields:
+    """Devices that opened it stay signed in; where there is no link it stays so."""
+    close_link(live(), user)
+    return {"user": user, "link": None}
