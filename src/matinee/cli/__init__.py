@@ -9,7 +9,8 @@
     evaluating evaluate
     asking     recommend, predict, similar
     batch      batch-recommend
-    stores     snapshot list, show, verify, activate
+    stores     snapshot list, show, verify, activate, remove, prune
+    refitting  refit
     exchange   snapshot import-spark
     serving    serve, demo
     keys       key create, list, revoke, rotate-secrets
@@ -24,7 +25,20 @@ from typing import Annotated
 
 import typer
 
-from matinee.cli import asking, batch, data, evaluating, exchange, keys, learning, program, serving, settings, stores
+from matinee.cli import (
+    asking,
+    batch,
+    data,
+    evaluating,
+    exchange,
+    keys,
+    learning,
+    program,
+    refitting,
+    serving,
+    settings,
+    stores,
+)
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
 
@@ -60,7 +74,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (serving, data, learning, evaluating, asking, batch, stores, exchange, keys):
+for module in (serving, data, learning, evaluating, asking, batch, stores, exchange, refitting, keys):
     module.add_to(app)
 
 

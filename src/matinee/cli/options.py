@@ -46,6 +46,7 @@ OrderOption = Annotated[
 LiveOption = Annotated[
     str | None, typer.Option("--live", metavar="URL", help="Database of live ratings; live.sqlite3 in the store.")
 ]
+Keep = Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many snapshots stay, the newest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="MODEL.SETTING=VALUE", help="Any other setting; repeat for more.")

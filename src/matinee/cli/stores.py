@@ -1,13 +1,14 @@
-"""snapshot list, show, verify, activate: what a store holds and which snapshot of it is served."""
+"""snapshot list, show, verify, activate, remove, prune: what a store holds and which snapshot of it is served."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from matinee.cli import options
-from matinee.cli.options import AsJson, StoreOption
+from matinee.cli.options import AsJson, Keep, LiveOption, StoreOption
 from matinee.cli.program import Subgroup, command
 from matinee.errors import StoreError
 
@@ -27,11 +28,13 @@ def add_to(app: typer.Typer) -> None:
     command(snapshots, "matinee snapshot show", "show")(show)
     command(snapshots, "matinee snapshot verify", "verify")(verify)
     command(snapshots, "matinee snapshot activate 20261123-104437-3f2a1", "activate")(activate)
+    command(snapshots, "matinee snapshot remove 20261123-104437-3f2a1", "remove")(remove)
+    command(snapshots, "matinee snapshot prune --keep 3", "prune")(prune)
 
 
 @snapshots.callback(invoke_without_command=True)
 def about(context: typer.Context) -> None:
-    """Look at the snapshots of a store, check them, and choose the one to serve."""
+    """Look at the snapshots of a store, check them, choose the one to serve, and delete others."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -116,12 +119,45 @@ def verify(snapshot: OptionalId = None, store: StoreOption = options.DEFAULT_STO
     return output.line(f"snapshot {manifest.id} is intact: all {len(manifest.files)} files match their checksums")
 
 
-def activate(snapshot: IdArgument, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Serve this snapshot from now on; running servers follow within seconds."""
+def activate(
+    snapshot: IdArgument,
+    store: StoreOption = options.DEFAULT_STORE,
+    live: LiveOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve this snapshot from now on; running servers follow within seconds.
+
+    One with ratings of people who were forgotten since is refused.
+    """
+    from matinee import refit
     from matinee.cli import output
     from matinee.snapshot import Store
 
-    manifest = Store(store).activate(snapshot)
+    with options.live_ratings(store, live) as opened:
+        manifest = refit.activate(Store(store), opened, snapshot)
     if as_json:
         return output.document({"snapshot": manifest.id, "served": True})
     return output.line(f"snapshot {manifest.id} is served from now on")
+
+
+def remove(snapshot: IdArgument, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Delete a snapshot, unless it is the one that is served."""
+    from matinee.snapshot import Store
+
+    Store(store).remove(snapshot)
+    _deleted([snapshot], as_json)
+
+
+def prune(keep: Keep = 3, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Delete all snapshots but the newest few and the one that is served."""
+    from matinee.snapshot import Store
+
+    _deleted(Store(store).prune(keep), as_json)
+
+
+def _deleted(snapshots: Sequence[str], as_json: bool) -> None:
+    from matinee.cli import output
+
+    if as_json:
+        return output.document({"deleted": snapshots})
+    return output.line(f"Deleted {', '.join(snapshots)}" if snapshots else "There was nothing to delete")

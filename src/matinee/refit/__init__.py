@@ -14,22 +14,25 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pyarrow as pa
 
 from matinee.dataset import Dataset
+from matinee.errors import ModelError
 from matinee.live import LiveContents, LiveRatings
 from matinee.models import Config, Model, Progress, Rater
-from matinee.refit import exam, gate
-from matinee.refit.exam import Measured
 from matinee.refit.forgotten import activate, holders
-from matinee.refit.gate import Verdict
 from matinee.refit.overlay import overlay, same
-from matinee.refit.state import State, changes, recorded
+from matinee.refit.state import State, changes, recorded, state
 from matinee.snapshot import KEPT, Snapshot, Store
+from matinee.snapshot.histories import StoredRatings
 
-__all__ = ["Outcome", "State", "Verdict", "activate", "changes", "holders", "overlay", "refit"]
+if TYPE_CHECKING:  # a service that asks how a refit goes needs no evaluation
+    from matinee.refit.exam import Measured
+    from matinee.refit.gate import Verdict
+
+__all__ = ["Outcome", "State", "activate", "changes", "check", "holders", "overlay", "refit", "state"]
 
 Told = Callable[[str, int, int, float | None], None]
 """Called with (what is done, step, steps in all, training RMSE or None)."""
@@ -84,6 +87,7 @@ def refit(
     with live.lock("refit", wait=False), recorded(live) as record:
         start = time.monotonic()
         present, as_of = store.open(), int(time.time())
+        check(present)
         said = live.everything()
         candidate, left_out = overlay(present.dataset, said)
         if not force and same(candidate, present.dataset):
@@ -94,6 +98,20 @@ def refit(
         outcome = replace(outcome, seconds=round(time.monotonic() - start, 1))
         record.update(outcome.described())
         return outcome
+
+
+def check(snapshot: Snapshot) -> None:
+    """Raise ModelError where a snapshot cannot be refitted here: its ratings are on a cluster, or it has none."""
+    if isinstance(snapshot.dataset.ratings, StoredRatings):
+        raise ModelError(
+            f"snapshot {snapshot.id} was trained on a cluster, where its ratings are, and cannot be refitted here; "
+            "run `matinee train DATA --engine spark` again, over which live ratings stay good"
+        )
+    if not snapshot.dataset.ratings.n:
+        raise ModelError(
+            f"snapshot {snapshot.id} was imported without the ratings it was trained on, so a refit would lose what it "
+            "knows; import it with --ratings DATA"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +141,8 @@ class _Work:
 
     def _measured(self) -> tuple[Measured | None, Verdict | None]:
         """Measure the candidate, and compare it with the present snapshot where that is possible."""
+        from matinee.refit import exam, gate
+
         ratings = self.candidate.ratings
         split = exam.split_of(ratings)
         if split is None:
@@ -135,6 +155,8 @@ class _Work:
 
     def _tested(self) -> pa.Table | None:
         """Return what the present snapshot's measuring fit predicted, which `train` makes none of."""
+        from matinee.refit import exam
+
         kept = self.store.tested(self.present.id)
         if kept is not None:
             return kept

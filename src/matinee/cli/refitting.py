@@ -1,0 +1,63 @@
+"""refit: what people said since, into the next snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matinee.cli import options
+from matinee.cli.options import AsJson, Keep, LiveOption, StoreOption, Threads
+from matinee.cli.program import command
+from matinee.errors import ModelError
+
+if TYPE_CHECKING:
+    from matinee.refit import Outcome
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, "matinee refit --store matinee-store")(refit)
+
+
+def refit(
+    store: StoreOption = options.DEFAULT_STORE,
+    live: LiveOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish even where nothing new was said or the candidate is worse.")
+    ] = False,
+    keep: Keep = 3,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the served snapshot's models anew with what people said since, and serve them unless they are worse.
+
+    Running services follow within seconds. A candidate that is worse than what is served, on ratings that neither has
+    seen, is refused with exit code 1. Older snapshots than the newest few are deleted, and those with people who were
+    forgotten.
+    """
+    from matinee.cli import output
+    from matinee.refit import refit
+    from matinee.snapshot import Store
+
+    with options.live_ratings(store, live) as opened, output.iterations("refitting") as progress:
+
+        def told(label: str, done: int, total: int, score: float | None) -> None:
+            progress(done, total, score, label=label)
+
+        outcome = refit(Store(store), opened, force=force, keep=keep, threads=threads, progress=told)
+    if as_json:
+        output.document(outcome.described())
+    elif outcome.result != "refused":
+        output.line(_said(outcome))
+    if outcome.result == "refused":
+        raise ModelError(f"not published, {outcome.why}; see who said so much, or publish it with --force")
+
+
+def _said(outcome: Outcome) -> str:
+    if outcome.result == "unchanged":
+        return f"Nothing new was said; snapshot {outcome.snapshot} is served on"
+    left_out = f"; {outcome.left_out:,} live ratings of unknown movies or off the scale left out" * bool(
+        outcome.left_out
+    )
+    removed = f"; deleted {', '.join(outcome.removed)}" * bool(outcome.removed)
+    return f"Published snapshot {outcome.snapshot} in {outcome.seconds:.1f} s: {outcome.why}{left_out}{removed}"
