@@ -19,9 +19,11 @@ from matinee.errors import DataError, UsageError
 from matinee.ids import Ids
 from matinee.kernels import Csr
 from matinee.models.als import ALS
+from matinee.models.nonnegative import solve_nonnegative
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
 from matinee.spark.interop import Said, import_model, read_model
+from matinee.spark.interop.objective import Objective
 
 ML = "org.apache.spark.ml.recommendation.ALSModel"
 MLLIB = "org.apache.spark.mllib.recommendation.MatrixFactorizationModel"
@@ -230,6 +232,25 @@ def test_import_model__finds_alpha_and_that_it_is_implicit(tmp_path: Path) -> No
     assert np.all(np.linalg.norm(X - trained.X, axis=1) <= 1e-5 * np.linalg.norm(trained.X, axis=1))
 
 
+@pytest.mark.parametrize("alpha", [None, 2.5])
+def test_import_model__sees_that_a_model_is_nonnegative(tmp_path: Path, alpha: float | None) -> None:
+    ratings = TRAINED.dataset.ratings
+    X = np.random.default_rng(0).random((N_USERS, RANK)).astype(np.float32)
+    for _ in range(4):
+        Y = solve_nonnegative(ratings.by_movie, X, 0.07 * ratings.by_movie.counts, A0=gram_of(X, alpha), alpha=alpha)
+        X = solve_nonnegative(ratings.by_user, Y, 0.07 * ratings.by_user.counts, A0=gram_of(Y, alpha), alpha=alpha)
+    assert (X == 0).any()
+    path = save_ml(tmp_path / "model", Trained(X, Y, TRAINED.dataset))
+    imported = import_model(path, tmp_path / "store", ratings=TRAINED.dataset)
+    assert imported.objective == Objective(0.07, alpha, True)
+    assert imported.difference is not None
+    assert imported.difference < 1e-5
+
+
+def gram_of(Y: np.ndarray, alpha: float | None) -> np.ndarray | None:
+    return None if alpha is None else Y.astype(np.float64).T @ Y
+
+
 def test_import_model__finds_reg_though_some_users_rated_more_since(tmp_path: Path) -> None:
     ratings = TRAINED.dataset.ratings
     keep = np.ones(ratings.n, bool)
@@ -356,6 +377,8 @@ def test_import_model__asks_for_what_nothing_tells(tmp_path: Path) -> None:
         import_model(path, store, said=Said(reg=0.1, implicit=True))
     with pytest.raises(UsageError, match="reg is a number above 0, not -1"):
         Said(reg=-1)
+    with pytest.raises(UsageError, match="some factors are negative, so the model was not trained as nonnegative"):
+        import_model(path, store, said=Said(reg=0.1, nonnegative=True))
     with pytest.raises(UsageError, match=r"off the scale 50:100; give --scale LOW:HIGH, or --implicit"):
         import_model(path, store, said=Said(reg=0.1), scale=Scale(50, 100))
     assert not store.exists()

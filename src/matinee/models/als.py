@@ -1,6 +1,6 @@
 """Explicit ALS-WR (Zhou et al. 2008), the same as Spark's: no biases, no centring.
 
-    x = (sum_p y_p y_p^T + reg n I)^-1 sum_p r_p y_p        score = x . y
+    x = (sum_p y_p y_p^T + reg n I)^-1 sum_p r_p y_p        score = x . y        (or the best x >= 0)
 
 Movies are solved first and users last, so a folded-in user of the data equals the trained one. What the model cannot
 say, it leaves to the `bias` baseline: histories with fewer than `min_history` ratings of movies it knows, and movies
@@ -26,6 +26,7 @@ from matinee.kernels import Csr
 from matinee.models import Arrays, Explanation, Prediction, Progress, Scores
 from matinee.models.baselines import Bias, BiasModel
 from matinee.models.intervals import Calibration, calibrate
+from matinee.models.nonnegative import shares, solve_nonnegative
 from matinee.ratings import History, Ratings
 
 Float32 = NDArray[np.float32]
@@ -46,6 +47,8 @@ class ALS:
     """Lambda, multiplied by the row's number of ratings."""
     min_history: int = 10
     """Shorter histories are answered by the `bias` baseline, which is better there; an empty one always is."""
+    nonnegative: bool = False
+    """Whether factors are held at 0 or above, as by Spark's `nonnegative`."""
     intervals: bool = True
     """Whether to fit once more without some people, to learn how far predictions miss for them."""
     rng: int = 0
@@ -78,7 +81,7 @@ class ALS:
         ratings     what it was trained on; without any the baseline knows nothing, and there are no intervals
         """
         known = ratings.by_user.where(rated[ratings.by_user.indices])
-        X = kernels.solve_side(known, factors, _ridge(self, known), threads=threads)
+        X = _solve(self, known, factors, threads)
         return self._model(factors, rated, _rmse(known, X, factors, threads), ratings, catalog, threads)
 
     def _model(
@@ -96,10 +99,10 @@ class ALS:
     def _factors(self, ratings: Ratings, threads: int | None, progress: Progress | None) -> tuple[Float32, float]:
         """Return Y (n_movies, k) and the standard deviation of the training errors."""
         by_user, by_movie = ratings.by_user, ratings.by_movie
-        X = _start(by_user.n_rows, self.rank, self.rng)
+        X = _start(self, by_user.n_rows)
         for iteration in range(self.iterations):
-            Y = kernels.solve_side(by_movie, X, _ridge(self, by_movie), threads=threads)
-            kernels.solve_side(by_user, Y, _ridge(self, by_user), out=X, threads=threads)
+            Y = _solve(self, by_movie, X, threads)
+            X = _solve(self, by_user, Y, threads)
             if progress:
                 progress(iteration + 1, self.iterations, _rmse(by_user, X, Y, threads))
         return Y, _rmse(by_user, X, Y, threads)
@@ -112,14 +115,21 @@ class ALS:
         return AlsModel(self, factors, Bias().load(arrays), sigma, calibration, rated)
 
 
-def _start(n_rows: int, rank: int, rng: int) -> Float32:
-    """Return unit vectors in random directions."""
-    X = np.random.default_rng(rng).normal(size=(n_rows, rank))
+def _start(config: ALS, n_rows: int) -> Float32:
+    """Return unit vectors in random directions, nonnegative ones where factors are."""
+    X = np.random.default_rng(config.rng).normal(size=(n_rows, config.rank))
+    X = np.abs(X) if config.nonnegative else X
     return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
 
 
 def _ridge(config: ALS, rows: Csr) -> Float64:
     return np.asarray(config.reg * rows.counts, np.float64)
+
+
+def _solve(config: ALS, rows: Csr, Y: Float32, threads: int | None) -> Float32:
+    """Solve every row of one side against the other."""
+    solver = solve_nonnegative if config.nonnegative else kernels.solve_side
+    return solver(rows, Y, _ridge(config, rows), threads=threads)
 
 
 def _rmse(by_user: Csr, X: Float32, Y: Float32, threads: int | None) -> float:
@@ -156,7 +166,7 @@ class AlsModel:
     def fold_in(self, histories: Csr) -> AlsProfiles:
         """Return the people's factors, each as if trained."""
         known = histories.where(self.rated[histories.indices])
-        factors = kernels.solve_side(known, self.movie_factors, _ridge(self.config, known), threads=1)
+        factors = _solve(self.config, known, self.movie_factors, threads=1)
         return AlsProfiles(factors, self.bias.fold_in(histories), known, self._too_short(known.counts))
 
     def falls_back(self, profiles: AlsProfiles) -> NDArray[np.bool_]:
@@ -231,7 +241,8 @@ class AlsModel:
             return baseline
         cold = ~self.rated[movies]
         asked, rated = (self.movie_factors[some].astype(np.float64) for some in (movies, history.movies))
-        part = asked @ np.linalg.solve(self._normal_matrix(known), rated.T * history.stars)
+        solver = shares if self.config.nonnegative else np.linalg.solve
+        part = asked @ solver(self._normal_matrix(known), rated.T * history.stars)
         return Explanation(np.where(cold, baseline.base, 0.0), np.where(cold[:, None], baseline.contributions, part))
 
     @cached_property

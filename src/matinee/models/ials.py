@@ -26,6 +26,7 @@ from matinee.errors import ModelError
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Arrays, Explanation, Progress, Scores
+from matinee.models.nonnegative import shares, solve_nonnegative
 from matinee.ratings import History, Ratings, batch
 
 Float32 = NDArray[np.float32]
@@ -50,6 +51,8 @@ class IALS:
     """Tuned objective: how the regularisation grows with the row's count."""
     alpha: float | None = None
     """A number chooses Spark's objective (`implicitPrefs=True`) with this confidence per star."""
+    nonnegative: bool = False
+    """Whether factors are held at 0 or above, as by Spark's `nonnegative`."""
     positive_from: float | None = None
     """Ratings of at least so many stars are positive, the others are not seen; None: all are."""
     init_scale: float = 0.1
@@ -70,6 +73,7 @@ class IALS:
         by_movie = kernels.transpose(by_user, threads=threads)
         rng = np.random.default_rng(self.rng)
         X = rng.normal(0, self.init_scale / np.sqrt(self.rank), (by_user.n_rows, self.rank)).astype(np.float32)
+        X = np.abs(X) if self.nonnegative else X
         for iteration in range(self.iterations):
             Y = solve(self, by_movie, X, kernels.gram(X, threads=threads), threads)
             gram = kernels.gram(Y, threads=threads)
@@ -107,7 +111,8 @@ def regularisation(config: IALS, matrix: Csr) -> Float64:
 def solve(config: IALS, rows: Csr, Y: Float32, gram: Float64, threads: int | None) -> Float32:
     """Solve every row of one side against the other."""
     A0 = gram if config.alpha is not None else config.alpha0 * gram
-    return kernels.solve_side(rows, Y, regularisation(config, rows), A0=A0, alpha=config.alpha, threads=threads)
+    solver = solve_nonnegative if config.nonnegative else kernels.solve_side
+    return solver(rows, Y, regularisation(config, rows), A0=A0, alpha=config.alpha, threads=threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +149,8 @@ class IalsModel:
         A = A0 + regularisation(self.config, row)[0] * np.eye(len(A0)) + (Y.T * w) @ Y
         contributions = np.zeros((len(movies), len(history)))
         seen = np.isin(history.movies, row.indices)
-        contributions[:, seen] = self.movie_factors[movies] @ np.linalg.solve(A, Y.T * v)
+        solver = shares if self.config.nonnegative else np.linalg.solve
+        contributions[:, seen] = self.movie_factors[movies] @ solver(A, Y.T * v)
         return Explanation(np.zeros(len(movies)), contributions)
 
     @cached_property

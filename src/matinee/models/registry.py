@@ -38,7 +38,7 @@ def by_name(name: str) -> type[Config]:
     Raises UsageError where there is no such model.
 
     >>> by_name("als")(rank=4)
-    ALS(rank=4, iterations=10, reg=0.1, min_history=10, intervals=True, rng=0)
+    ALS(rank=4, iterations=10, reg=0.1, min_history=10, nonnegative=False, intervals=True, rng=0)
     """
     if name not in PLACES:
         raise UsageError(f"unknown model {name!r}; there are {', '.join(PLACES)}")

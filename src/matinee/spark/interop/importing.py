@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from matinee.ratings import Scale
 from matinee.snapshot import Snapshot, Store
 from matinee.spark.interop.data import dataset_of, movie_factors, witnesses
 from matinee.spark.interop.model import SparkModel, read_model
-from matinee.spark.interop.objective import Objective, estimate_explicit, estimate_implicit, is_nonnegative
+from matinee.spark.interop.objective import Objective, estimate_explicit, estimate_implicit, looks_nonnegative
 from matinee.spark.interop.served import Learned, folded, models
 
 WITNESSES = 1_000
@@ -100,7 +100,7 @@ def _objective(
     learned: Learned, model: SparkModel, said: Said, X: NDArray[np.float32], histories: Csr
 ) -> tuple[Objective, float | None]:
     """Return the first parameters, said or estimated, that explain the users, and how far these are off."""
-    _check_sign(model, said)
+    said = replace(said, nonnegative=_is_nonnegative(model, said))
     if not len(X):
         return _without_users(said, bool(learned.dataset.ratings.n)), None
     tried = []
@@ -119,16 +119,16 @@ def _objective(
 
 
 def _candidates(said: Said, X: NDArray[np.float32], histories: Csr, Y: NDArray[np.float32]) -> Iterator[Objective]:
-    users, items = X.astype(np.float64), Y.astype(np.float64)
+    users, items, nonnegative = X.astype(np.float64), Y.astype(np.float64), bool(said.nonnegative)
     if not said.implicit:
         reg = said.reg or estimate_explicit(users, histories, items)
         if reg:
-            yield Objective(reg)
+            yield Objective(reg, None, nonnegative)
     if said.implicit is not False:
         found = estimate_implicit(users, histories, items, said.alpha)
         reg, alpha = said.reg or (found and found[0]), said.alpha or (found and found[1])
         if reg and alpha:
-            yield Objective(reg, alpha)
+            yield Objective(reg, alpha, nonnegative)
 
 
 def _without_users(said: Said, has_ratings: bool) -> Objective:
@@ -138,16 +138,15 @@ def _without_users(said: Said, has_ratings: bool) -> Objective:
         raise UsageError(f"{why} its regParam; give it as --reg, or its ratings as --ratings DATA to find it out")
     if said.implicit and said.alpha is None:
         raise UsageError(f"{why} its alpha; give it as --alpha, or its ratings as --ratings DATA to find it out")
-    return Objective(said.reg, said.alpha if said.implicit else None)
+    return Objective(said.reg, said.alpha if said.implicit else None, bool(said.nonnegative))
 
 
-def _check_sign(model: SparkModel, said: Said) -> None:
-    """Raise where a nonnegative fold-in would be needed, or is asked for and cannot be."""
-    constrained = is_nonnegative(model.users.factors, model.movies.factors)
-    if said.nonnegative and (model.users.factors.min() < 0 or model.movies.factors.min() < 0):
+def _is_nonnegative(model: SparkModel, said: Said) -> bool:
+    """Return whether users are folded in as nonnegative: as said, or where the factors show it."""
+    sides = model.users.factors, model.movies.factors
+    if said.nonnegative and min(side.min() for side in sides) < 0:
         raise UsageError("some factors are negative, so the model was not trained as nonnegative; leave it out")
-    if said.nonnegative or (said.nonnegative is None and constrained):
-        raise DataError("this model is nonnegative, whose users are not folded in yet; train it with nonnegative=False")
+    return looks_nonnegative(*sides) if said.nonnegative is None else said.nonnegative
 
 
 def _check_scale(model: SparkModel, scale: Scale) -> None:

@@ -40,10 +40,10 @@ class Objective:
         return f"{kind}, reg {self.reg:g}{', nonnegative' if self.nonnegative else ''}"
 
 
-def is_nonnegative(*factors: NDArray[np.float32]) -> bool:
+def looks_nonnegative(*factors: NDArray[np.float32]) -> bool:
     """Return whether factors look constrained: none is negative, and some were held at exactly zero.
 
-    >>> is_nonnegative(np.array([[0, 1.5]], np.float32)), is_nonnegative(np.array([[0.5, 1.5]], np.float32))
+    >>> looks_nonnegative(np.array([[0, 1.5]], np.float32)), looks_nonnegative(np.array([[0.5, 1.5]], np.float32))
     (True, False)
     """
     held = any(bool((side[side.any(axis=1)] == 0).any()) for side in factors)

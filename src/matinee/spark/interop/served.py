@@ -38,9 +38,15 @@ def models(
     """Return the rater and the ranker that answer as Spark's explicit or implicit model."""
     dataset, rank = learned.dataset, learned.Y.shape[1]
     if objective.alpha is not None:
-        ranker = IALS(rank=rank, reg=objective.reg, alpha=objective.alpha).around(learned.Y, threads)
-        return Bias().fit(dataset.ratings, dataset.catalog), ranker
-    config = ALS(rank=rank, reg=objective.reg, min_history=1, intervals=intervals and dataset.ratings.n > 0)
+        implicit = IALS(rank=rank, reg=objective.reg, alpha=objective.alpha, nonnegative=objective.nonnegative)
+        return Bias().fit(dataset.ratings, dataset.catalog), implicit.around(learned.Y, threads)
+    config = ALS(
+        rank=rank,
+        reg=objective.reg,
+        min_history=1,
+        nonnegative=objective.nonnegative,
+        intervals=intervals and dataset.ratings.n > 0,
+    )
     rater = config.around(learned.Y, learned.rated, dataset.ratings, dataset.catalog, threads)
     return (rater if dataset.ratings.n else replace(rater, bias=stranger(learned))), None
 
