@@ -1,10 +1,15 @@
-"""How many recommendations a second the running service answers, and how soon a rating is in the next list.
+"""What the running service bears, as a visitor meets it: no cache of answers, everything on this machine.
 
-    python benchmarks/service.py [--movies 27300] [--workers 2] [--connections 16] [--seconds 5]
+    taskset -c 0,1 python benchmarks/service.py [--store DIR] [--movies 27300] [--workers 2] [--connections 16]
 
-Everything is on this machine: the server with its workers and, in processes of their own, the clients, which keep their
-connections open and ask for random users of the data without a pause. The clients are Python, so the figures are low
-rather than high. `rate, then ask` is a POST of one rating and a GET of the list it changes, timed together.
+ready            from the start of the program to its first answer
+ask              lists of 25 by the default rater and ranker for random users, every fifth with filters; wrk asks
+rate             a rating of one movie, on disk before it is answered; wrk puts them
+rate, then ask   one after the other by the same person on the same connection, timed together; Python clients, which
+                 take processor time from the server
+memory           private MB of a worker, and how much they grow from request 20,000 to 200,000
+
+Without --store it trains on synthetic data with so many movies first. wrk is in Debian's package of this name.
 """
 
 from __future__ import annotations
@@ -13,42 +18,152 @@ import argparse
 import http.client
 import itertools
 import multiprocessing
+import os
 import random
+import re
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from record import keep
 
 from matinee.datasets.synthetic import synthetic
-from matinee.models.als import ALS
+from matinee.models.bayes import Bayes
+from matinee.models.ease import Ease
 from matinee.recommender import Recommender
-from matinee.service import serve
+from matinee.snapshot import Store
 
 CLIENTS = 2  # processes
 RATINGS_PER_MOVIE = 100
+SOON, LATE = 20_000, 200_000  # requests
+FILTERS = "&genre=Drama&year_from=1990"
+
+ASK = """
+local filters, users, n = {filters!r}, {users}, 0
+function setup(thread) thread:set("seed", os.time() + counter); counter = counter + 1 end
+counter = 0
+function init(arguments) math.randomseed(seed) end
+function request()
+  n = n + 1
+  local path = "/api/v1/users/" .. math.random(users) .. "/recommendations?n=25" .. (n % 5 == 0 and filters or "")
+  return wrk.format("GET", path)
+end
+"""
+RATE = """
+local users, movies = {users}, {movies}
+function setup(thread) thread:set("seed", os.time() + counter); counter = counter + 1 end
+counter = 0
+function init(arguments) math.randomseed(seed) end
+function request()
+  local path = "/api/v1/users/" .. math.random(users) .. "/ratings/" .. math.random(movies)
+  local body = '{{"stars": ' .. math.random(1, 10) / 2 .. '}}'
+  return wrk.format("PUT", path, {{["Content-Type"] = "application/json"}}, body)
+end
+"""
 
 
-def publish(store: Path, n_movies: int) -> int:
-    """Publish a model of synthetic data and return its number of users."""
-    n_users = n_movies * 4
-    dataset = synthetic(n_users, n_movies, n_movies * RATINGS_PER_MOVIE, rng=0)
-    Recommender.fit(dataset, rater=ALS()).publish(store)
-    return n_users
+def publish(store: Path, n_movies: int) -> None:
+    """Publish the default models of synthetic data; few sweeps, as they cost nothing in serving."""
+    dataset = synthetic(n_movies * 4, n_movies, n_movies * RATINGS_PER_MOVIE, rng=0)
+    Recommender.fit(dataset, rater=Bayes(sweeps=42, burn_in=25), ranker=Ease()).publish(store)
 
 
-def ask(connection: http.client.HTTPConnection, user: int, movie: int) -> None:
-    connection.request("GET", f"/{user}/ratings/top/25")
-    _read(connection)
+class Service:
+    """The service as a program of its own."""
+
+    def __init__(self, store: Path, workers: int) -> None:
+        command = ["-m", "matinee", "serve", "--store", str(store), "--port", "0", "--workers", str(workers)]
+        live = ["--live", str(store / "benchmark.sqlite3")]
+        started = time.perf_counter()
+        self.process = subprocess.Popen([sys.executable, *command, *live], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.url = re.findall("http://[^/]+", self.process.stdout.readline())[0]
+        self.ready = time.perf_counter() - started
+
+    def private_mb(self) -> list[float]:
+        """Return the private memory of each worker."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        workers = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+        sizes = [
+            re.findall(r"Private_\w+: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text()) for pid in workers
+        ]
+        return [round(sum(map(int, size)) / 1024, 1) for size in sizes]
 
 
-def rate_then_ask(connection: http.client.HTTPConnection, user: int, movie: int) -> None:
-    connection.request("POST", f"/{user}/ratings", f"{movie},4")
-    _read(connection)
-    ask(connection, user, movie)
+@contextmanager
+def running(store: Path, workers: int) -> Iterator[Service]:
+    service = Service(store, workers)
+    try:
+        yield service
+    finally:
+        service.process.terminate()
+        service.process.wait()
+        for file in store.glob("benchmark.sqlite3*"):
+            file.unlink()
+
+
+def wrk(url: str, script: str, connections: int, seconds: float) -> dict[str, float]:
+    """Return answers a second and milliseconds; raises RuntimeError where one was no success."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", file.name, url]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in said or "Socket errors" in said:
+        raise RuntimeError(said)
+    units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+    times = {q: float(v) * units[u] for q, v, u in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", said)}
+    rate, answers = (
+        float(re.findall(pattern, said)[0]) for pattern in (r"Requests/sec: +([\d.]+)", r"(\d+) requests in")
+    )
+    return {"per second": rate, "p50 ms": times["50"], "p99 ms": times["99"], "answers": answers}
+
+
+def rate_then_ask(url: str, sizes: tuple[int, int], connections: int, seconds: float) -> dict[str, float]:
+    each = max(connections // CLIENTS, 1)
+    with multiprocessing.get_context("spawn").Pool(CLIENTS) as pool:
+        arguments = [(url.removeprefix("http://"), sizes, each, seconds, seed) for seed in range(CLIENTS)]
+        times = sorted(itertools.chain.from_iterable(pool.starmap(client, arguments)))
+    cuts = statistics.quantiles(times, n=100)
+    return {
+        "per second": len(times) / seconds,
+        "p50 ms": cuts[49] * 1e3,
+        "p99 ms": cuts[98] * 1e3,
+        "answers": len(times),
+    }
+
+
+def client(address: str, sizes: tuple[int, int], connections: int, seconds: float, seed: int) -> list[float]:
+    """Return the seconds that each pair of requests took."""
+    times: list[float] = []
+    end = time.monotonic() + seconds
+    threads = [threading.Thread(target=_talk, args=(address, sizes, end, (seed, n), times)) for n in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times
+
+
+def _talk(address: str, sizes: tuple[int, int], end: float, seed: tuple[int, int], times: list[float]) -> None:
+    rng = random.Random(str(seed))
+    connection = http.client.HTTPConnection(address)
+    while time.monotonic() < end:
+        user, movie = rng.randint(1, sizes[0]), rng.randint(1, sizes[1])
+        body, headers = f'{{"stars": {rng.randint(1, 10) / 2}}}', {"Content-Type": "application/json"}
+        started = time.perf_counter()
+        connection.request("PUT", f"/api/v1/users/{user}/ratings/{movie}", body, headers)
+        _read(connection)
+        connection.request("GET", f"/api/v1/users/{user}/recommendations?n=25")
+        _read(connection)
+        times.append(time.perf_counter() - started)
 
 
 def _read(connection: http.client.HTTPConnection) -> None:
@@ -58,70 +173,49 @@ def _read(connection: http.client.HTTPConnection) -> None:
         raise RuntimeError(body.decode())
 
 
-def client(
-    act: Callable[[http.client.HTTPConnection, int, int], None],
-    address: str,
-    sizes: tuple[int, int],
-    connections: int,
-    seconds: float,
-    seed: int,
-) -> list[float]:
-    """Return how long each act took, of `connections` threads that act without a pause."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-
-    def run(number: int) -> None:
-        draw = random.Random(seed * 1_000 + number)
-        connection = http.client.HTTPConnection(address)
-        while (started := time.perf_counter()) < end:
-            act(connection, draw.randint(1, sizes[0]), draw.randint(1, sizes[1]))
-            times.append(time.perf_counter() - started)
-        connection.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return times
+def measure(store: Path, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
+    dataset = Store(store).open().dataset
+    sizes = len(dataset.ratings.users), len(dataset.catalog)
+    ask = ASK.format(filters=FILTERS, users=sizes[0])
+    with running(store, options.workers) as service:
+        yield "ready", {"seconds": service.ready}
+        wrk(service.url, ask, options.connections, 1)
+        yield "ask", wrk(service.url, ask, options.connections, options.seconds)
+        yield "rate", wrk(service.url, RATE.format(users=sizes[0], movies=sizes[1]), 64, options.seconds)
+        yield "rate, then ask", rate_then_ask(service.url, sizes, options.connections, options.seconds)
+    if options.memory:
+        with running(store, options.workers) as service:
+            yield "memory", grown(service, ask, options.connections)
 
 
-def measure(
-    name: str, act: Callable[..., None], address: str, sizes: tuple[int, int], options: argparse.Namespace
-) -> dict[str, object]:
-    """Return acts a second and the milliseconds of the median and the slowest hundredth."""
-    each = max(options.connections // CLIENTS, 1)
-    with multiprocessing.get_context("spawn").Pool(CLIENTS) as pool:
-        arguments = [(act, address, sizes, each, options.seconds, seed) for seed in range(CLIENTS)]
-        times = sorted(itertools.chain.from_iterable(pool.starmap(client, arguments)))
-    cuts = statistics.quantiles(times, n=100)
-    return {
-        "what": name,
-        "per second": round(len(times) / options.seconds),
-        "p50 ms": round(cuts[49] * 1e3, 2),
-        "p99 ms": round(cuts[98] * 1e3, 2),
-    }
+def grown(service: Service, ask: str, connections: int) -> dict[str, float]:
+    """Return the private MB of the largest worker after 20,000 and after 200,000 requests."""
+    done, sizes = 0.0, []
+    for goal in (SOON, LATE):
+        while done < goal:
+            done += wrk(service.url, ask, connections, 2)["answers"]
+        sizes.append(max(service.private_mb()))
+    return {"MB": sizes[0], "MB later": sizes[1], "grown MB": sizes[1] - sizes[0]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", type=Path)
     parser.add_argument("--movies", type=int, default=27_300)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--memory", action="store_true", help="also how memory grows; takes minutes")
     options = parser.parse_args()
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        n_users = publish(Path(folder) / "store", options.movies)
-        started = time.perf_counter()
-        with serve(Path(folder) / "store", port=0, workers=options.workers, block=False) as running:
-            print(f"answers {time.perf_counter() - started:.2f} s after its start")
-            address = running.url.split("/")[2]
-            for name, act in {"ask": ask, "rate, then ask": rate_then_ask}.items():
-                row = measure(name, act, address, (n_users, options.movies), options)
-                print(
-                    f"{name:15} {row['per second']:7,d}/s   p50 {row['p50 ms']:7.2f} ms   p99 {row['p99 ms']:7.2f} ms"
-                )
-                keep("service", **vars(options), **row)
+        store = options.store or Path(folder, "store")
+        if options.store is None:
+            publish(store, options.movies)
+        for what, found in measure(store, options):
+            print(f"{what:15}" + "".join(f"   {name} {value:,.2f}" for name, value in found.items()), flush=True)
+            keep("service", **vars(options), load_before=os.getloadavg()[0], what=what, **found)
 
 
 if __name__ == "__main__":
