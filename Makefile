@@ -13,7 +13,7 @@ QUIET := --quiet --disable-pip-version-check
 OFFLINE := $(if $(WHEELHOUSE),--no-index --find-links=$(abspath $(WHEELHOUSE)))
 INSTALL = $(BIN)/python -m pip install $(QUIET) $(OFFLINE)
 MATINEE = PATH="$(abspath $(BIN)):$$PATH" $(INSTALL) --no-deps --no-build-isolation --force-reinstall
-DEBIAN := strace curl postgresql chromium fonts-dejavu-core openjdk-17-jre-headless procps nginx-light wrk
+DEBIAN := node-typescript strace curl postgresql chromium fonts-dejavu-core openjdk-17-jre-headless procps nginx-light wrk
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 # What stands in .venv: a user's installation, or the developer's, which can do all of that as well.
@@ -35,12 +35,14 @@ test: $(DEVELOPER)  ## the fast tests, in a few minutes
 test-all: $(DEVELOPER)  ## all tests, the slow ones too
 	$(PYTEST)
 
-check: $(DEVELOPER)  ## formatting, lint, types, the import contract
+check: $(DEVELOPER) debian  ## formatting, lint, types, the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v tsc >/dev/null; then tsc -p jsconfig.json; \
+	else echo "left out, the types of the scripts: install TypeScript (Debian: apt-get install node-typescript)"; fi
 
 docs: $(DEVELOPER)  ## write docs/cli.md anew from the commands' help
 	$(BIN)/python docs/command_reference.py

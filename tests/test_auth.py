@@ -55,7 +55,7 @@ def hello():
     return answer
 
 
-hello.access = access_of(create_app.__globals__["pages"].landing)
+hello.access = access_of(create_app.__globals__["pages"].home.home)
 
 
 def bearer(live, *scopes):

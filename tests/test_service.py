@@ -240,17 +240,7 @@ def test_the_page__shows_the_facts_and_says_that_ratings_are_simulated(client):
     page = client.get("/").text
     assert "30,000" in page
     assert "Simulated ratings" in page
-    assert "/ann/ratings/top/25" in page
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
-
-
-def test_what_the_page_shows_for_the_terminal__works(client):
-    page = client.get("/").text
-    lines = re.search(r"printf &#39;(.*?)&#39;|printf '(.*?)'", page)
-    body = next(filter(None, lines.groups())).replace("\\n", "\n")
-    assert len(post(client, body, "ann").json) == 3
-    for path in re.findall(r"curl http://localhost(/[^\s<]+)", page):
-        assert len(client.get(path).json) in (1, 25)
 
 
 def test_a_title_with_markup__is_shown_as_text(dataset, model, live):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -91,6 +92,11 @@ def movies(query: Search) -> Fields:
 @route("GET", "/movies/{movie}", scope="read", summary="One movie", answer=Movie, problems=(404,))
 def movie(movie: str) -> Fields:
     """Facts, and how many people gave how many stars."""
+    return described(movie)
+
+
+def described(movie: str) -> dict[str, Any]:
+    """Return all that is known of a movie. Raises UnknownMovieError."""
     position = position_of(movie)
     dataset = recommender().dataset
     [facts] = movie_rows().of(np.array([position]))

@@ -55,6 +55,10 @@ class MovieRows:
             for at in positions.tolist()
         ]
 
+    def ids(self, positions: Positions) -> list[str]:
+        """Return the ids of the movies at these positions."""
+        return [self._ids[at] for at in positions.tolist()]
+
     @cached_property
     def most_rated(self) -> Positions:
         """(n_movies,) all positions, most rated first."""

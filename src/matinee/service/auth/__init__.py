@@ -36,6 +36,9 @@ __all__ = [
     "ensure_visitor",
     "identity",
     "install",
+    "new_visitor",
+    "sign_in",
+    "takes_visitors",
     "user",
 ]
 
@@ -99,7 +102,12 @@ def ensure_visitor(answer: Response) -> Response:
     if not takes_visitors():
         return answer
     name = identity().user
-    return sign_in(answer, name if name not in (None, ME) else VISITOR + secrets.token_urlsafe(VISITOR_BYTES))
+    return sign_in(answer, new_visitor() if name is None or name == ME else name)
+
+
+def new_visitor() -> str:
+    """Return the id of a visitor whom nobody knows yet."""
+    return VISITOR + secrets.token_urlsafe(VISITOR_BYTES)
 
 
 def sign_in(answer: Response, name: str) -> Response:

@@ -1,7 +1,10 @@
 // @ts-check
 // The page of the interface: fill in the parameters of a GET and see what it answers.
 
-/** The address that a form's fields ask for. @param {HTMLFormElement} form */
+/**
+ * The address that a form's fields ask for.
+ * @param {HTMLFormElement} form
+ */
 function address(form) {
   let path = form.dataset.path ?? "";
   const query = new URLSearchParams();
@@ -10,16 +13,22 @@ function address(form) {
     if (field.dataset.in !== "query" || field.value === "") continue;
     for (const value of "many" in field.dataset ? field.value.split(",") : [field.value]) query.append(field.name, value.trim());
   }
-  return query.size ? `${path}?${query}` : path;
+  return String(query) ? `${path}?${query}` : path;
 }
 
-/** The headers that a form's fields ask with. @param {HTMLFormElement} form */
+/**
+ * The headers that a form's fields ask with.
+ * @param {HTMLFormElement} form
+ */
 function headers(form) {
   const filled = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll('[data-in="header"]'))];
   return Object.fromEntries(filled.filter((field) => field.value).map((field) => [field.name, field.value]));
 }
 
-/** A body as people read it. @param {string} text */
+/**
+ * A body as people read it.
+ * @param {string} text
+ */
 function indented(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -28,7 +37,10 @@ function indented(text) {
   }
 }
 
-/** Ask, and show the address, the status and the body. @param {HTMLFormElement} form */
+/**
+ * Ask, and show the address, the status and the body.
+ * @param {HTMLFormElement} form
+ */
 async function ask(form) {
   const shown = document.createElement("pre");
   const url = address(form);

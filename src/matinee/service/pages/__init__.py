@@ -1,0 +1,21 @@
+"""The page: rate a few films, get one worth watching tonight. The server writes all HTML; scripts only bring it in.
+
+home        /  the list, the deck of films to rate, the search
+mine        /mine  one's own ratings and marks
+films       /films/ID  one film; why it is in the list
+rooms       /rooms/TOKEN  tonight together, and the QR code that leads there
+quality     /status  how good the present snapshot is
+choice      what a list is asked for: genre, decade, less known
+listing     the films of a list, and its words
+cards       the films to ask about
+shown       how stars, years and genres are written
+visitors    who looks at the page
+
+Every part that changes without a new page is a template of its own, which the page includes and /parts/... answers.
+Whatever is said is written by the scripts through /api/v1.
+"""
+
+from matinee.service.pages import films, home, mine, quality, rooms, shown
+from matinee.service.pages.blueprint import routes
+
+__all__ = ["films", "home", "mine", "quality", "rooms", "routes", "shown"]

@@ -1,0 +1,58 @@
+"""The blueprint that all pages are routes of, and what all of them are written with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+from flask.sansio.blueprints import BlueprintSetupState
+
+from matinee.service.serving import recommender
+
+TEXTS = Path(__file__).with_name("texts.json")
+MODULES = Path(__file__).parents[1] / "static" / "page"
+PROBLEM, HTML = "application/problem+json", "text/html"
+OF_PROGRAMS = ("/api/", "/parts/")
+
+routes = Blueprint("pages", __name__)
+
+
+@cache
+def texts() -> Mapping[str, Any]:
+    """Return every text of the page, by where it stands."""
+    found: Mapping[str, Any] = json.loads(TEXTS.read_text("utf-8"))
+    return found
+
+
+@routes.record_once
+def _speak(state: BlueprintSetupState) -> None:
+    page = state.app.jinja_env
+    page.globals["t"] = texts()
+    page.trim_blocks = page.lstrip_blocks = True
+
+
+@cache
+def modules() -> list[str]:
+    """Return the names of the scripts' modules."""
+    return sorted(path.name for path in MODULES.glob("*.mjs"))
+
+
+@routes.app_context_processor
+def _written_with() -> dict[str, Any]:
+    found = recommender()
+    facts, ratings = found.dataset.facts, found.dataset.ratings
+    return {"modules": modules(), "snapshot": found.snapshot_id, "facts": facts, "ratings": ratings}
+
+
+@routes.after_app_request
+def as_page(answer: Response) -> Response:
+    """Write a problem as a page where a person's browser asked for one."""
+    by_person = HTML in request.headers.get("Accept", "") and not request.path.startswith(OF_PROGRAMS)
+    if by_person and answer.mimetype == PROBLEM:
+        answer.set_data(render_template("error.html", detail=json.loads(answer.get_data())["detail"]))
+        answer.mimetype = HTML
+    return answer

@@ -1,0 +1,41 @@
+"""Cards: the films to ask about, likely to be known and telling, from mixed decades."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import chain, zip_longest
+from typing import Any
+
+from matinee.service.api.rows import movie_rows
+from matinee.service.pages.listing import Film
+from matinee.service.serving import recommender
+
+CARDS = 12
+CANDIDATES = 48
+
+
+def cards(
+    user: str | None, n: int = CARDS, *, unknown: Collection[str] = (), without: Collection[str] = ()
+) -> Sequence[Film]:
+    """Return n films to ask a person about: the best questions of every decade in turn.
+
+    unknown     movies that the person was asked about and does not know
+    without     movies that are on the table already, or seen or hidden
+    """
+    ids = recommender().dataset.catalog.ids
+    asked: dict[str, Any] = {"ratings": {}} if user is None else {"user": user}
+    found = recommender().next_to_rate(**asked, n=CANDIDATES, unknown=[movie for movie in unknown if movie in ids])
+    films = movie_rows().of(found.positions)
+    return mixed([film for film in films if film["movie"] not in without])[:n]
+
+
+def mixed(films: Sequence[Film]) -> list[Film]:
+    """Return films by turns of their decades, in their order within each.
+
+    >>> [film["movie"] for film in mixed([{"movie": m, "year": y} for m, y in [(1, 1999), (2, 1995), (3, 2004)]])]
+    [1, 3, 2]
+    """
+    decades: dict[int, list[Film]] = {}
+    for film in films:
+        decades.setdefault((film["year"] or 0) // 10, []).append(film)
+    return [film for film in chain.from_iterable(zip_longest(*decades.values())) if film is not None]

@@ -1,0 +1,47 @@
+"""One film: what is known of it, what you would give it and why, and what is like it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Response, render_template
+
+from matinee.service.api.movies import described
+from matinee.service.api.rows import movie_rows, predicted
+from matinee.service.api.told import Told, facts, known_movie
+from matinee.service.auth import access
+from matinee.service.pages.blueprint import routes
+from matinee.service.pages.listing import Film
+from matinee.service.pages.visitors import own, visitor, welcomed
+from matinee.service.serving import recommender
+
+MOST_REASONS = 6
+SIMILAR = 8
+
+
+@routes.get("/films/<movie>")
+@access("public")
+def film(movie: str) -> Response:
+    """Show one film."""
+    said = own()
+    in_data = known_movie(movie) in recommender().dataset.catalog.ids
+    shown: dict[str, Any] = _shown(movie, said) if in_data else {"film": facts([movie])[0]}
+    return welcomed(render_template("film.html", movie=movie, said=said, **shown))
+
+
+def _shown(movie: str, said: Told) -> dict[str, Any]:
+    user = visitor()
+    asked: dict[str, Any] = {"ratings": {}} if user is None else {"user": user}
+    [stars] = predicted(recommender().predict(**asked, movies=[movie]))
+    return {
+        "film": {**described(movie), **stars},
+        "reasons": _reasons(asked, movie) if said.stars and movie not in said.stars else [],
+        "similar": movie_rows().of(recommender().similar(movie, SIMILAR).positions),
+    }
+
+
+def _reasons(asked: Mapping[str, Any], movie: str) -> Sequence[Film]:
+    """Return what the person's ratings add to the stars of a film, the largest first."""
+    _, *rows = recommender().explain(**asked, movie=movie, of="stars")
+    return rows[:MOST_REASONS]

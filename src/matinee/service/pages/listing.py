@@ -1,0 +1,99 @@
+"""The films of a list: one large pick, the rows behind it, and what must be said of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matinee.recommender import Answer, Filters
+from matinee.recommender.filters import MIN_RATINGS
+from matinee.service.api.rows import listed, movie_rows
+from matinee.service.api.told import Told
+from matinee.service.pages.blueprint import texts
+from matinee.service.pages.choice import OLDEST, Choice
+from matinee.service.pages.shown import main_title
+from matinee.service.serving import recommender
+
+LISTED = 25
+SEARCHED_FOR_LESS_KNOWN = 500
+BECAUSE = 2
+FEW = 10
+"""Ratings below which a list is a rough guess."""
+
+Film = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Tonight:
+    """`pick` is None where no film is left; `films` are the rows behind it; `personal` is False before any rating."""
+
+    pick: Film | None
+    films: Sequence[Film]
+    personal: bool
+    note: str
+
+
+def tonight(user: str | None, said: Told, choice: Choice) -> Tonight:
+    """Return the list for a person, None for somebody who comes for the first time."""
+    films = [{**film, "because": _because(film, said)} for film in listed(_answer(user, choice))["items"]]
+    place = choice.skip % len(films) if films else 0
+    pick = films[place] if films else None
+    note = _note(len(said.stars), len(films), choice)
+    return Tonight(pick, films[:place] + films[place + 1 :], bool(said.stars), note)
+
+
+def _answer(user: str | None, choice: Choice) -> Answer:
+    asked: dict[str, Any] = {"ratings": {}} if user is None else {"user": user}
+    asked |= choice.filters
+    if choice.less_known:
+        found = recommender().recommend(**asked, n=SEARCHED_FOR_LESS_KNOWN)
+        counts = recommender().dataset.ratings.movie_counts
+        unknown = found.positions[counts[found.positions] <= _middle()][:LISTED]
+        return recommender().recommend(**asked, n=LISTED, explain=True, within=movie_rows().ids(unknown))
+    return recommender().recommend(**asked, n=LISTED, explain=True)
+
+
+def _middle() -> float:
+    """Return how many ratings the film in the middle has, of those that can be listed."""
+    counts = recommender().dataset.ratings.movie_counts
+    eligible = counts[counts >= MIN_RATINGS]
+    return float(np.median(eligible)) if len(eligible) else 0.0
+
+
+def _because(film: Film, said: Told) -> str:
+    """Return the rated films that add most to a film's place: those that were loved, or else the first."""
+    liked = recommender().dataset.ratings.scale.liked
+    reasons = film.get("why", ())
+    loved = [main_title(one["title"]) for one in reasons if said.stars.get(one["movie"], 0) >= liked][:BECAUSE]
+    t = texts()["why"]
+    if loved:
+        return str(t["loved"]).format(titles=t["and"].join(loved))
+    return str(t["rated"]).format(title=main_title(reasons[0]["title"])) if reasons else ""
+
+
+def _note(n_rated: int, n_films: int, choice: Choice) -> str:
+    t = texts()["tonight"]
+    if n_films < LISTED and choice.is_narrow:
+        return str(t["narrow"] if n_films else t["none_match"]).format(n=n_films)
+    if not n_films:
+        return str(t["none_left"])
+    if not n_rated:
+        return str(t["nobody"])
+    return str(t["rough"] if n_rated < FEW else t["from"]).format(n=n_rated, s="" if n_rated == 1 else "s")
+
+
+def chips() -> dict[str, Sequence[Any]]:
+    """Return the genres and decades that some film to list has, commonest genre first, latest decade first."""
+    dataset = recommender().dataset
+    allowed = recommender().allowed(Filters())
+    flags, years = dataset.catalog.genre_flags[allowed], dataset.catalog.years[allowed]
+    counts = flags.sum(axis=0)
+    order = np.argsort(-counts, kind="stable")
+    decades = np.unique(np.maximum(years[years > 0] // 10 * 10, OLDEST))
+    return {
+        "genres": [dataset.catalog.genre_names[at] for at in order if counts[at]],
+        "decades": decades[::-1].tolist(),
+    }

@@ -1,0 +1,166 @@
+"""Mine: what a visitor said, to look at, change, bring in, take away, open elsewhere or have forgotten.
+
+The scripts write through /api/v1; the forms here do the same for a browser without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from flask import Response, make_response, render_template, request, url_for
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import FileStorage
+
+from matinee.errors import UsageError
+from matinee.live import identities
+from matinee.service import auth
+from matinee.service.api import marks, ratings
+from matinee.service.api.reading import MOST_UPLOADED, Upload
+from matinee.service.api.told import facts
+from matinee.service.auth import access
+from matinee.service.pages.blueprint import routes
+from matinee.service.pages.codes import code
+from matinee.service.pages.listing import Film
+from matinee.service.pages.visitors import known_visitor, on_to, own, visitor, welcomed
+from matinee.service.serving import live
+
+Model = TypeVar("Model", bound=BaseModel)
+AT_ONCE = 50
+MARKS = ("watchlist", "seen", "hidden")
+
+
+@routes.get("/mine")
+@access("public")
+def mine() -> Response:
+    """Show what the visitor rated and marked."""
+    return welcomed(_mine())
+
+
+@routes.post("/say/<movie>")
+@access("write")
+def say(movie: str) -> Response:
+    """Rate or mark a film, or take that back: a form with `stars` or `mark`, empty for none."""
+    user, form = known_visitor(), request.form
+    if form.get("mark") is not None:
+        _mark(user, movie, form["mark"])
+    elif form.get("stars") is not None:
+        _rate(user, movie, form["stars"])
+    else:
+        raise UsageError("choose stars first; go back and click on one")
+    return on_to(_back())
+
+
+@routes.post("/mine/import")
+@access("write")
+def bring() -> Response:
+    """Take a file that another site exported, and show what was found in it."""
+    request.max_content_length = MOST_UPLOADED
+    user, file = known_visitor(), request.files.get("file")
+    if file is None or not file.filename:
+        raise UsageError("choose a file first; go back and pick the CSV or zip that you exported")
+    report = ratings.bring_ratings(user=user, query=ratings.FileScale(scale=None), body=_exported(file))
+    return make_response(_mine(report=report))
+
+
+@routes.post("/mine/forget")
+@access("write")
+def forget() -> Response:
+    """Forget the visitor at once, and welcome a new one."""
+    live().forget(known_visitor())
+    return auth.sign_in(on_to(url_for("pages.home")), auth.new_visitor())
+
+
+@routes.post("/mine/link")
+@access("write")
+def open_link() -> Response:
+    """Make the link that opens one's ratings on another device; it replaces the former one."""
+    token = identities.open_link(live(), known_visitor())
+    link = url_for("pages.link", token=token, _external=True)
+    return make_response(_mine(link=link, code=code(link)))
+
+
+@routes.post("/mine/unlink")
+@access("write")
+def close_link() -> Response:
+    """Void the link."""
+    identities.close_link(live(), known_visitor())
+    return on_to(url_for("pages.mine"))
+
+
+@routes.get("/link/<token>")
+@access("public")
+def link(token: str) -> Response:
+    """Ask whether to open the ratings of a link in this browser."""
+    user = identities.user_of_link(live(), token)
+    said = own()
+    leaves = user != visitor() and (said.stars or said.marks)
+    return welcomed(render_template("link.html", token=token, leaves=bool(leaves), rated=len(said.stars)))
+
+
+@routes.post("/link/<token>")
+@access("write")
+def follow_link(token: str) -> Response:
+    """Be the visitor of a link from now on."""
+    user = identities.user_of_link(live(), token)
+    return auth.sign_in(on_to(url_for("pages.mine")), user)
+
+
+def _mine(**shown: object) -> str:
+    said = own()
+    films = {film["movie"]: film for film in facts([*said.stars, *said.marks])}
+    rated = sorted(said.stars, key=lambda movie: (-said.stars[movie], films[movie]["title"]))
+    first = _first(len(rated))
+    page = [films[movie] for movie in rated[first : first + AT_ONCE]]
+    place = {"first": first, "before": max(first - AT_ONCE, 0), "after": first + AT_ONCE, "count": len(rated)}
+    return render_template("mine.html", said=said, rated=page, place=place, marked=_marked(said.marks, films), **shown)
+
+
+def _marked(said: Mapping[str, str], films: Mapping[str, Film]) -> Mapping[str, Sequence[Film]]:
+    return {mark: [films[movie] for movie, one in said.items() if one == mark] for mark in MARKS}
+
+
+def _first(count: int) -> int:
+    text = request.args.get("from", "0")
+    return int(text) if text.isdecimal() and len(text) < 7 and int(text) < count else 0
+
+
+def _exported(file: FileStorage) -> ratings.WrittenRatings | Upload:
+    """Return what a file holds: what was saved here as JSON, or another site's export as it is."""
+    content = file.read()
+    if not content.lstrip().startswith(b"{"):
+        return Upload(file.mimetype, content)
+    try:
+        return ratings.WrittenRatings.model_validate_json(content, strict=True)
+    except ValidationError:
+        raise UsageError("the file is JSON, but not what is saved here; choose the file that was saved") from None
+
+
+def _rate(user: str, movie: str, text: str) -> None:
+    if text:
+        ratings.rate(user=user, movie=movie, body=_checked(ratings.Stars, stars=text))
+    else:
+        ratings.delete_rating(user=user, movie=movie)
+
+
+def _mark(user: str, movie: str, text: str) -> None:
+    if text:
+        marks.mark(user=user, movie=movie, body=_checked(marks.NewMark, mark=text))
+    else:
+        marks.delete_mark(user=user, movie=movie)
+
+
+def _checked(model: type[Model], **fields: str) -> Model:
+    try:
+        return model.model_validate_strings(fields)
+    except ValidationError:
+        raise UsageError(f"{next(iter(fields.values()))[:40]!r} is nothing a film can be given") from None
+
+
+def _back() -> str:
+    """Return the page of ours that a form was on."""
+    came = urlsplit(request.referrer or "")
+    if came.netloc != request.host or not came.path.startswith("/"):
+        return url_for("pages.home")
+    return came._replace(scheme="", netloc="").geturl()

@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+import matinee as mt
+from matinee.live import LiveRatings
+from matinee.live.identities import create_key
+from matinee.models.als import ALS
+from matinee.models.ease import Ease
+from matinee.ratings import Scale
+from matinee.recommender import Recommender
+from matinee.service import create_app, pages
+from matinee.service.pages.shown import choices
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+MODULES = Path(pages.__file__).parents[1] / "static" / "page"
+TEMPLATES = Path(pages.__file__).parents[1] / "templates"
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return mt.load("sample")
+
+
+@pytest.fixture(scope="module")
+def models(dataset):
+    return [config.fit(dataset.ratings, dataset.catalog) for config in (ALS(rank=4, iterations=3), Ease())]
+
+
+@pytest.fixture
+def live(tmp_path):
+    with LiveRatings(tmp_path / "live.sqlite3") as live:
+        yield live
+
+
+@pytest.fixture
+def app(dataset, models, live):
+    return create_app(Recommender(dataset, *models, snapshot_id="first", live=live), live)
+
+
+@pytest.fixture
+def visitor(app):
+    return come(app)
+
+
+def come(app):
+    client = app.test_client()
+    assert client.get("/", headers=BROWSER).status_code == 200
+    return client
+
+
+def open_page(client, address):
+    answer = client.get(address, headers=BROWSER)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html"), answer.text
+    return answer.text
+
+
+def submit(client, address, **fields):
+    return client.post(address, data=fields, headers=BROWSER, follow_redirects=True)
+
+
+def listed(page):
+    return re.findall(r'data-film="([^"]+)"', page)
+
+
+def asked(page):
+    return re.findall(r'data-card="([^"]+)"', page)
+
+
+def rated(client, n=3):
+    movies = asked(open_page(client, "/"))[:n]
+    for movie in movies:
+        assert submit(client, f"/say/{movie}", stars="4.5").status_code == 200
+    return movies
+
+
+def test_first_visit__asks_about_twelve_films_of_several_decades_and_shows_what_is_popular(visitor, dataset):
+    page = open_page(visitor, "/")
+    movies = asked(page)
+    assert len(set(movies)) == 12
+    assert len({dataset.catalog.years[dataset.catalog.ids.position(movie)] // 10 for movie in movies}) >= 3
+    assert len(listed(page)) == 25
+    assert "data-pick" not in page
+    assert 'data-tab="rate"' in page
+
+
+def test_without_scripts__a_form_rates_and_the_list_follows(visitor):
+    movies = rated(visitor, 1)
+    page = open_page(visitor, "/")
+    assert "1 rating: a rough guess" in page
+    assert "data-pick" in page
+    assert 'data-tab="tonight"' in page
+    assert "because you loved" in page
+    assert not {*movies} & {*listed(page), *asked(page)}
+
+
+def test_without_scripts__a_form_leads_back_to_its_page(visitor):
+    [movie] = rated(visitor, 1)
+    headers = BROWSER | {"Referer": "http://localhost/mine?from=0"}
+    answer = visitor.post(f"/say/{movie}", data={"stars": "2"}, headers=headers)
+    assert (answer.status_code, answer.location) == (303, "/mine?from=0")
+    elsewhere = BROWSER | {"Referer": "http://elsewhere.example/mine"}
+    assert visitor.post(f"/say/{movie}", data={"stars": "2"}, headers=elsewhere).location == "/"
+
+
+def test_two_visitors__do_not_see_each_other(app):
+    one, other = come(app), come(app)
+    movies = rated(one)
+    assert all(f"/films/{movie}" in open_page(one, "/mine") for movie in movies)
+    assert "You have rated nothing yet" in open_page(other, "/mine")
+
+
+def test_marks__take_films_out_of_the_list_or_keep_them(visitor):
+    rated(visitor)
+    kept, seen, never = listed(open_page(visitor, "/"))[:3]
+    for movie, mark in ((kept, "watchlist"), (seen, "seen"), (never, "hidden")):
+        submit(visitor, f"/say/{movie}", mark=mark)
+    page = open_page(visitor, "/")
+    assert kept in listed(page)
+    assert not {seen, never} & {*listed(page)}
+    assert "On your list" in page
+    mine = open_page(visitor, "/mine")
+    assert all(f'id="{mark}"' in mine for mark in ("watchlist", "seen", "hidden"))
+    submit(visitor, f"/say/{never}", mark="")
+    assert never in listed(open_page(visitor, "/"))
+
+
+def test_chips__narrow_the_list_and_the_note_says_how_many_match(visitor, dataset):
+    rated(visitor)
+    page = open_page(visitor, "/?genre=Western&decade=1960")
+    movies = listed(page)
+    for movie in movies:
+        position = dataset.catalog.ids.position(movie)
+        assert "Western" in dataset.catalog.table["genres"][position].as_py()
+        assert dataset.catalog.years[position] < 1970
+    assert len(movies) < 25
+    assert (f"Only {len(movies)} match" if movies else "Nothing left matches") in page
+
+
+def test_less_known__lists_other_films_with_fewer_ratings(visitor, dataset):
+    rated(visitor)
+    usual, less = (listed(open_page(visitor, address)) for address in ("/", "/?less_known=1"))
+    counts = dataset.ratings.movie_counts
+    mean = [
+        sum(counts[dataset.catalog.ids.position(movie)] for movie in movies) / len(movies) for movies in (usual, less)
+    ]
+    assert mean[1] < mean[0] / 2
+
+
+def test_another__is_the_next_film_of_the_list(visitor):
+    rated(visitor)
+    first, second = listed(open_page(visitor, "/"))[:2]
+    page = open_page(visitor, "/?skip=1")
+    assert listed(page)[:2] == [second, first]
+
+
+def test_cards__do_not_repeat_what_is_on_the_table_or_unknown(visitor):
+    movies = asked(open_page(visitor, "/"))
+    query = "&".join([f"unknown={movies[0]}", *(f"without={movie}" for movie in movies)])
+    more = asked(visitor.get(f"/parts/cards?n=5&{query}").text)
+    assert len(more) == 5
+    assert not {*more} & {*movies}
+
+
+def test_search__works_as_a_page_and_as_a_part(visitor):
+    for address in ("/search?q=matrix", "/parts/search?q=matr"):
+        assert "The Matrix" in open_page(visitor, address)
+    assert "No film’s title" in unescape(open_page(visitor, "/search?q=qqqqzzzz"))
+    assert "Type a part of a title" in open_page(visitor, "/search")
+
+
+def test_a_films_page__has_its_histogram_stars_reasons_and_what_is_like_it(visitor, dataset):
+    rated(visitor)
+    movie = listed(open_page(visitor, "/"))[0]
+    page = unescape(open_page(visitor, f"/films/{movie}"))
+    assert "We expect you to give it" in page
+    assert "Why this film" in page
+    assert page.count("stars: ") >= len(dataset.ratings.scale.levels)
+    assert "Liked by the same people" in page
+    submit(visitor, f"/say/{movie}", stars="3")
+    page = open_page(visitor, f"/films/{movie}")
+    assert re.search(r'value="3" checked', page)
+    assert "We expect you to give it" not in page
+
+
+def test_mine__pages_through_many_ratings(visitor, dataset):
+    for movie in dataset.catalog.ids.take(range(60)):
+        visitor.put(f"/api/v1/users/me/ratings/{movie}", json={"stars": 3})
+    first, second = open_page(visitor, "/mine"), open_page(visitor, "/mine?from=50")
+    assert [page.count('name="stars" value=""') for page in (first, second)] == [50, 10]
+
+
+def test_export_and_import__bring_the_same_back(app, visitor):
+    movies = rated(visitor)
+    saved = visitor.get("/api/v1/users/me/export").data
+    other = come(app)
+    lines = "movieId,rating\n" + "".join(f"{one['movie']},{one['stars']}\n" for one in json.loads(saved)["ratings"])
+    csv = f"{lines}99999999,4\n"
+    answer = other.post("/mine/import", data={"file": (BytesIO(csv.encode()), "my.csv")}, headers=BROWSER)
+    assert "3 ratings were brought in" in answer.text
+    assert "1 lines mean no film we know" in answer.text
+    assert all(f"/films/{movie}" in open_page(other, "/mine") for movie in movies)
+    answer = come(app).post("/mine/import", data={"file": (BytesIO(saved), "matinee.json")}, headers=BROWSER)
+    assert "3 ratings were brought in" in answer.text
+
+
+def test_a_private_link__opens_the_same_ratings_elsewhere_until_it_is_voided(app, visitor):
+    movies = rated(visitor)
+    link = re.search(r'class="address" href="http://localhost(/link/[^"]+)"', submit(visitor, "/mine/link").text)[1]
+    other = come(app)
+    assert "Open these ratings here?" in open_page(other, link)
+    assert all(f"/films/{movie}" in submit(other, link).text for movie in movies)
+    submit(visitor, "/mine/unlink")
+    assert come(app).post(link, headers=BROWSER).status_code == 404
+
+
+def test_a_link__warns_who_would_leave_ratings_behind(app, visitor):
+    rated(visitor)
+    link = re.search(r'href="http://localhost(/link/[^"]+)"', submit(visitor, "/mine/link").text)[1]
+    other = come(app)
+    rated(other, 2)
+    assert "what you said in this browser (2 ratings) is left behind" in open_page(other, link)
+    assert "left behind" not in open_page(visitor, link)
+
+
+def test_forget_me__ends_in_a_new_visitor_without_ratings(visitor, live):
+    rated(visitor)
+    before = visitor.get_cookie("matinee").value
+    submit(visitor, "/mine/forget", sure="1")
+    assert visitor.get_cookie("matinee").value != before
+    assert "You have rated nothing yet" in open_page(visitor, "/mine")
+    assert live.count() == 0
+
+
+def test_a_room_of_two__lists_for_both_and_only_for_members(app):
+    one, other, stranger = come(app), come(app), come(app)
+    mine, theirs = rated(one), rated(other, 5)
+    room = one.post("/rooms", headers=BROWSER).location
+    assert "You are alone here" in open_page(one, room)
+    assert "<svg" in open_page(one, room)
+    assert not listed(open_page(other, room))
+    submit(other, f"{room}/join")
+    pages_of_both = [open_page(client, room) for client in (one, other)]
+    assert all("You are 2" in page for page in pages_of_both)
+    assert listed(pages_of_both[0]) == listed(pages_of_both[1])
+    assert not {*mine, *theirs} & {*listed(pages_of_both[0])}
+    assert listed(open_page(one, f"{room}?how=least-misery"))
+    assert not listed(open_page(stranger, room))
+
+
+def test_the_status_page__shows_the_measured_quality_as_table_and_curves(dataset, models, live):
+    curve = {f"curve_recall@{n}": n / 100 for n in (1, 5, 20)}
+    metrics = {"protocol": "a tenth held out", "models": [{"model": "als", "rmse": 0.8123, **curve}]}
+    recommender = Recommender(dataset, *models, snapshot_id="first", live=live, metrics=metrics)
+    page = open_page(create_app(recommender, live).test_client(), "/status")
+    assert "<td>0.812</td>" in page
+    assert page.count("<polyline") == 1
+    assert "a tenth held out" in page
+
+
+def test_the_status_page__says_so_where_nothing_was_measured(visitor):
+    assert "published without a measurement" in open_page(visitor, "/status")
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        ("/nowhere", 404, "there is nothing at /nowhere"),
+        ("/films/nothing", 404, "nothing"),
+        ("/rooms/nothing", 404, "there is no such room"),
+        ("/link/nothing", 404, "there is no such link"),
+        ("/?decade=abc", 400, "decade is a whole number"),
+        ("/?genre=Nonsense", 400, "Nonsense"),
+    ],
+)
+def test_what_goes_wrong__is_a_page_for_people_and_a_problem_for_programs(visitor, address, status, words):
+    shown, told = visitor.get(address, headers=BROWSER), visitor.get(address)
+    assert (shown.status_code, shown.mimetype) == (status, "text/html")
+    assert words in unescape(shown.text)
+    assert (told.status_code, told.mimetype) == (status, "application/problem+json")
+    assert words in told.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("address", "fields", "words"),
+    [
+        ("/say/1", {}, "choose stars first"),
+        ("/say/1", {"stars": "many"}, "many"),
+        ("/say/1", {"stars": "9"}, "9"),
+        ("/say/1", {"mark": "loved"}, "loved"),
+        ("/say/nothing", {"stars": "3"}, "nothing"),
+        ("/mine/import", {}, "choose a file first"),
+    ],
+)
+def test_a_form_that_cannot_be_meant__is_refused_in_words_and_changes_nothing(visitor, live, address, fields, words):
+    answer = submit(visitor, address, **fields)
+    assert answer.status_code in (400, 404)
+    assert words in unescape(answer.text)
+    assert live.count() == 0
+
+
+def test_a_browser_without_our_cookie__is_told_so_by_a_form(app):
+    answer = app.test_client().post("/say/1", data={"stars": "3"}, headers=BROWSER)
+    assert answer.status_code == 401
+    assert "cookie" in answer.text
+
+
+def test_with_keys__visitors_are_taken_on_any_host(dataset, models, live):
+    create_key(live, ["read"])
+    client = create_app(Recommender(dataset, *models, live=live), live).test_client()
+    client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    open_page(client, "/")
+    rated(client, 1)
+    assert client.get("/api/v1/users/me/ratings").json["items"]
+
+
+def test_every_page__runs_and_asks_for_nothing_inline_or_elsewhere(visitor):
+    rated(visitor)
+    room = visitor.post("/rooms", headers=BROWSER).location
+    for address in ("/", "/mine", "/films/1", "/status", "/search?q=a", room, "/nowhere"):
+        page = visitor.get(address, headers=BROWSER).text
+        assert not re.search(r"\sstyle=|\son\w+=|<style|<script(?![^>]*( src=|application/json))", page), address
+        assert not re.search(r'<(?:link|script|img)[^>]*(?:src|href)="(?:https?:)?//', page), address
+        ids = re.findall(r'\bid="([^"]+)"', page)
+        assert len(ids) == len(set(ids)), address
+
+
+def test_first_load__is_below_100_kilobytes_in_all(visitor):
+    rated(visitor)
+    page = open_page(visitor, "/")
+    files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
+    assert len(files) > 10
+    sizes = []
+    for path in files:
+        with visitor.get(path) as answer:
+            sizes.append(len(answer.data))
+    assert len(page.encode()) + sum(sizes) < 100_000
+
+
+def test_every_text__is_used_and_every_text_asked_for_is_there():
+    texts = json.loads((Path(pages.__file__).parent / "texts.json").read_text("utf-8"))
+    scripts = "".join(path.read_text("utf-8") for path in MODULES.glob("*.mjs"))
+    asked_for = set(re.findall(r'text\("(\w+)"', scripts)) | {"seen", "hidden", "watchlist"}
+    assert asked_for == set(texts["js"])
+    written = "".join(path.read_text("utf-8") for path in TEMPLATES.glob("*.html"))
+    python = "".join(path.read_text("utf-8") for path in Path(pages.__file__).parent.glob("*.py"))
+    for place, said in texts.items():
+        for name in () if place == "js" else said:
+            dotted, called = f"t.{place}.{name}", f't["{name}"]'
+            assert re.search(rf"{re.escape(dotted)}\b", written) or called in python or f"t.{place}[" in written, dotted
+
+
+@pytest.mark.parametrize(
+    ("scale", "values", "halves"),
+    [
+        (Scale(0.5, 5, 0.5), 10, True),
+        (Scale(1, 5, 1), 5, False),
+        (Scale(1, 10, 1), 10, False),
+        (Scale(0, 100, 1), 10, False),
+        (Scale(-10, 10), 10, False),
+    ],
+)
+def test_star_choices__are_on_the_scale_and_few_enough_for_a_thumb(scale, values, halves):
+    found = choices(scale)
+    assert (len(found.values), found.halves) == (values, halves)
+    assert all(scale.has(float(value)) for value in found.values)

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
+
+import matinee as mt
+from matinee.models.als import ALS
+from matinee.models.ease import Ease
+from matinee.recommender import Recommender
+
+PATIENCE = 20_000  # milliseconds
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+SERVE = "import sys, matinee.service as s; s.serve(sys.argv[1], port=int(sys.argv[2]), workers=2)"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+class Server:
+    def __init__(self, store: Path, port: int = 0) -> None:
+        self.store = store
+        command = [sys.executable, "-c", SERVE, str(store), str(port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = re.search("http://127.0.0.1:[0-9]+/", self.process.stdout.readline())[0]
+        self.port = int(self.url.split(":")[2].strip("/"))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page") / "store"
+    dataset = mt.load("sample")
+    models = [config.fit(dataset.ratings, dataset.catalog) for config in (ALS(rank=4, iterations=3), Ease())]
+    Recommender(dataset, *models).publish(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(store):
+    running = Server(store)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, server):
+    opened, troubles = [], []
+
+    def open_one(path="", size=DESKTOP, **options) -> Page:
+        context = chromium.new_context(viewport=size, **options)
+        context.set_default_timeout(PATIENCE)
+        opened.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda said: troubles.append(said.text) if "Content Security" in said.text else None)
+        page.goto(server.url + path)
+        return page
+
+    yield open_one
+    for context in opened:
+        context.close()
+    assert not troubles
+
+
+def card(page, place=0):
+    return page.locator(".card:not(.folded)").nth(place)
+
+
+def give(page, stars="4.5", place=0):
+    chosen = card(page, place)
+    title = chosen.locator("h2").inner_text()
+    chosen.locator(f"input[value='{stars}']").click()
+    expect(page.locator(".fold", has_text=title)).to_be_visible()
+    return title
+
+
+def films(page):
+    return page.locator("#tonight [data-film]").evaluate_all("all => all.map(one => one.dataset.film)")
+
+
+def test_first_visit__three_stars_and_the_list_is_there(visit):
+    page = visit()
+    expect(page.get_by_role("heading", name="What did you love?")).to_be_visible()
+    assert page.locator(".card").count() == 12
+    for n in range(3):
+        give(page, place=n)
+    expect(page.locator(".note")).to_have_text("3 ratings: a rough guess. Each one sharpens it.")
+    expect(page.locator("[data-pick] .because")).to_contain_text("because you loved")
+    assert len(films(page)) == 25
+
+
+def test_reload__keeps_the_ratings(visit):
+    page = visit()
+    title = give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.reload()
+    expect(page.locator(".note")).to_contain_text("1 rating")
+    page.get_by_role("link", name="Mine").first.click()
+    expect(page.locator(".said")).to_contain_text(title)
+
+
+def test_two_visitors__do_not_see_each_other(visit):
+    one, other = visit(), visit()
+    give(one)
+    expect(one.locator("[data-pick]")).to_be_visible()
+    other.reload()
+    expect(other.locator("[data-pick]")).to_have_count(0)
+
+
+def test_after_a_rating__new_films_are_marked_and_told_and_nothing_else_moves(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    untouched = page.locator(".card").nth(5)
+    before = untouched.bounding_box()
+    known = films(page)
+    give(page, "0.5")
+    fresh = page.locator("#tonight .fresh")
+    expect(fresh.first).to_be_attached()
+    new = [movie for movie in films(page) if movie not in known]
+    assert fresh.count() == len(new)
+    expect(page.locator("#said")).to_have_text("1 new film" if len(new) == 1 else f"{len(new)} new films")
+    assert untouched.bounding_box() == before
+
+
+def test_undo__takes_a_rating_back(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.locator(".fold").get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-pick]")).to_have_count(0)
+    expect(page.locator(".fold")).to_have_count(0)
+    page.goto(page.url + "mine")
+    expect(page.locator("main")).to_contain_text("You have rated nothing yet")
+
+
+def test_a_folded_card__makes_room_for_another_after_eight_seconds(visit):
+    page = visit()
+    title = give(page)
+    page.mouse.move(1, 1)
+    page.locator(".brand").focus()
+    expect(page.locator(".fold")).to_have_count(0, timeout=12_000)
+    assert page.locator(".card").count() == 12
+    assert title not in page.locator(".cards h2").all_inner_texts()
+
+
+def test_havent_seen__brings_another_card_and_is_not_asked_again(visit):
+    page = visit()
+    titles = page.locator(".cards h2").all_inner_texts()
+    card(page).get_by_role("button", name="Haven’t seen").click()
+    expect(page.locator(".cards h2").first).not_to_have_text(titles[0])
+    assert titles[0] not in page.locator(".cards h2").all_inner_texts()
+
+
+def test_the_pick__is_kept_put_aside_or_never_listed_again(visit):
+    page = visit()
+    give(page)
+    pick = page.locator("[data-pick]")
+    first = pick.get_attribute("data-film")
+    pick.get_by_role("button", name="Watch this").click()
+    expect(pick.locator(".kept")).to_contain_text("On your list.")
+    pick.get_by_role("link", name="Another").click()
+    expect(pick).not_to_have_attribute("data-film", first)
+    second = pick.get_attribute("data-film")
+    expect(pick.get_by_role("link", name="Another")).to_be_focused()
+    pick.get_by_role("button", name="Never").click()
+    expect(pick).not_to_have_attribute("data-film", second)
+    assert second not in films(page)
+    expect(page.locator(".toast")).to_contain_text("Never again")
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(f"[data-film='{second}']")).to_have_count(1)
+
+
+def test_a_row__folds_where_it_lies_and_can_be_taken_back(visit):
+    page = visit()
+    give(page)
+    row = page.locator(".rows li").nth(2)
+    movie = row.get_attribute("data-film")
+    row.locator("summary").click()
+    row.get_by_role("button", name="Seen").click()
+    expect(row).to_contain_text("Seen: ")
+    expect(row.get_by_role("button", name="Undo")).to_be_focused()
+    row.get_by_role("button", name="Undo").click()
+    expect(page.locator(f"[data-film='{movie}'] summary")).to_be_visible()
+
+
+def test_chips__narrow_the_list_and_the_way_back_widens_it(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.get_by_role("link", name="Western").click()
+    expect(page.locator(".note")).to_contain_text("match")
+    assert "genre=Western" in page.url
+    page.go_back()
+    expect(page.locator(".note")).to_contain_text("rough guess")
+
+
+def test_search__finds_while_one_types_and_the_arrow_keys_reach_it(visit):
+    page = visit()
+    page.get_by_role("searchbox").press_sequentially("matr")
+    found = page.locator("#found a")
+    expect(found.first).to_contain_text("The Matrix")
+    page.keyboard.press("ArrowDown")
+    expect(found.first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The Matrix")
+
+
+def test_keyboard_only__rates_looks_and_marks(visit):
+    page = visit()
+    page.locator(".card .give input").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".fold").count() == 0
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".fold")).to_contain_text("2 stars")
+    expect(page.locator(".fold button")).to_be_focused()
+    watch = page.locator("[data-pick]").get_by_role("button", name="Watch this")
+    watch.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-pick] .kept")).to_be_visible()
+    expect(page.locator("[data-pick]").get_by_role("button", name="Take off")).to_be_focused()
+
+
+def test_everything__is_reached_by_the_tab_key_and_shows_it(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    reached = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            "() => { const e = document.activeElement; const box = e.closest('.give') ?? e;"
+            " return [e.tagName, e.dataset.key || e.name || e.className, getComputedStyle(box).outlineStyle] }"
+        )
+        if seen[0] != "BODY":
+            assert seen[2] != "none", seen
+            reached.add(seen[1])
+    assert {"q", "stars", "unknown", "genre-Drama", "another", "pick-never"} <= reached
+
+
+def test_a_phone__shows_one_part_at_a_time_by_tabs_below(visit):
+    page = visit(size=PHONE, has_touch=True, is_mobile=True)
+    expect(page.locator("#rate")).to_be_visible()
+    expect(page.locator("#tonight")).to_be_hidden()
+    card(page).locator("input[value='4']").tap()
+    badge = page.locator(".tabs .count")
+    expect(badge).to_be_visible()
+    page.locator(".tabs").get_by_role("link", name="Tonight").tap()
+    expect(page.locator("[data-pick]")).to_be_visible()
+    expect(page.locator("#rate")).to_be_hidden()
+    expect(badge).to_be_hidden()
+
+
+def test_a_room_of_two__lists_for_both(visit):
+    one, other = visit(), visit()
+    give(one)
+    give(other, place=3)
+    expect(other.locator("[data-pick]")).to_be_visible()
+    one.get_by_role("button", name="Tonight together").click()
+    expect(one.locator("main")).to_contain_text("You are alone here")
+    other.goto(one.url)
+    other.get_by_role("button", name="Join in").click()
+    expect(other.locator("main")).to_contain_text("You are 2")
+    expect(one.locator("main")).to_contain_text("You are 2")
+    lists = [page.locator("#together .name").all_inner_texts() for page in (one, other)]
+    assert len(lists[0]) == 12
+    assert lists[0] == lists[1]
+
+
+def test_without_scripts__the_list_the_search_and_the_stars_work(visit):
+    page = visit(java_script_enabled=False)
+    card(page).locator("input[value='5']").check()
+    card(page).get_by_role("button", name="Rate").click()
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.get_by_role("searchbox").fill("matrix")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("The Matrix")
+
+
+def test_off_line__what_is_said_waits_and_is_sent_when_the_line_is_back(visit):
+    page = visit()
+    page.context.set_offline(True)
+    title = give(page)
+    expect(page.locator("#connection")).to_contain_text("You are off-line")
+    page.context.set_offline(False)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    expect(page.locator("#connection")).to_be_hidden()
+    page.goto(page.url + "mine")
+    expect(page.locator(".said")).to_contain_text(title)
+
+
+def test_server_restart_in_the_middle__loses_nothing(visit, server, store):
+    page = visit()
+    first = give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    server.stop()
+    second = give(page)
+    expect(page.locator("#connection")).to_contain_text("Not sent yet: 1")
+    server.__init__(store, server.port)
+    expect(page.locator("#connection")).to_be_hidden()
+    page.goto(server.url + "mine")
+    expect(page.locator(".said")).to_contain_text(first)
+    expect(page.locator(".said")).to_contain_text(second)
+
+
+def test_a_new_snapshot__is_told_once_its_list_comes(visit, store):
+    page = visit()
+    before = page.locator("body").get_attribute("data-snapshot")
+    published = Recommender.open(store).publish(store).id
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(page.url + "api/v1/status") as answer:
+            if json.load(answer)["snapshot"] == published:
+                break
+        time.sleep(0.2)
+    assert before != published
+    for n in range(4):  # both workers have switched by then
+        give(page, place=n)
+        page.wait_for_timeout(500)
+    expect(page.locator("body")).to_have_attribute("data-snapshot", published)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page__is_accessible_fits_and_has_no_small_text(visit, scheme, size):
+    page = visit(size=size, color_scheme=scheme)
+    give(page)
+    page.wait_for_timeout(500)
+    home = page.url
+    page.goto(f"{home}?tab=tonight")
+    page.get_by_role("button", name="Tonight together").click()
+    room = page.url
+    addresses = ["?tab=rate", "?tab=tonight", "films/1", "mine", "status", "search?q=the", "nowhere"]
+    for address in [*(home + one for one in addresses), room]:
+        page.goto(address)
+        found = Axe().run(page, options={"runOnly": WCAG})
+        assert found.violations_count == 0, f"{address}\n{found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], address
+        assert page.evaluate(SMALL_TEXT) == [], address
+        assert page.evaluate(SMALL_TARGETS) == [], address
+
+
+SMALL_TEXT = """() => [...document.querySelectorAll("body *")].filter(one =>
+  [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim()) && one.checkVisibility()
+  && !one.closest(".unseen, .give, script") && parseFloat(getComputedStyle(one).fontSize) < 14)
+  .map(one => one.outerHTML.slice(0, 80))"""
+
+SMALL_TARGETS = """() => [...document.querySelectorAll("button, input, summary, .chip, .tabs a")].filter(one => {
+  const box = one.getBoundingClientRect();
+  return one.checkVisibility() && box.width > 1 && (box.width < 24 || box.height < 24);
+}).map(one => one.outerHTML.slice(0, 80))"""
+
+
+def test_first_load__shifts_nothing_and_comes_from_here_alone(visit):
+    page = visit("api/docs")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.add_init_script(
+        "window.shift = 0; const add = list => { for (const one of list.getEntries()) window.shift += one.value };"
+        "new PerformanceObserver(add).observe({type: 'layout-shift', buffered: true})"
+    )
+    home = re.match("http://[^/]+/", page.url)[0]
+    page.goto(home, wait_until="networkidle")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shift") == 0
+    assert all(url.startswith(home) for url in asked)
+    assert len(asked) > 10
+
+
+def test_reduced_motion__is_respected(visit):
+    page = visit(reduced_motion="reduce")
+    give(page)
+    assert page.locator(".fold").evaluate("one => getComputedStyle(one).animationName") == "none"
