@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,13 @@ import pytest
 from matinee.dataset import Dataset
 from matinee.datasets import load
 from matinee.datasets.synthetic import synthetic
-from matinee.models.als import AlsModel
+from matinee.ids import Ids
+from matinee.models.als import ALS, AlsModel
+from matinee.models.ials import IALS
+from matinee.ratings import Ratings
 from matinee.recommender import Recommender
-from matinee.spark.interop import Imported, import_model, read_model
+from matinee.snapshot import Snapshot, Store
+from matinee.spark.interop import Imported, export_model, import_model, read_model
 from matinee.spark.interop.objective import Objective
 
 # pyspark leaves the thread pool of a tuning, and at its end its sockets, to the garbage collector
@@ -47,6 +52,7 @@ def spark() -> Iterator[Any]:
         session.sparkContext.setLogLevel("ERROR")
         yield session
         session.stop()
+        gc.collect()  # the thread pool of a tuning ends here, not when pytest looks for what was left behind
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +196,10 @@ def test_import_model__takes_string_ids_from_the_indexers_of_a_cross_validation(
 
     named = frame.selectExpr("concat('user ', user) AS who", "concat('film ', item) AS what", "rating")
     factorization = als(userCol="u", itemCol="m", coldStartStrategy="drop")
-    stages = [StringIndexer(inputCol="what", outputCol="m"), StringIndexer(inputCol="who", outputCol="u")]
+    stages = [  # a rare movie may be missing in a fold
+        StringIndexer(inputCol=column, outputCol=index, handleInvalid="keep")
+        for column, index in (("what", "m"), ("who", "u"))
+    ]
     tuning = CrossValidator(
         estimator=Pipeline(stages=[*stages, factorization]),
         estimatorParamMaps=ParamGridBuilder().addGrid(factorization.regParam, [9.0, 0.05]).build(),
@@ -205,3 +214,72 @@ def test_import_model__takes_string_ids_from_the_indexers_of_a_cross_validation(
     assert imported.objective == Objective(0.05)
     assert imported.snapshot.dataset.catalog.ids[0].startswith("film ")
     check_folds_in_as_spark(imported, path, ratings)
+
+
+@pytest.fixture(scope="module")
+def published(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    rater = ALS(rank=5, iterations=3, intervals=False).fit(data.ratings, data.catalog)
+    ranker = IALS(rank=4, iterations=3, alpha=2.0, nonnegative=True).fit(data.ratings, data.catalog)
+    return Store(tmp_path_factory.mktemp("store")).publish(data, rater, ranker)
+
+
+def scores_of(published: Snapshot, model: str) -> np.ndarray:
+    fitted = published.rater if model == "als" else published.ranker
+    ratings = published.dataset.ratings
+    return np.asarray(fitted.scores(fitted.fold_in(ratings.by_user)))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("model", ["als", "ials"])
+def test_export__to_ml_predicts_in_spark_as_here(
+    spark: Any, frame: Any, published: Snapshot, tmp_path: Path, model: str
+) -> None:
+    from pyspark.ml.recommendation import ALSModel
+
+    export_model(published, "spark-ml", tmp_path / "model", model=model)
+    loaded = ALSModel.load(str(tmp_path / "model"))
+    check_schema(spark, tmp_path / "model" / "userFactors", "float")
+    ratings, scores = published.dataset.ratings, scores_of(published, model)
+    rows = loaded.transform(frame).collect()
+    users, movies = (side.positions([str(row[name]) for row in rows]) for side, name in sides(ratings))
+    assert len(rows) == ratings.n
+    np.testing.assert_allclose([row["prediction"] for row in rows], scores[users, movies], atol=1e-5)
+    first = loaded.recommendForAllUsers(3).orderBy("user").first()
+    listed = [str(one["item"]) for one in first["recommendations"]]
+    row = np.where(ratings.movie_counts > 0, scores[ratings.users.position(str(first["user"]))], -np.inf)
+    best = np.argsort(-row, kind="stable")[:3]
+    assert listed == [ratings.movies[movie] for movie in best]
+    loaded.write().save(str(tmp_path / "again"))
+    np.testing.assert_array_equal(
+        read_model(tmp_path / "again").users.factors, read_model(tmp_path / "model").users.factors
+    )
+
+
+@pytest.mark.parametrize("model", ["als", "ials"])
+def test_export__to_mllib_predicts_in_spark_as_here(
+    spark: Any, published: Snapshot, tmp_path: Path, model: str
+) -> None:
+    from pyspark.mllib.recommendation import MatrixFactorizationModel
+
+    export_model(published, "spark-mllib", tmp_path / "model", model=model)
+    loaded = MatrixFactorizationModel.load(spark.sparkContext, str(tmp_path / "model"))
+    check_schema(spark, tmp_path / "model" / "data" / "product", "double")
+    ratings, scores = published.dataset.ratings, scores_of(published, model)
+    assert loaded.rank == (5 if model == "als" else 4)
+    for user, movie in ((0, 3), (7, 1), (150, 20)):
+        found = loaded.predict(int(ratings.users[user]), int(ratings.movies[movie]))
+        assert found == pytest.approx(scores[user, movie], abs=1e-5)
+    best = loaded.recommendProducts(int(ratings.users[5]), 1)[0]
+    row = np.where(ratings.movie_counts > 0, scores[5], -np.inf)
+    assert (str(best.product), best.rating) == (ratings.movies[int(row.argmax())], pytest.approx(row.max(), abs=1e-5))
+
+
+def sides(ratings: Ratings) -> list[tuple[Ids, str]]:
+    return [(ratings.users, "user"), (ratings.movies, "item")]
+
+
+def check_schema(spark: Any, folder: Path, number: str) -> None:
+    schema = spark.read.parquet(str(folder)).schema
+    assert [(field.name, field.dataType.simpleString()) for field in schema] == [
+        ("id", "int"),
+        ("features", f"array<{number}>"),
+    ]

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +73,7 @@ def batch_recommend(
 
     rows = users = 0
     with new_folder(out) as folder, ThreadPoolExecutor(check.thread_count(threads)) as pool:
-        found = _in_order(pool, lists, _blocks(ratings))
+        found = _in_order(pool, lists, blocks(ratings, BLOCK))
         for number, part in enumerate(iter(lambda: list(islice(found, BLOCKS_PER_PART)), [])):
             with _part(folder / f"part-{number:05}.parquet") as writer:
                 for people, lines in part:
@@ -84,13 +84,13 @@ def batch_recommend(
     return rows
 
 
-def _blocks(ratings: Ratings) -> Iterator[tuple[pa.StringArray, Csr]]:
-    """Yield all users with their ratings, some at a time."""
+def blocks(ratings: Ratings, size: int) -> Iterator[tuple[pa.StringArray, Csr]]:
+    """Yield all users with their ratings, at most `size` at a time."""
     if isinstance(ratings, StoredRatings):
-        yield from ((block.users, block.rows) for block in ratings.histories.blocks(len(ratings.movies), BLOCK))
+        yield from ((block.users, block.rows) for block in ratings.histories.blocks(len(ratings.movies), size))
         return
-    for start in range(0, len(ratings.users), BLOCK):
-        stop = min(start + BLOCK, len(ratings.users))
+    for start in range(0, len(ratings.users), size):
+        stop = min(start + size, len(ratings.users))
         yield ratings.users.array.slice(start, stop - start), ratings.by_user.rows(start, stop)
 
 
@@ -122,8 +122,10 @@ def lists_of(
 def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a folder to write in that becomes `out` when the block ends well, and is removed when it does not.
 
-    Raises UsageError where `out` exists or cannot be written.
+    Raises UsageError where `out` exists, cannot be written, or is not on this machine.
     """
+    if "://" in str(out):
+        raise UsageError(f"the output {out} is not a folder of this machine; write it here, then copy it there")
     target = Path(out)
     if target.exists():
         raise UsageError(f"the output {target} exists already; name a new folder, or remove this one")
@@ -141,12 +143,18 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _part(path: Path) -> Iterator[pq.ParquetWriter]:
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file to write in, which is on disk when the block ends."""
     with path.open("xb") as file:
-        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-            yield writer
+        yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[pq.ParquetWriter]:
+    with new_file(path) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        yield writer
 
 
 def _sync(folder: Path) -> None:

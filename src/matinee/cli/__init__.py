@@ -11,7 +11,7 @@
     batch      batch-recommend
     stores     snapshot list, show, verify, activate, remove, prune
     refitting  refit
-    exchange   snapshot import-spark
+    exchange   snapshot import-spark, export
     serving    serve, demo
     keys       key create, list, revoke, rotate-secrets
 

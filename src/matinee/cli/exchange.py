@@ -1,4 +1,4 @@
-"""snapshot import-spark: what other programs trained, into a store."""
+"""snapshot import-spark, export: what other programs trained, into a store, and what was trained here, out of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matinee.cli import options, stores
-from matinee.cli.options import AsJson, Data, StoreOption, Threads
+from matinee.cli.options import AsJson, Data, LiveOption, StoreOption, Threads
 from matinee.cli.program import command
 
 if TYPE_CHECKING:
@@ -22,11 +22,19 @@ TrainedOn = Annotated[
     str | None,
     typer.Option("--ratings", metavar="DATA", help="What it was trained on: the users' histories, and how it was."),
 ]
+Format = Annotated[
+    str, typer.Option("--format", metavar="spark-mllib|spark-ml|parquet|arrow", help="Who is to load it.")
+]
+Out = Annotated[str, typer.Option("--out", metavar="DIR", help="New folder for the files.")]
+Which = Annotated[
+    str | None, typer.Option("--model", metavar="als|ials", help="Where a snapshot has both; its rater unless given.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
     example = "matinee snapshot import-spark model --movies movies.csv --ratings ratings.csv"
     command(stores.snapshots, example, "import-spark")(import_spark)
+    command(stores.snapshots, "matinee snapshot export --format spark-ml --out model", "export")(export)
 
 
 def import_spark(
@@ -75,3 +83,37 @@ def _described(imported: Imported) -> dict[str, Any]:
         "trained": str(imported.objective),
         "refitted users differ by": imported.difference,
     }
+
+
+def export(
+    form: Format,
+    out: Out,
+    snapshot: stores.OptionalId = None,
+    model: Which = None,
+    store: StoreOption = options.DEFAULT_STORE,
+    live: LiveOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a snapshot's factors for others to load; needs neither Spark nor Java.
+
+    spark-mllib is loaded by pyspark.mllib's MatrixFactorizationModel.load, spark-ml by pyspark.ml's ALSModel.load; both
+    need ids that are 32-bit integers. parquet and arrow are two tables, of users and of movies, with ids as text. Live
+    ratings since the snapshot are not seen; refit first to have them.
+    """
+    from dataclasses import asdict
+
+    from matinee import refit
+    from matinee.cli import output
+    from matinee.snapshot import Store
+    from matinee.spark.interop import export_model
+
+    opened = Store(store).open(snapshot)
+    with options.live_ratings(store, live) as said:
+        refit.check_exportable(Store(store), said, opened.id)
+    made = export_model(opened, form, out, model=model)
+    if as_json:
+        return output.document({"out": out, "format": form, **asdict(made)})
+    return output.line(
+        f"{out} holds {made.model} of rank {made.rank} as {form}: {made.users:,} users and {made.movies:,} movies, "
+        f"from snapshot {made.snapshot}"
+    )

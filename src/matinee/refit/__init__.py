@@ -22,7 +22,7 @@ from matinee.dataset import Dataset
 from matinee.errors import ModelError
 from matinee.live import LiveContents, LiveRatings
 from matinee.models import Config, Model, Progress, Rater
-from matinee.refit.forgotten import activate, holders
+from matinee.refit.forgotten import activate, check_exportable, holders
 from matinee.refit.overlay import overlay, same
 from matinee.refit.state import State, changes, recorded, state
 from matinee.snapshot import KEPT, Snapshot, Store
@@ -32,7 +32,18 @@ if TYPE_CHECKING:  # a service that asks how a refit goes needs no evaluation
     from matinee.refit.exam import Measured
     from matinee.refit.gate import Verdict
 
-__all__ = ["Outcome", "State", "activate", "changes", "check", "holders", "overlay", "refit", "state"]
+__all__ = [
+    "Outcome",
+    "State",
+    "activate",
+    "changes",
+    "check",
+    "check_exportable",
+    "holders",
+    "overlay",
+    "refit",
+    "state",
+]
 
 Told = Callable[[str, int, int, float | None], None]
 """Called with (what is done, step, steps in all, training RMSE or None)."""

@@ -31,6 +31,15 @@ def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
     return store.activate(snapshot)
 
 
+def check_exportable(store: Store, live: LiveRatings, snapshot: str) -> None:
+    """Raise StoreError where a snapshot that leaves this store holds somebody who wanted to be forgotten."""
+    if _held(store, snapshot, live.everything().forgotten):
+        raise StoreError(
+            f"snapshot {snapshot} holds ratings of people who were forgotten since, so it does not leave this store; "
+            "run `matinee refit`, then export the new one"
+        )
+
+
 def _holds(store: Store, snapshot: str, forgotten: Mapping[str, int]) -> bool:
     try:
         return _held(store, snapshot, forgotten)

@@ -2,11 +2,13 @@
 
 what Spark saved  --metadata, factors, tuned-->  SparkModel  --objective-->  reg, alpha
 SparkModel, movies, ratings  --data, served-->  snapshot                                  (importing)
+snapshot  --factored-->  users and movies with their factors  -->  what Spark loads       (exporting)
 """
 
 from __future__ import annotations
 
+from matinee.spark.interop.exporting import Exported, export_model
 from matinee.spark.interop.importing import Imported, Said, import_model
 from matinee.spark.interop.model import SparkModel, read_model
 
-__all__ = ["Imported", "Said", "SparkModel", "import_model", "read_model"]
+__all__ = ["Exported", "Imported", "Said", "SparkModel", "export_model", "import_model", "read_model"]
