@@ -227,6 +227,22 @@ def test_an_etag__is_of_one_snapshot(app, client, dataset, models, live):
     assert (answer.status_code, answer.json["snapshot"]) == (200, "second")
 
 
+def test_if_none_match_of_anything__is_answered_as_without_it(client):
+    assert get(client, "/users/ann/recommendations?n=1", **{"If-None-Match": "*"})["items"]
+    assert get(client, "/users/ann/predictions?movie=nothing", 404, **{"If-None-Match": "*"})["status"] == 404
+
+
+def test_given_ratings__may_be_on_another_scale_and_so_is_the_answer(client):
+    asked = {"ratings": {"1": 5, "2": 1}, "n": 3.0, "order": "stars"}
+    own = client.post("/api/v1/recommendations", json=asked).json["items"]
+    tenfold = {"ratings": {"1": 50, "2": 10}, "scale": "5:50"}
+    found = client.post("/api/v1/recommendations", json={**asked, **tenfold}).json["items"]
+    assert [item["movie"] for item in found] == [item["movie"] for item in own]
+    assert [item["stars"] for item in found] == pytest.approx([10 * item["stars"] for item in own], abs=1e-2)
+    status, said = detail(client.post("/api/v1/recommendations", json={"ratings": {"1": 9}}))
+    assert (status, "use scale 1:10" in said) == (400, True)
+
+
 def test_me__is_a_person_of_that_id_for_a_program_of_this_machine(client):
     assert client.get("/api/v1/users/me/recommendations").json["user"] == "me"
 

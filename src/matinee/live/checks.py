@@ -11,6 +11,8 @@ from matinee.live.schema import MAX_ID
 
 MARKS = ("seen", "hidden", "watchlist")
 
+ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"  # as JSON Schema writes it; there, text has no lone surrogates
+
 _NOT_IN_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 

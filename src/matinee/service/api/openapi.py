@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from matinee.live.checks import ID_PATTERN
 from matinee.live.schema import MAX_ID
 from matinee.service.api.reading import JSON
 from matinee.service.api.shapes import Problem
@@ -78,7 +79,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _part(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID}
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": ID_PATTERN}
     return {"name": name, "in": "path", "required": True, "description": PARTS[name], "schema": schema}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -14,7 +15,7 @@ from matinee.errors import MissingError, UsageError
 from matinee.ratings import Scale
 from matinee.service.api.marks import Mark
 from matinee.service.api.reading import Upload
-from matinee.service.api.shapes import AboutUser, Asked, MovieFacts, MovieId
+from matinee.service.api.shapes import WHOLE, AboutUser, Asked, MovieFacts, MovieId, Year
 from matinee.service.api.table import Fields, route
 from matinee.service.api.told import added, facts, known_movie, told
 from matinee.service.serving import live, recommender
@@ -59,7 +60,7 @@ class WrittenMovie(Asked):
     movie: MovieId | None = None
     imdb: str | None = Field(None, max_length=16)
     title: str | None = Field(None, max_length=500)
-    year: int | None = None
+    year: Year | None = None
 
     def line(self, number: int, stars: float = 0.0) -> Line:
         """Return the movie as a line to be matched."""
@@ -82,7 +83,7 @@ class WrittenRatings(Asked):
     scale: str | None = Field(None, description="of these stars, such as 1:10; by default the data's")
     snapshot: str | None = Field(None, description="as in an export; of no effect")
     user: str | None = Field(None, description="as in an export; of no effect")
-    revision: int | None = Field(None, description="as in an export; of no effect")
+    revision: Annotated[int, WHOLE] | None = Field(None, description="as in an export; of no effect")
 
 
 class FileScale(Asked):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from matinee.recommender import Order
 from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.rows import about, listed, position_of
-from matinee.service.api.shapes import AboutUser, Answered, Asked, Genres, ListedMovie, MovieId, Year
+from matinee.service.api.shapes import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
 from matinee.service.api.table import Fields, route
 from matinee.service.serving import recommender
 
@@ -21,14 +21,16 @@ MAX_HISTORY = 10_000
 class ListOptions(Asked):
     """What the list is made of and how it is ordered."""
 
-    n: int = Field(25, ge=1, le=MAX_N, description="exactly so many, or the note says why not")
+    n: Annotated[int, Field(ge=1, le=MAX_N), WHOLE] = Field(25, description="exactly so many, or the note says why not")
     order: Order = Field("match", description="by the ranker's score, or by predicted stars")
     genre: Genres = ()
     not_genre: Genres = Field((), description="may be given several times: none of them")
     year_from: Year | None = None
     year_to: Year | None = None
     rated_since: date | None = Field(None, description="count only ratings since this day, UTC, for min_ratings")
-    min_ratings: int = Field(MIN_RATINGS, ge=0, description="only movies with at least so many ratings")
+    min_ratings: Annotated[int, Field(ge=0), WHOLE] = Field(
+        MIN_RATINGS, description="only movies with at least so many ratings"
+    )
     explain: bool = Field(False, description="add to each movie why it is here")
 
 
@@ -41,8 +43,9 @@ class UserListOptions(ListOptions):
 class GivenRatings(ListOptions):
     """Somebody's ratings, and what list they want."""
 
-    ratings: dict[MovieId, float] = Field(max_length=MAX_HISTORY, description="stars by the movies' ids")
+    ratings: dict[IdAsKey, float] = Field(max_length=MAX_HISTORY, description="stars by the movies' ids")
     within: list[MovieId] | None = Field(None, max_length=MAX_HISTORY, description="only these movies")
+    scale: str | None = Field(None, description="of all stars, LOW:HIGH such as 1:10, where not the data's")
 
 
 class Recommendations(Answered):
@@ -87,7 +90,7 @@ def recommendations_for(body: GivenRatings) -> Fields:
     """Nothing is stored."""
     for movie in (*body.ratings, *(body.within or ())):
         position_of(movie)
-    found = recommender().recommend(body.ratings, within=body.within, **_options(body))
+    found = recommender().recommend(body.ratings, within=body.within, scale=body.scale, **_options(body))
     return listed(found)
 
 

@@ -10,12 +10,11 @@ from pydantic import Field
 
 from matinee.live import checked_id, rooms
 from matinee.live.rooms import Room
-from matinee.live.schema import MAX_ID
 from matinee.recommender import Answer, Filters, How
 from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.recommendations import MAX_N
 from matinee.service.api.rows import predicted, with_columns
-from matinee.service.api.shapes import Answered, Asked, Genres, MovieFacts, Year
+from matinee.service.api.shapes import Answered, Asked, Genres, Id, MovieFacts, Year
 from matinee.service.api.table import Fields, route
 from matinee.service.auth import identity
 from matinee.service.auth.access import named
@@ -47,7 +46,7 @@ class RoomFacts(Answered):
 class As(Asked):
     """Who asks."""
 
-    user: str = Field(ME, min_length=1, max_length=MAX_ID, description="a user's id, or `me` for whoever asks")
+    user: Id = Field(ME, description="a user's id, or `me` for whoever asks")
 
 
 class Together(As):

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from matinee.live.checks import ID_PATTERN
 from matinee.live.schema import MAX_ID
 
-MovieId = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["1"])]
-Year = Annotated[int, Field(ge=1, le=9999)]
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)  # in JSON, 4.0 is a whole number too
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, json_schema_extra={"pattern": ID_PATTERN})]
+IdAsKey = Annotated[str, Field(min_length=1, max_length=MAX_ID)]  # an id in an object; a pattern would free other names
+MovieId = Annotated[Id, Field(examples=["1"])]
+Year = Annotated[int, Field(ge=1, le=9999), WHOLE]
 Genres = Annotated[tuple[str, ...], Field(description="may be given several times: any of them")]
 
 

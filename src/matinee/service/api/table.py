@@ -139,8 +139,10 @@ def _tag(revision: int) -> str:
 
 
 def _is_known(user: str) -> bool:
-    """Return whether the caller has what would be answered about this user now."""
-    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(_tag(live().revision(user)))
+    """Return whether the caller has what would be answered about this user now; "*" cannot say so."""
+    if "If-None-Match" not in request.headers or request.if_none_match.star_tag:
+        return False
+    return request.if_none_match.contains_weak(_tag(live().revision(user)))
 
 
 CHECKS: Mapping[str, Callable[[str], str]] = {
