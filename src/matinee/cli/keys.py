@@ -93,7 +93,12 @@ def revoke(
 
 
 def rotate_secrets(
-    keep: Annotated[int, typer.Option(metavar="N", min=1, help="Secrets accepted then; 1 signs everybody out.")] = 2,
+    keep: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, envvar="MATINEE_KEEP_SECRETS", help="Secrets accepted then; 1 signs everybody out."
+        ),
+    ] = 2,
     store: StoreOption = options.DEFAULT_STORE,
     live: LiveOption = None,
     as_json: AsJson = False,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matinee.dataset import Dataset
     from matinee.live import LiveRatings
 
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 DEFAULT_STORE = Path("matinee-store")
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of snapshots and live ratings.")]
@@ -150,6 +151,20 @@ def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise UsageError unless the value is one of these."""
     if value not in allowed:
         raise UsageError(f"{option} is {' or '.join(allowed)}, not {value!r}")
+
+
+def seconds(option: str, text: str | None) -> float | None:
+    """Read "90s", "10m", "6h" or "1d".
+
+    >>> seconds("--refit-every", "10m"), seconds("--refit-every", "1.5h"), seconds("--refit-every", None)
+    (600.0, 5400.0, None)
+    """
+    if not text:
+        return None
+    try:
+        return float(text[:-1]) * UNITS[text[-1]]
+    except (KeyError, ValueError):
+        raise UsageError(f"{option} takes a time such as 90s, 10m, 6h or 1d, not {text!r}") from None
 
 
 def numbers(option: str, text: str | None, kind: type[int] | type[float]) -> list[Any]:

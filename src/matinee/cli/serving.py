@@ -27,7 +27,7 @@ Port = Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="Port to
 
 def add_to(app: typer.Typer) -> None:
     command(app, "matinee demo")(demo)
-    command(app, "matinee serve --store matinee-store --port 8000 --tutorial-scale 1:10")(serve)
+    command(app, "matinee serve --store matinee-store --port 8000 --refit-every 10m --refit-after 500")(serve)
 
 
 def serve(
@@ -52,12 +52,21 @@ def serve(
     rate_limit: Annotated[
         float, typer.Option(metavar="X", help="Requests a second of one client, in each worker.")
     ] = 100,
+    refit_every: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Refit so often, where anything was said: 90s, 10m, 6h or 1d.")
+    ] = None,
+    refit_after: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Refit sooner, after so many ratings.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer over HTTP from the snapshot that is served, until Ctrl-C.
 
     Without an API key only programs of this machine are answered, and listening on another address than a local one,
     or behind a proxy, takes a key (`matinee key create`) or --no-auth.
+
+    A refit is a program of its own, `matinee refit` at low priority, which takes its options from MATINEE_*
+    variables and matinee.toml.
     """
     from matinee import service
 
@@ -75,6 +84,8 @@ def serve(
         announce=announce,
         log=cast("Format", log),
         policy=policy,
+        refit_every=options.seconds("--refit-every", refit_every),
+        refit_after=refit_after,
     )
 
 

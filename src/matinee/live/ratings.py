@@ -142,9 +142,17 @@ class LiveRatings:
 
     def set_state(self, name: str, value: Mapping[str, Any]) -> None:
         """Store something that goes to JSON and back, for all processes and later ones."""
-        row = {"name": checked_id(name, "state"), "value": json.dumps(value), "at": int(time.time())}
         with self.writing() as connection:
-            connection.execute(dialects.upsert(STATES, connection.dialect.name), row)
+            _put_state(connection, name, value)
+
+    def replace_state(self, name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+        """Store a state if `before` is what is stored now, and return whether it was: of several callers, to one."""
+        with self.writing() as connection:
+            found = connection.execute(_STATE, {"named": name}).scalar()
+            if (None if found is None else json.loads(found)) != before:
+                return False
+            _put_state(connection, name, after)
+        return True
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """Hold a lock in a block, one holder among all processes and machines; a crash releases it.
@@ -172,6 +180,11 @@ class LiveRatings:
         """Finish what is queued and give all connections back; may be called again."""
         self._writer.close()
         self._database.close()
+
+
+def _put_state(connection: Connection, name: str, value: Mapping[str, Any]) -> None:
+    row = {"name": checked_id(name, "state"), "value": json.dumps(value), "at": int(time.time())}
+    connection.execute(dialects.upsert(STATES, connection.dialect.name), row)
 
 
 def _opened(database: str | os.PathLike[str]) -> Database:

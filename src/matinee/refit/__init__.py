@@ -24,7 +24,7 @@ from matinee.live import LiveContents, LiveRatings
 from matinee.models import Config, Model, Progress, Rater
 from matinee.refit.forgotten import activate, check_exportable, holders
 from matinee.refit.overlay import overlay, same
-from matinee.refit.state import State, changes, recorded, state
+from matinee.refit.state import State, ask, changes, claim, fail, rated, recorded, state
 from matinee.snapshot import KEPT, Snapshot, Store
 from matinee.snapshot.histories import StoredRatings
 
@@ -36,11 +36,15 @@ __all__ = [
     "Outcome",
     "State",
     "activate",
+    "ask",
     "changes",
     "check",
     "check_exportable",
+    "claim",
+    "fail",
     "holders",
     "overlay",
+    "rated",
     "refit",
     "state",
 ]

@@ -1,22 +1,29 @@
-"""How the last refit went, and whether one is running: in the live database, for every worker and machine."""
+"""How the last refit went, and whether one is asked for or running: in the live database, for every worker and machine.
+
+    asked -> starting -> running -> published, unchanged, refused or failed
+
+Whoever asks writes "asked"; of the services that see it one writes "starting" and starts the program that does it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
-from matinee.errors import BusyError, MatineeError
+from matinee.errors import BusyError, LiveError, MatineeError
 from matinee.live import LiveRatings
-from matinee.live.schema import FORGOTTEN, MOVIES, USERS
+from matinee.live.schema import FORGOTTEN, MOVIES, RATINGS, USERS
 
 NAME = "refit"
+UNDER_WAY = ("starting", "running")
+STARTS_WITHIN = timedelta(minutes=2)
 State = Mapping[str, Any]
-"""{"state": "asked", "running", "failed" or the fields of an Outcome, whose `result` is the state;
-"began", "ended": times; "why": one line; "changes": what `changes` said when it began}"""
+"""{"state": as above, with "published", "unchanged" and "refused" the fields of an Outcome, whose `result` it is;
+"asked", "began", "ended": times; "why": one line; "changes": what `changes` said when it began}"""
 
 
 @contextmanager
@@ -40,17 +47,43 @@ def state(live: LiveRatings) -> State | None:
     One that ended without a word, as after kill -9, has failed.
     """
     found = live.state(NAME)
-    if found is None or found["state"] != "running":
+    if found is None or found["state"] not in UNDER_WAY:
         return found
+    if found["state"] == "starting":
+        late = datetime.now(UTC) - datetime.fromisoformat(found["began"]) > STARTS_WITHIN
+        return fail(live, found, "its process did not start") if late else found
     try:
         with live.lock(NAME, wait=False):
             found = live.state(NAME) or found  # it may have ended meanwhile
-            if found["state"] == "running":
-                found = {**found, "state": "failed", "ended": _now(), "why": "its process was ended"}
-                live.set_state(NAME, found)
-            return found
+            return fail(live, found, "its process was ended") if found["state"] == "running" else found
     except BusyError:
         return found
+
+
+def ask(live: LiveRatings) -> State:
+    """Ask the service that watches these live ratings for a refit, soon; return the state.
+
+    Raises BusyError where one is under way: it may have read the live ratings already.
+    """
+    while (found := state(live)) is None or found["state"] not in UNDER_WAY:
+        asked = {**(found or {"changes": 0}), "state": "asked", "asked": _now(), "why": ""}
+        if live.replace_state(NAME, found, asked):
+            return asked
+    raise BusyError(f"a refit is under way since {found['began']}; ask again when it has ended")
+
+
+def claim(live: LiveRatings, seen: State | None) -> bool:
+    """Say that a refit starts, and return whether nobody else did since this state was seen."""
+    begun = {**(seen or {"changes": 0}), "state": "starting", "began": _now(), "why": ""}
+    return live.replace_state(NAME, seen, begun)
+
+
+def fail(live: LiveRatings, seen: State, why: str) -> State:
+    """Return that a refit has failed, and record it where nothing else happened and the database can be written."""
+    failed = {**seen, "state": "failed", "ended": _now(), "why": why}
+    with suppress(LiveError):
+        live.replace_state(NAME, seen, failed)
+    return failed
 
 
 def changes(live: LiveRatings) -> int:
@@ -60,6 +93,15 @@ def changes(live: LiveRatings) -> int:
     ] + [select(func.count()).select_from(table).scalar_subquery() for table in (FORGOTTEN, MOVIES)]
     with live.reading() as connection:
         return sum(int(count) for count in connection.execute(select(*counted)).one())
+
+
+def rated(live: LiveRatings, since: datetime | None) -> int:
+    """Return how many ratings people gave, changed or deleted since then, or ever."""
+    query = select(func.count()).select_from(RATINGS)
+    with live.reading() as connection:
+        return connection.execute(
+            query if since is None else query.where(RATINGS.c.at >= since.timestamp())
+        ).scalar_one()
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ from matinee.live import LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
 from matinee.service import api, auth, logs, metrics, pages, problems, serving, tutorial
+from matinee.snapshot import Store
 
 MAX_BODY = 1_000_000  # bytes
 SNAPSHOT_HEADER = "Matinee-Snapshot"
@@ -29,6 +30,7 @@ def create_app(
     *,
     tutorial_scale: Scale | None = None,
     policy: auth.Policy = auth.DEFAULT_POLICY,
+    store: Store | None = None,
 ) -> Flask:
     """Return the service as a WSGI application.
 
@@ -36,6 +38,7 @@ def create_app(
     live             where ratings are stored; the recommender must read the same
     tutorial_scale   the scale of the stars on the tutorial's URLs, by default the data's own
     policy           who may come in; by default programs of this machine until there is an API key
+    store            where admins may activate another snapshot; without one they cannot
 
     Opens nothing and starts nothing; both arguments stay the caller's to close.
     """
@@ -45,7 +48,7 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     logs.install(app)
     metrics.install(app)
-    serving.install(app, serving.Serving(recommender, live, tutorial_scale))
+    serving.install(app, serving.Serving(recommender, live, tutorial_scale, store))
     problems.install(app)
     auth.install(app, live, policy)
     for blueprint in (pages.routes, api.routes, tutorial.routes):

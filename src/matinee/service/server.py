@@ -36,6 +36,7 @@ from matinee.service import logs
 from matinee.service.auth import DEFAULT_POLICY, Policy
 from matinee.service.listener import BACKLOG, listen, stop_taking
 from matinee.service.metrics import counting_together
+from matinee.service.refits import Plan, Refits
 from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
 
 THREADS = 16  # that answer requests, in each worker; most of the time they wait for the disk or are outside Python
@@ -148,6 +149,8 @@ def serve(
     announce: Callable[[str], None] | None = None,
     log: logs.Format = "text",
     policy: Policy = DEFAULT_POLICY,
+    refit_every: float | None = None,
+    refit_after: int | None = None,
 ) -> RunningServer | None:
     """Serve a store over HTTP until SIGTERM or Ctrl-C.
 
@@ -159,13 +162,16 @@ def serve(
     announce         what to do with the address, by default print it
     log              "json" logs each request as one JSON object a line on standard error, "text" warnings alone
     policy           who may come in; by default programs of this machine until there is an API key
+    refit_every      seconds from one refit to the next, where anything was said meanwhile
+    refit_after      refit after so many ratings since the last one, however little time has passed
 
     Announces the address, or returns, as soon as the server answers. A newly published snapshot is served within
-    seconds.
+    seconds. A refit, also one that an admin asks for, is a program of its own, at low priority.
+
     Raises UsageError for a busy port, an impossible option, or an address where strangers could do everything,
     StoreError and LiveError where there is nothing to serve.
     """
-    settings = Settings.of(store, live, tutorial_scale, log, policy)
+    settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after))
     check(settings, host)
     with listen(host, port, next_free_port) as listener:
         if not block:
@@ -177,7 +183,10 @@ def serve(
 def _serve_here(settings: Settings, listener: socket.socket, workers: int, announce: Callable[[str], None]) -> None:
     if threading.current_thread() is not threading.main_thread():
         raise UsageError("only the main thread can serve and block; use block=False")
-    with _spawning(), counting_together():
+    if settings.log == "json":
+        logs.start(settings.log)
+    refits = Refits(settings.store, settings.live, settings.refit)
+    with _spawning(), counting_together(), refits:
         server = _Server(listener, workers)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:

@@ -10,6 +10,7 @@ from flask import Flask, current_app, g
 from matinee.live import LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
+from matinee.snapshot import Store
 
 log = logging.getLogger("matinee.service")
 
@@ -24,6 +25,7 @@ class Serving:
     recommender: Recommender
     live: LiveRatings
     tutorial_scale: Scale | None = None
+    store: Store | None = None
     trouble: str | None = None
 
     def switch(self, recommender: Recommender) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Flask
 
+from matinee import refit
 from matinee.errors import MatineeError
 from matinee.live import FILE_NAME, LiveRatings
 from matinee.ratings import Scale
@@ -20,6 +21,7 @@ from matinee.recommender import Recommender
 from matinee.service import logs
 from matinee.service.app import create_app
 from matinee.service.auth import Policy
+from matinee.service.refits import Plan
 from matinee.service.serving import Serving, serving_of
 from matinee.snapshot import Store
 
@@ -36,6 +38,7 @@ class Settings:
     tutorial_scale: str | None
     log: logs.Format
     policy: Policy
+    refit: Plan
 
     @classmethod
     def of(
@@ -45,16 +48,16 @@ class Settings:
         tutorial_scale: str | None,
         log: logs.Format,
         policy: Policy,
+        refit: Plan,
     ) -> Settings:
         folder = Store(store).path.absolute()
-        return cls(
-            str(folder), os.fspath(live if live is not None else folder / FILE_NAME), tutorial_scale, log, policy
-        )
+        where = os.fspath(live if live is not None else folder / FILE_NAME)
+        return cls(str(folder), where, tutorial_scale, log, policy, refit)
 
     @classmethod
     def revived(cls, fields: Mapping[str, Any]) -> Settings:
         """Return what `asdict` and JSON made fields of."""
-        return cls(**{**fields, "policy": Policy(**fields["policy"])})
+        return cls(**{**fields, "policy": Policy(**fields["policy"]), "refit": Plan(**fields["refit"])})
 
     @property
     def scale(self) -> Scale | None:
@@ -64,10 +67,13 @@ class Settings:
 def check(settings: Settings, host: str) -> None:
     """Open and close everything once, so that what is wrong is said once, before any worker starts.
 
-    Raises UsageError where strangers could do everything at this address and nobody said that they may.
+    Raises UsageError where strangers could do everything at this address and nobody said that they may, ModelError
+    where it shall refit and cannot.
     """
     _ = settings.scale
-    Store(settings.store).open()
+    snapshot = Store(settings.store).open()
+    if settings.refit:
+        refit.check(snapshot)
     with LiveRatings(settings.live) as live:
         settings.policy.check_safe(host, live)
 
@@ -78,7 +84,11 @@ def load_app(settings: Settings) -> Flask:
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     live, store = LiveRatings(settings.live), Store(settings.store)
     app = create_app(
-        Recommender.of(store.open(), live=live), live, tutorial_scale=settings.scale, policy=settings.policy
+        Recommender.of(store.open(), live=live),
+        live,
+        tutorial_scale=settings.scale,
+        policy=settings.policy,
+        store=store,
     )
     serving = serving_of(app)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from flask import current_app
 from pydantic import BaseModel, Field
 
+from matinee import refit
 from matinee.dataset import Dataset
+from matinee.service.api.admin import Refit, shown
 from matinee.service.api.shapes import Answered
 from matinee.service.api.table import Fields, route
 from matinee.service.serving import live, recommender, serving_of
@@ -61,6 +63,7 @@ class Status(Answered):
     trouble: str | None = Field(description="why a newer snapshot cannot be served")
     data: DataFacts
     live: LiveFacts
+    refit: Refit | None = Field(description="how the last refit went or goes, null before the first")
 
 
 @route("GET", "/healthz", prefix="", scope="public", summary="Does the process answer?", answer=Health)
@@ -77,14 +80,15 @@ def readyz() -> Fields:
 
 @route("GET", "/status", scope="public", summary="What the service answers from", answer=Status)
 def status() -> Fields:
-    """The snapshot, its measured quality, and the data."""
-    found = recommender()
+    """The snapshot, its measured quality, the data, and how the last refit went."""
+    found, refitting = recommender(), refit.state(live())
     return {
         "version": version("matinee"),
         "metrics": found.metrics,
         "trouble": serving_of(current_app).trouble,
         "data": data_facts(found.dataset),
         "live": {"ratings": live().count()},
+        "refit": None if refitting is None else shown(refitting),
     }
 
 
