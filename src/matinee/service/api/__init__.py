@@ -1,6 +1,7 @@
 """The versioned interface: one route table (`table`), one file of routes per subject, one document of them all."""
 
 from matinee.service.api import (
+    additions,
     admin,
     documents,
     links,
@@ -16,6 +17,7 @@ from matinee.service.api import (
 from matinee.service.api.table import routes
 
 __all__ = [
+    "additions",
     "admin",
     "documents",
     "links",

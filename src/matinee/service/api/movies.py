@@ -11,9 +11,11 @@ from pydantic import BaseModel, Field
 from matinee.errors import UsageError
 from matinee.ids import Positions
 from matinee.recommender.filters import MIN_RATINGS, Filters
+from matinee.service.api.additions import additions
 from matinee.service.api.rows import FINE, movie_rows, position_of, rounded, with_columns
 from matinee.service.api.shapes import Answered, Asked, Genres, MovieFacts, MovieId, Year
 from matinee.service.api.table import Fields, route
+from matinee.service.api.told import facts, known_movie
 from matinee.service.serving import recommender
 
 MAX_QUERY = 100  # characters
@@ -78,14 +80,15 @@ def movies(query: Search) -> Fields:
     """Titles that have words beginning with all those of the query, best first.
 
     Accents, case and moved articles do not matter, and where few titles fit, small typos do not either. Without a
-    query these are all movies, most rated first.
+    query these are all movies, most rated first. Movies that were added since the data come before the others.
     """
     filters = Filters.of(query.genre, (), query.year_from, query.year_to, None, 0)
     found = _in_order(query.query)
     found = found[recommender().allowed(filters)[found]]
     start = 0 if query.cursor is None else _behind(query.cursor, found)
-    page = found[start : start + query.limit]
-    items = movie_rows().of(page)
+    new = additions(query.query, filters)[: query.limit - bool(len(found))] if query.cursor is None else []
+    page = found[start : start + query.limit - len(new)]
+    items = [*new, *movie_rows().of(page)]
     return {"items": items, "next": items[-1]["movie"] if start + len(page) < len(found) else None}
 
 
@@ -97,14 +100,13 @@ def movie(movie: str) -> Fields:
 
 def described(movie: str) -> dict[str, Any]:
     """Return all that is known of a movie. Raises UnknownMovieError."""
-    position = position_of(movie)
+    [row] = facts([known_movie(movie)])
     dataset = recommender().dataset
-    [facts] = movie_rows().of(np.array([position]))
-    return {
-        **facts,
-        "tags": dataset.catalog.table["tags"][position].as_py(),
-        "histogram": _bars(dataset.ratings.scale.levels.tolist(), dataset.ratings.movie_histograms[position].tolist()),
-    }
+    levels, position = dataset.ratings.scale.levels.tolist(), dataset.catalog.ids.position(movie)
+    if position is None:
+        return {**row, "tags": [], "histogram": _bars(levels, [0] * len(levels))}
+    counts = dataset.ratings.movie_histograms[position].tolist()
+    return {**row, "tags": dataset.catalog.table["tags"][position].as_py(), "histogram": _bars(levels, counts)}
 
 
 @route(

@@ -9,6 +9,8 @@ import numpy as np
 from flask import Response, render_template, request
 
 from matinee.errors import UsageError
+from matinee.recommender import Filters
+from matinee.service.api.additions import additions
 from matinee.service.api.movies import MAX_QUERY
 from matinee.service.api.rows import movie_rows
 from matinee.service.auth import access
@@ -79,7 +81,7 @@ def _found(query: str, n: int) -> Sequence[Film]:
         return []
     dataset = recommender().dataset
     found = dataset.catalog.search(query, n, dataset.ratings.movie_counts)
-    return movie_rows().of(np.asarray(found))
+    return [*additions(query, Filters()), *movie_rows().of(np.asarray(found))]
 
 
 def _number(name: str, most: int) -> int:

@@ -1,0 +1,71 @@
+"""Additions: movies that the data does not know yet; they can be rated at once, and are recommended after a refit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from matinee.live import NewMovie
+from matinee.recommender.filters import Filters
+from matinee.search import NOT_FOUND, TitleIndex
+from matinee.service.api.shapes import Answered, Asked, MovieFacts, Year
+from matinee.service.api.table import Fields, route
+from matinee.service.api.told import added, facts
+from matinee.service.problems import ConflictError
+from matinee.service.serving import live, recommender
+
+MAX_TITLE = 500  # characters
+MAX_GENRES = 50
+Genre = Annotated[str, Field(min_length=1, pattern=r"^[^|]+$")]
+
+
+class Description(Asked):
+    """What is known of a new movie."""
+
+    title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=r"\S")
+    year: Year | None = None
+    genres: list[Genre] = Field([], max_length=MAX_GENRES)
+    imdb: str | None = Field(None, max_length=16, examples=["tt0114709"])
+    tmdb: str | None = Field(None, max_length=16, examples=["862"])
+
+
+class AddedMovie(Answered, MovieFacts):
+    """A movie as it is known from now on."""
+
+
+@route(
+    "PUT", "/movies/{movie}",
+    scope="admin", summary="Add a movie that the data does not know yet", body=Description, answer=AddedMovie,
+    problems=(409,),
+)  # fmt: skip
+def add_movie(movie: str, body: Description) -> Fields:
+    """It can be searched and rated at once, and is recommended after the next refit. The same id again replaces it."""
+    if movie in recommender().dataset.catalog.ids:
+        raise ConflictError(f"movie {movie!r} is in the data already; choose another id")
+    live().add_movie(NewMovie(movie, **{**body.model_dump(), "genres": tuple(body.genres)}))
+    return facts([movie])[0]
+
+
+def additions(query: str, filters: Filters) -> list[dict[str, Any]]:
+    """Return movies added since the data whose title fits a query, all of them for "", and that pass the filters."""
+    ids = recommender().dataset.catalog.ids
+    new = [movie for movie in added().values() if movie.movie not in ids and _passes(movie, filters)]
+    return facts([movie.movie for movie in (_fitting(new, query) if query else new)])
+
+
+def _fitting(new: Sequence[NewMovie], query: str) -> list[NewMovie]:
+    if not new:
+        return []
+    grades = TitleIndex.of([movie.title for movie in new], np.array([movie.year or 0 for movie in new])).grades(query)
+    return [new[at] for at in np.argsort(grades, kind="stable") if grades[at] < NOT_FOUND]
+
+
+def _passes(movie: NewMovie, filters: Filters) -> bool:
+    genres, wanted = {genre.casefold() for genre in movie.genres}, {genre.casefold() for genre in filters.genres}
+    in_time = filters.year_from is None and filters.year_to is None
+    if movie.year is not None:
+        in_time = (filters.year_from or 0) <= movie.year <= (filters.year_to or movie.year)
+    return in_time and (not wanted or bool(genres & wanted))

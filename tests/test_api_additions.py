@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+import matinee as mt
+from matinee.live import LiveRatings
+from matinee.models.als import ALS
+from matinee.recommender import Recommender
+from matinee.refit import refit
+from matinee.service import create_app
+from matinee.snapshot import Store
+
+NEW = {"title": "Zorblax Rising", "year": 2027, "genres": ["Sci-Fi"], "imdb": "tt9999999", "tmdb": None}
+
+
+@pytest.fixture
+def store(tmp_path):
+    dataset = mt.load("sample")
+    rater = ALS(rank=4, iterations=2, intervals=False).fit(dataset.ratings, dataset.catalog)
+    Recommender(dataset, rater).publish(tmp_path / "store")
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def live(store):
+    with LiveRatings(store / "live.sqlite3") as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(store, live):
+    return create_app(Recommender.open(store, live=live), live).test_client()
+
+
+def add(client, movie="new-1", **said):
+    return client.put(f"/api/v1/movies/{movie}", json=NEW | said)
+
+
+def test_a_new_movie__is_found_shown_and_rated_at_once(client):
+    answer = add(client)
+    assert (answer.status_code, answer.json["title"], answer.json["ratings"]) == (200, "Zorblax Rising", 0)
+    shown = client.get("/api/v1/movies/new-1").json
+    assert (shown["year"], shown["genres"], {bar["count"] for bar in shown["histogram"]}) == (2027, ["Sci-Fi"], {0})
+    found = client.get("/api/v1/movies?query=rising zorb").json["items"]
+    assert found[0]["movie"] == "new-1"
+    assert client.put("/api/v1/users/ann/ratings/new-1", json={"stars": 4}).status_code == 200
+    assert client.get("/api/v1/users/ann/ratings/new-1").json["title"] == "Zorblax Rising"
+
+
+def test_a_new_movie__is_of_the_data_after_a_refit(client, store, live):
+    add(client)
+    for number in range(30):
+        client.put(f"/api/v1/users/fan{number}/ratings/new-1", json={"stars": 5})
+    refit(Store(store), live, force=True)
+    with LiveRatings(store / "live.sqlite3") as again:
+        after = create_app(Recommender.open(store, live=again), again).test_client()
+        assert after.get("/api/v1/movies/new-1").json["ratings"] == 30
+        assert [row["movie"] for row in after.get("/api/v1/movies?query=zorblax").json["items"]] == ["new-1"]
+        assert after.get("/api/v1/users/ann/predictions?movie=new-1").json["items"][0]["stars"] > 3
+        assert add(after).status_code == 409
+
+
+def test_the_same_id_again__replaces_what_was_said(client):
+    add(client)
+    add(client, title="Zorblax Returns", year=None, genres=[])
+    assert client.get("/api/v1/movies/new-1").json["title"] == "Zorblax Returns"
+    assert client.get("/api/v1/movies?query=zorblax rising").json["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "found"), [("genre=Sci-Fi", 1), ("genre=Drama", 0), ("year_from=2026", 1), ("year_to=2026", 0)]
+)
+def test_filters__hold_for_new_movies_too(client, query, found):
+    add(client)
+    movies = [row["movie"] for row in client.get(f"/api/v1/movies?limit=100&{query}").json["items"]]
+    assert movies.count("new-1") == found
+
+
+def test_pages__are_as_long_as_asked_and_repeat_nothing(client):
+    for number in range(3):
+        add(client, f"new-{number}")
+    first = client.get("/api/v1/movies?limit=2").json
+    second = client.get(f"/api/v1/movies?limit=2&cursor={first['next']}").json
+    movies = [row["movie"] for page in (first, second) for row in page["items"]]
+    assert len(movies) == len(set(movies)) == 4
+
+
+@pytest.mark.parametrize(
+    ("movie", "said", "status", "words"),
+    [
+        ("1", {}, 409, "in the data already"),
+        ("new-1", {"title": "  "}, 400, "title"),
+        ("new-1", {"genres": ["a|b"]}, 400, "genres"),
+        ("new-1", {"year": "soon"}, 400, "year"),
+        ("new-1", {"colour": "red"}, 400, "colour"),
+    ],
+)
+def test_what_cannot_be_added__is_refused_in_words(client, movie, said, status, words):
+    answer = add(client, movie, **said)
+    assert answer.status_code == status
+    assert words in answer.json["detail"]
+
+
+def test_the_page__finds_and_rates_a_new_movie(client):
+    add(client)
+    assert "Zorblax Rising" in client.get("/search?q=zorblax").text
+    page = client.get("/films/new-1")
+    assert (page.status_code, "Nobody has rated it yet" in page.text) == (200, True)
