@@ -55,14 +55,15 @@ def solve(matrix: Csr, Y: np.ndarray, reg: float, alpha: float | None) -> np.nda
     return rows
 
 
-def train(reg: float = 0.07, alpha: float | None = None, seed: int = 1) -> Trained:
+def train(reg: float = 0.07, alpha: float | None = None, seed: int = 1, lower: float = 0) -> Trained:
     rng = np.random.default_rng(seed)
     seen = rng.random((N_USERS, N_MOVIES)) < 0.5
     user, movie = (axis.astype(np.int32) for axis in np.nonzero(seen))
     tastes = 3 + rng.normal(size=(N_USERS, 2)) @ rng.normal(size=(2, N_MOVIES))
-    stars = np.clip(np.round(tastes[seen] * 2) / 2, 0.5, 5).astype(np.float32)
+    stars = np.clip(np.round(tastes[seen] * 2) / 2, 0.5, 5).astype(np.float32) - lower
+    stars[(user == 5) & (lower > 0)] = -1
     users, movies = (Ids([str(one) for one in range(100, 100 + n)]) for n in (N_USERS, N_MOVIES))
-    ratings = Ratings.from_pairs(users, movies, user, movie, stars, Scale(0.5, 5, 0.5))
+    ratings = Ratings.from_pairs(users, movies, user, movie, stars, Scale(0.5 - lower, 5 - lower, 0.5))
     X = rng.normal(size=(N_USERS, RANK))
     for _ in range(6):
         Y = solve(ratings.by_movie, X, reg, alpha)
@@ -185,7 +186,13 @@ def test_read_model__takes_the_labels_of_indexers_by_their_output_column(
             np.testing.assert_array_equal(side.factors[side.ids.position(labels[index])], row.astype(np.float32))
 
 
-def save_tuned(path: Path, metrics: list[float], metric: str = "rmse", **fixed: object) -> Path:
+def save_tuned(
+    path: Path,
+    metrics: list[float],
+    metric: str = "rmse",
+    evaluator: str = "org.apache.spark.ml.evaluation.RegressionEvaluator",
+    **fixed: object,
+) -> Path:
     tried = [
         [{"parent": "ALS_1", "name": name, "value": json.dumps(value)} for name, value in one.items()]
         for one in ({"regParam": 0.01, "rank": 2}, {"regParam": 0.07, "rank": 3}, {"regParam": 0.5, "rank": 3})
@@ -193,7 +200,7 @@ def save_tuned(path: Path, metrics: list[float], metric: str = "rmse", **fixed: 
     write_metadata(path, **{"class": CROSS_VALIDATED, "paramMap": {"estimatorParamMaps": tried}, "avgMetrics": metrics})
     als = {"class": "org.apache.spark.ml.recommendation.ALS", "paramMap": fixed, "defaultParamMap": {"alpha": 1.0}}
     write_metadata(path / "estimator", **als)
-    write_metadata(path / "evaluator", **{"class": "RegressionEvaluator", "paramMap": {"metricName": metric}})
+    write_metadata(path / "evaluator", **{"class": evaluator, "paramMap": {"metricName": metric}})
     save_ml(path / "bestModel")
     return path
 
@@ -205,9 +212,17 @@ def test_read_model__takes_reg_from_the_candidate_that_won(tmp_path: Path) -> No
     assert (highest.params["regParam"], highest.params["implicitPrefs"]) == (0.07, False)
 
 
-def test_read_model__does_not_guess_which_candidate_won_by_metrics_that_are_not_numbers(tmp_path: Path) -> None:
-    found = read_model(save_tuned(tmp_path / "model", [float("nan")] * 3))
-    assert found.params["regParam"] is None
+def test_read_model__takes_the_highest_of_a_ranking(tmp_path: Path) -> None:
+    ranking = "org.apache.spark.ml.evaluation.RankingEvaluator"
+    found = read_model(save_tuned(tmp_path / "model", [0.1, 0.3, 0.2], "ndcgAtK", ranking))
+    assert found.params["regParam"] == 0.07
+
+
+def test_read_model__does_not_guess_which_candidate_won(tmp_path: Path) -> None:
+    without_metrics = save_tuned(tmp_path / "nan", [float("nan")] * 3)
+    by_ones_own = save_tuned(tmp_path / "own", [0.1, 0.3, 0.2], "rmse", "__main__.MyEvaluator")
+    for path in (without_metrics, by_ones_own):
+        assert read_model(path).params["regParam"] is None
 
 
 # What is imported answers as Spark's model would
@@ -230,6 +245,38 @@ def test_import_model__finds_alpha_and_that_it_is_implicit(tmp_path: Path) -> No
     assert imported.snapshot.ranker is not None
     X = imported.snapshot.ranker.fold_in(trained.dataset.ratings.by_user)
     assert np.all(np.linalg.norm(X - trained.X, axis=1) <= 1e-5 * np.linalg.norm(trained.X, axis=1))
+
+
+def test_import_model__finds_reg_to_seven_digits(tmp_path: Path) -> None:
+    trained = train(reg=0.1234567)
+    imported = import_model(save_ml(tmp_path / "model", trained), tmp_path / "store", ratings=trained.dataset)
+    assert imported.objective.reg == pytest.approx(0.1234567, rel=1e-6)
+    assert imported.difference is not None
+    assert imported.difference < 1e-6
+
+
+def test_import_model__counts_only_what_is_above_zero_of_an_implicit_model(tmp_path: Path) -> None:
+    trained = train(reg=0.04, alpha=2.5, lower=3)
+    stars = trained.dataset.ratings.by_user.values
+    assert min((stars > 0).sum(), (stars == 0).sum(), (stars < 0).sum()) > 50
+    assert not trained.X[5].any()
+    imported = import_model(save_ml(tmp_path / "model", trained), tmp_path / "store", ratings=trained.dataset)
+    assert (imported.objective.reg, imported.objective.alpha) == (0.04, 2.5)
+    assert imported.snapshot.ranker is not None
+    X = imported.snapshot.ranker.fold_in(trained.dataset.ratings.by_user)
+    assert np.all(np.linalg.norm(X - trained.X, axis=1) <= 1e-5 * np.linalg.norm(trained.X, axis=1))
+
+
+def test_import_model__finds_reg_though_spark_counted_some_ratings_twice(tmp_path: Path) -> None:
+    ratings = TRAINED.dataset.ratings
+    X, twice = TRAINED.X.copy(), slice(0, N_USERS, 4)
+    for user in range(N_USERS)[twice]:
+        columns, stars = ratings.by_user.row(user)
+        Y, r = (np.concatenate([part, part[:3]]) for part in (TRAINED.Y[columns], stars.astype(np.float64)))
+        X[user] = np.linalg.solve(Y.T @ Y + 0.07 * len(r) * np.eye(RANK), Y.T @ r)
+    assert not np.allclose(X[twice], TRAINED.X[twice], rtol=1e-3)
+    path = save_ml(tmp_path / "model", Trained(X, TRAINED.Y, TRAINED.dataset))
+    assert import_model(path, tmp_path / "store", ratings=TRAINED.dataset).objective.reg == 0.07
 
 
 @pytest.mark.parametrize("alpha", [None, 2.5])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -72,17 +72,15 @@ def import_spark(
         scale=Scale.parse(scale) if scale else None,
         threads=threads,
     )
-    known = _described(imported)
-    return output.document(known) if as_json else output.facts(output.flat(known))
+    known = {**stores.described(imported.snapshot.manifest), "trained": str(imported.objective)}
+    if as_json:
+        return output.document({**known, "refitted users differ by": imported.difference})
+    return output.facts(output.flat({**known, "refitted users differ by": _part(imported)}))
 
 
-def _described(imported: Imported) -> dict[str, Any]:
-    """Return what people want to know of an imported model."""
-    return {
-        **stores.described(imported.snapshot.manifest),
-        "trained": str(imported.objective),
-        "refitted users differ by": imported.difference,
-    }
+def _part(imported: Imported) -> str:
+    """Return how far users folded in here are from those that Spark stored."""
+    return "" if imported.difference is None else f"{imported.difference:.1e} of their length"
 
 
 def export(

@@ -23,8 +23,10 @@ from matinee.kernels import Csr
 
 Float64 = NDArray[np.float64]
 
-DIGITS = 5
-"""Significant digits to which an estimate is trusted, and rounded: 0.1 comes out as 0.1, not as 0.0999998."""
+DIGITS = 7
+"""Most significant digits of an estimate; stored factors are float32."""
+ROUNDED = 5e-6
+"""Largest part of an estimate that rounding may change, where users disagree by more."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,13 @@ def _users(X: Float64, histories: Csr, Y: Float64) -> Iterator[tuple[Float64, Fl
 
 
 def _median(found: list[float]) -> float | None:
-    """Return the median, rounded; None where it is not positive, so that no such parameter explains the users."""
+    """Return the median, as round as users disagree about it: 0.1 and not 0.1000000008.
+
+    None where it is not positive, so that no such parameter explains the users.
+    """
     middle = float(np.median(found)) if found else 0.0
-    return float(f"{middle:.{DIGITS}g}") if middle > 0 else None
+    if not middle > 0:
+        return None
+    spread = min(float(np.median(np.abs(np.subtract(found, middle)))), ROUNDED * middle)
+    rounded = [float(f"{middle:.{digits}g}") for digits in range(1, DIGITS + 1)]
+    return next((value for value in rounded if abs(value - middle) <= spread), rounded[-1])

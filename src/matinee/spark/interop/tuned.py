@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,13 +16,15 @@ from matinee.errors import DataError
 from matinee.spark.interop.metadata import TUNED, Found, Saved, open_saved
 
 PARAMS = ("regParam", "alpha", "implicitPrefs", "nonnegative")
-LOWER_IS_BETTER = {"rmse", "mse", "mae", "hammingLoss", "logLoss"}
+LOWEST = {"RegressionEvaluator": {"rmse": True, "mse": True, "mae": True, "r2": False, "var": False}}
+"""Whether the lowest of a metric is the best, by evaluator; of a ranking the highest always is."""
 
 
 def tuned_params(found: Found) -> dict[str, Any]:
     """Return what is certain of PARAMS; {} for a model that was not tuned.
 
-    Metrics that are not numbers do not say which candidate won: then only what all of them share is certain.
+    Metrics that are not numbers, or of an evaluator of somebody's own, do not say which candidate won: then only what
+    all of them share is certain.
     """
     if found.tuning is None:
         return {}
@@ -46,16 +48,20 @@ def _chosen(tuning: Saved) -> dict[str, Any]:
     """Return PARAMS of the best candidate; None for one on which the candidates that may be best differ."""
     candidates = [_read(candidate) for candidate in tuning.param("estimatorParamMaps", [])]
     metrics = [float(one) if one is not None else math.nan for one in tuning.said.get(TUNED[tuning.kind], [])]
-    if len(metrics) == len(candidates) and metrics and not any(map(math.isnan, metrics)):
-        best = min if _evaluator(tuning) in LOWER_IS_BETTER else max
+    best = _best(open_saved(tuning.path / "evaluator"))
+    if best and len(metrics) == len(candidates) and metrics and not any(map(math.isnan, metrics)):
         return candidates[metrics.index(best(metrics))]
     shared = {name for candidate in candidates for name in candidate}
     values = {name: [candidate.get(name) for candidate in candidates] for name in shared}
     return {name: said[0] if all(one == said[0] for one in said) else None for name, said in values.items()}
 
 
-def _evaluator(tuning: Saved) -> str:
-    return str(open_saved(tuning.path / "evaluator").param("metricName", "rmse"))
+def _best(evaluator: Saved) -> Callable[[list[float]], float] | None:
+    """Return what chooses the best of an evaluator's metrics, None where nobody knows."""
+    if evaluator.kind == "RankingEvaluator":
+        return max
+    is_lowest = LOWEST.get(evaluator.kind, {}).get(evaluator.param("metricName", "rmse"))
+    return None if is_lowest is None else min if is_lowest else max
 
 
 def _read(candidate: list[Mapping[str, Any]]) -> dict[str, Any]:
