@@ -13,7 +13,7 @@ QUIET := --quiet --disable-pip-version-check
 OFFLINE := $(if $(WHEELHOUSE),--no-index --find-links=$(abspath $(WHEELHOUSE)))
 INSTALL = $(BIN)/python -m pip install $(QUIET) $(OFFLINE)
 MATINEE = PATH="$(abspath $(BIN)):$$PATH" $(INSTALL) --no-deps --no-build-isolation --force-reinstall
-DEBIAN := node-typescript strace curl postgresql chromium fonts-dejavu-core openjdk-17-jre-headless procps nginx-light wrk
+DEBIAN := node-typescript strace curl postgresql chromium fonts-dejavu-core openjdk-17-jre-headless procps nginx-light openssl wrk
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 # What stands in .venv: a user's installation, or the developer's, which can do all of that as well.
