@@ -23,6 +23,7 @@ from matinee.service import create_app
 from matinee.service.api import openapi
 from matinee.service.api.ratings import UPLOADS
 from matinee.service.auth import Policy
+from matinee.snapshot import Store
 
 DOCUMENT = openapi.document()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
@@ -31,7 +32,6 @@ OPERATIONS: dict[str, APIOperation] = {
 }
 TAKING = [name for name, one in OPERATIONS.items() if one.definition.raw["parameters"] or one.body]
 DATA = mt.load("sample")
-ROOM = "room"  # in a path: one that is open
 BEYOND_SCHEMAS = (
     "not on the scale",
     "scale",
@@ -42,8 +42,9 @@ BEYOND_SCHEMAS = (
 RATED = {"1": 4, "2": 1}
 MOVIES = st.sampled_from(list(RATED)) | st.sampled_from(list(DATA.catalog.ids)[:50])
 USERS = st.sampled_from(["ann", "me", DATA.ratings.users[0]])
-ROOM = "room"  # stands for one that is open
-PARTS = {"movie": MOVIES, "user": USERS, "room": st.just(ROOM)}
+ROOM, SNAPSHOT = "room", "snapshot"  # stand for those that there are
+FAR_OFF = 2**40  # seconds: nobody who is forgotten in a test is in the snapshot
+PARTS = {"movie": MOVIES, "user": USERS, "room": st.just(ROOM), "snapshot": st.just(SNAPSHOT)}
 QUERY = {
     "movie": st.lists(MOVIES, min_size=1, max_size=5),
     "unknown": st.lists(MOVIES, max_size=5),
@@ -66,11 +67,14 @@ def serialized(_: Any, value: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    models = (config.fit(DATA.ratings, DATA.catalog) for config in (ALS(rank=4, iterations=2), Ease()))
+    rater, ranker = (config.fit(DATA.ratings, DATA.catalog) for config in (ALS(rank=4, iterations=2), Ease()))
     folder: Path = tmp_path_factory.mktemp("store")
+    store = Store(folder)
+    snapshot = store.publish(DATA, rater, ranker, as_of=FAR_OFF)
     with LiveRatings(folder / "live.sqlite3") as live:
-        recommender = Recommender(DATA, *models, snapshot_id="first", live=live)
-        yield create_app(recommender, live, policy=Policy(no_auth=True))
+        app = create_app(Recommender.of(snapshot, live=live), live, policy=Policy(no_auth=True), store=store)
+        app.config["SNAPSHOT"] = snapshot.id
+        yield app
 
 
 @pytest.fixture(autouse=True)
@@ -106,8 +110,9 @@ def ask(app: Flask, cases: st.SearchStrategy[Case], examples: int, *, allowed: b
     @given(case=cases)
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None, **how)
     def answer_is_as_documented(case: Case) -> None:
-        if case.path_parameters.get("room") == ROOM:
-            case.path_parameters["room"] = app.config["ROOM"]
+        for part, stands_for in (("room", ROOM), ("snapshot", SNAPSHOT)):
+            if case.path_parameters.get(part) == stands_for:
+                case.path_parameters[part] = app.config[part.upper()]
         answer = case.call_and_validate(app=app, excluded_checks=[positive_data_acceptance])
         seen[answer.status_code] += 1
         if allowed and answer.status_code == 400 and case.media_type in (None, "application/json"):

@@ -218,12 +218,15 @@ def test_serve__refuses_to_refit_what_a_cluster_trained(tmp_path):
         serve(tmp_path / "store", port=0, refit_every=600)
 
 
-def test_ask__one_of_many_who_see_it_may_start_it(live):
-    assert refit.ask(live)["state"] == "asked"
-    seen = refit.state(live)
-    assert [refit.claim(live, seen) for _ in range(3)] == [True, False, False]
-    with pytest.raises(BusyError, match="under way"):
-        refit.ask(live)
+def test_ask__one_of_many_who_see_it_may_start_it(live_address):
+    with LiveRatings(live_address) as live, LiveRatings(live_address) as elsewhere:
+        assert refit.ask(live)["state"] == "asked"
+        seen = refit.state(elsewhere)
+        assert [refit.claim(one, seen) for one in (live, elsewhere, live)] == [True, False, False]
+        with pytest.raises(BusyError, match="under way"):
+            refit.ask(elsewhere)
+        live.rate("newcomer", {"1": 3.0})
+        assert refit.rated(elsewhere, None) == 1
 
 
 def test_state__of_a_refit_whose_service_died_before_it_began_is_failed_after_a_while(live):
