@@ -218,6 +218,36 @@ def test_chips__narrow_the_list_and_the_way_back_widens_it(visit):
     expect(page.locator(".note")).to_contain_text("rough guess")
 
 
+def test_a_films_page__shows_a_mark_and_stars_at_once_with_the_focus_where_it_was(visit):
+    page = visit("films/1")
+    seen = page.locator("form.say").get_by_role("button", name="Seen")
+    seen.focus()
+    page.keyboard.press("Enter")
+    chosen = page.locator("form.say button.chosen")
+    expect(chosen).to_contain_text("Seen")
+    expect(chosen).to_be_focused()
+    page.locator(".give input[value='3']").click()
+    expect(page.get_by_role("button", name="Take my stars back")).to_be_visible()
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Take my stars back")).to_have_count(0)
+
+
+def test_mine__changes_stars_in_place_and_removes_a_film_with_a_way_back(visit):
+    page = visit()
+    titles = [give(page, stars, n) for n, stars in enumerate(("5", "4"))]
+    expect(page.locator(".note")).to_contain_text("2 ratings")
+    page.goto(page.url + "mine")
+    names = page.locator(".said .name")
+    assert names.all_inner_texts() == titles
+    page.locator(".said li").nth(0).locator("input[value='1']").click()
+    expect(page.locator(".toast")).to_contain_text("1 star.")
+    assert names.all_inner_texts() == titles
+    page.locator(".said li").nth(0).get_by_role("button", name="Remove").click()
+    expect(names).to_have_text([titles[1]])
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(names).to_have_text([titles[1], titles[0]])
+
+
 def test_search__finds_while_one_types_and_the_arrow_keys_reach_it(visit):
     page = visit()
     page.get_by_role("searchbox").press_sequentially("matr")

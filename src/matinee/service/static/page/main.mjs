@@ -6,6 +6,7 @@ import { events as model } from "./parts.mjs";
 import { events as queue, send, waiting } from "./queue.mjs";
 import { watchRoom } from "./room.mjs";
 import { searchAsTyped } from "./search.mjs";
+import * as sheet from "./sheet.mjs";
 import { followTabs } from "./tabs.mjs";
 import { toast, undoButton } from "./tell.mjs";
 import { text } from "./texts.mjs";
@@ -22,13 +23,7 @@ function heard(said) {
   const film = /** @type {HTMLElement | null} */ (said.form.closest("[data-film]"));
   if (film && !tonight.put(film, said)) folded.add(said.change.movie);
   if (card) fold(card, said);
-  else if (!film) toast(said.told, undoButton(said.title, () => undoHere(said)));
-}
-
-/** @param {Said} said */
-function undoHere(said) {
-  takeBack(said);
-  queue.addEventListener("sent", () => location.reload(), { once: true });
+  else if (!film) toast(said.told, undoButton(said.title, () => takeBack(said)));
 }
 
 listen(heard, (form) => skip(/** @type {Element} */ (form.closest("[data-card]"))));
@@ -38,7 +33,10 @@ searchAsTyped();
 watchRoom();
 
 queue.addEventListener("sent", (event) => {
-  if (!folded.delete(/** @type {CustomEvent} */ (event).detail.movie)) tonight.refresh();
+  const { detail } = /** @type {CustomEvent} */ (event);
+  if (folded.delete(detail.movie)) return;
+  tonight.refresh();
+  sheet.refresh(detail);
 });
 queue.addEventListener("refused", (event) => {
   toast(text("refused", { why: /** @type {CustomEvent} */ (event).detail.why }));
