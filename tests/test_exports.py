@@ -103,6 +103,12 @@ def test_an_export__may_be_in_latin_1_with_any_line_ends(encoding: str, line_end
     assert matched(text.encode(encoding)).stars == {"3": 4.5, "4": 5.0}
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_an_export_that_a_spreadsheet_saved_again__is_read_with_its_separators_and_decimal_commas(mark: str) -> None:
+    saved = mark.join(("movieId", "rating")) + "\r\n" + mark.join(("1", "4,5")) + "\r\n"
+    assert [(line.movie, line.stars) for line in read(saved.encode()).lines] == [("1", 4.5)]
+
+
 def test_letterboxds_zip__is_read_at_its_ratings_and_not_at_what_was_deleted() -> None:
     files = {
         "watched.csv": "Date,Name,Year,Letterboxd URI\n2024-01-02,Toy Story,1995,https://boxd.it/z\n",
@@ -181,7 +187,7 @@ def test_movies_besides_those_of_the_catalogue__are_matched_by_their_id() -> Non
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "the columns '' are not those of ratings exported"),
+        (b"", "the file is empty; send the CSV or the zip"),
         (b"Date,Name,Year,Letterboxd URI\n", "of Letterboxd's files send ratings.csv or the whole zip"),
         (b"1,5\n2,4\n", "or name columns movieId,rating in the first line"),
         (b"userId,movieId,rating\n1,1,5\n2,1,4\n", "the ratings of 2 users; send those of one person"),

@@ -136,7 +136,7 @@ def _line(number: int, row: Mapping[str, str], site: Site, scale: Scale) -> Line
     line = Line(number, 0.0, row.get(site.movie) or None, _imdb(row.get(site.imdb, "")), titles, year)
     text = row.get(site.stars, "")
     try:
-        stars = float(text)
+        stars = float(text.replace(",", "."))
     except ValueError:
         reason = f"{text[:SHOWN]!r} is not a number of stars" if text else "there is no rating on this line"
         return Unmatched(number, line.what, reason)
@@ -168,6 +168,8 @@ def _site(header: list[str]) -> Site:
     for site in SITES:
         if site.needs <= set(header):
             return site
+    if not header:
+        raise DataError("the file is empty; send the CSV or the zip as the site hands it out")
     named = ", ".join(header)[: 2 * SHOWN]
     raise DataError(
         f"the columns {named!r} are not those of ratings exported from MovieLens, Letterboxd or IMDb; of Letterboxd's "
@@ -176,7 +178,7 @@ def _site(header: list[str]) -> Site:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     while True:
         try:
             fields = next(reader)
@@ -188,6 +190,16 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             raise DataError(f"line {reader.line_num} has {len(fields)} columns; no export has more than {MOST_COLUMNS}")
         if any(fields):
             yield reader.line_num, fields
+
+
+def _delimiter(text: str) -> str:
+    """Return what parts the columns: spreadsheets that write 4,5 for 4.5 save with semicolons.
+
+    >>> _delimiter("Const;Your Rating"), _delimiter("movieId,rating"), _delimiter("rating")
+    (';', ',', ',')
+    """
+    header = text.partition("\n")[0]
+    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def _text(data: bytes) -> str:
@@ -221,7 +233,9 @@ def _member(packed: zipfile.ZipFile) -> zipfile.ZipInfo:
     chosen = sorted(named, key=lambda member: member.filename.count("/"))[:1] or files
     if len(chosen) != 1:
         names = ", ".join(member.filename for member in files)[: 2 * SHOWN] or "none"
-        raise DataError(f"the zip holds no ratings.csv, nor a single CSV file; its CSV files: {names}")
+        raise DataError(
+            f"the zip holds no ratings.csv, nor a single CSV file; its CSV files: {names}; send the CSV itself"
+        )
     return chosen[0]
 
 

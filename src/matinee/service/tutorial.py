@@ -17,7 +17,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 from matinee.errors import DataError, UnknownMovieError, UsageError
 from matinee.live import checked_id
 from matinee.ratings import Scale
+from matinee.service import bodies
 from matinee.service.auth import access
+from matinee.service.auth.limits import checked_length
 from matinee.service.serving import live, recommender, serving_of
 from matinee.table import Table
 from matinee.titles import with_year
@@ -61,6 +63,7 @@ def one(user: str, movie: str) -> Response:
 @access("write", owned=True)
 def rate(user: str) -> Response:
     lines = {line.movie: line for line in parse(posted_text(), scale())}
+    checked_length(len(lines))
     catalog = recommender().dataset.catalog
     for line in lines.values():
         if line.movie not in catalog.ids:
@@ -91,7 +94,7 @@ def posted_text() -> str:
             f"{request.mimetype}; with curl: --data-binary @user_ratings.file"
         )
     try:
-        return request.get_data(cache=False).decode("utf-8-sig")
+        return bodies.content().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"the body is not UTF-8: byte {error.start + 1} cannot be read; nothing was stored") from None
 

@@ -18,9 +18,9 @@ from matinee.service.api.reading import Upload
 from matinee.service.api.shapes import WHOLE, AboutUser, Asked, MovieFacts, MovieId, Year
 from matinee.service.api.table import Fields, route
 from matinee.service.api.told import added, facts, known_movie, told
+from matinee.service.auth.limits import MOST_RATINGS, checked_length
 from matinee.service.serving import live, recommender
 
-MOST_AT_ONCE = 20_000  # ratings
 UPLOADS = ("text/csv", "application/zip", "application/x-zip-compressed", "application/vnd.ms-excel")
 
 
@@ -78,8 +78,8 @@ class WrittenMark(WrittenMovie):
 class WrittenRatings(Asked):
     """Ratings and marks; what an export holds can be sent back as it is."""
 
-    ratings: list[WrittenRating] = Field(max_length=MOST_AT_ONCE)
-    marks: list[WrittenMark] = Field([], max_length=MOST_AT_ONCE)
+    ratings: list[WrittenRating] = Field(max_length=MOST_RATINGS)
+    marks: list[WrittenMark] = Field([], max_length=MOST_RATINGS)
     scale: str | None = Field(None, description="of these stars, such as 1:10; by default the data's")
     snapshot: str | None = Field(None, description="as in an export; of no effect")
     user: str | None = Field(None, description="as in an export; of no effect")
@@ -185,8 +185,7 @@ def _also(lines: Iterable[Line]) -> Collection[str]:
 
 def _read(content: bytes, scale: str | None) -> Export:
     export = exports.read(content, None if scale is None else Scale.parse(scale))
-    if len(export.lines) > MOST_AT_ONCE:
-        raise UsageError(f"the file holds {len(export.lines):,} ratings; send {MOST_AT_ONCE:,} at most at once")
+    checked_length(len(export.lines))
     return export
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from matinee.errors import UsageError
+from matinee.service import bodies
 
 JSON = "application/json"
 MOST_SHOWN = 60
@@ -48,12 +49,15 @@ def body(model: type[BaseModel] | None, uploads: tuple[str, ...] = ()) -> BaseMo
     """
     if uploads:
         request.max_content_length = MOST_UPLOADED
-    content = request.get_data(cache=False)
+    content = bodies.content()
     if request.mimetype in uploads:
         return Upload(request.mimetype, content)
     if model is None or request.mimetype != JSON:
         accepted = " or ".join([*([JSON] if model else []), *uploads])
-        raise UnsupportedMediaType(f"the body is sent as {accepted}, not as {request.mimetype or 'nothing at all'}")
+        hint = f"; with curl: -H 'Content-Type: {uploads[0]}' --data-binary @FILE" if uploads else ""
+        raise UnsupportedMediaType(
+            f"the body is sent as {accepted}, not as {request.mimetype or 'nothing at all'}{hint}"
+        )
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:

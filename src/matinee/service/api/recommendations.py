@@ -12,10 +12,10 @@ from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.rows import about, listed, position_of
 from matinee.service.api.shapes import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
 from matinee.service.api.table import Fields, route
+from matinee.service.auth.limits import MOST_RATINGS
 from matinee.service.serving import recommender
 
 MAX_N = 1_000
-MAX_HISTORY = 10_000
 
 
 class ListOptions(Asked):
@@ -43,8 +43,8 @@ class UserListOptions(ListOptions):
 class GivenRatings(ListOptions):
     """Somebody's ratings, and what list they want."""
 
-    ratings: dict[IdAsKey, float] = Field(max_length=MAX_HISTORY, description="stars by the movies' ids")
-    within: list[MovieId] | None = Field(None, max_length=MAX_HISTORY, description="only these movies")
+    ratings: dict[IdAsKey, float] = Field(max_length=MOST_RATINGS, description="stars by the movies' ids")
+    within: list[MovieId] | None = Field(None, max_length=MOST_RATINGS, description="only these movies")
     scale: str | None = Field(None, description="of all stars, LOW:HIGH such as 1:10, where not the data's")
 
 
