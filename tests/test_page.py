@@ -264,6 +264,12 @@ def test_the_status_page__shows_the_measured_quality_as_table_and_curves(dataset
     assert "a tenth held out" in page
 
 
+def test_the_status_page__tells_how_the_last_refit_went(visitor, live):
+    assert "training" not in open_page(visitor, "/status")
+    live.set_state("refit", {"state": "refused", "why": "worse by 0.02", "changes": 3})
+    assert "The last training was not published: worse by 0.02." in open_page(visitor, "/status")
+
+
 def test_the_status_page__says_so_where_nothing_was_measured(visitor):
     assert "published without a measurement" in open_page(visitor, "/status")
 

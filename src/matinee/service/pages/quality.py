@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, current_app, make_response, render_template
 
+from matinee.refit import state
 from matinee.service.api.watching import data_facts
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes, texts
@@ -50,6 +51,7 @@ def status() -> Response:
         facts_of_data=data_facts(found.dataset),
         models=[model.config.name for model in (found.rater, found.ranker) if model is not None],
         trouble=serving_of(current_app).trouble,
+        refit=state(live()),
         stored=live().count(),
         protocol=found.metrics.get("protocol", "").splitlines(),
         rows=rows,
