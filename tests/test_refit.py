@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -17,7 +20,7 @@ from matinee.models.als import ALS
 from matinee.models.ease import Ease
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
-from matinee.refit import activate, exam, overlay, refit
+from matinee.refit import activate, exam, gate, overlay, refit
 from matinee.refit.overlay import same
 from matinee.refit.state import state
 from matinee.snapshot import Store
@@ -159,6 +162,16 @@ def test_refit__a_candidate_that_is_worse_is_not_published_and_says_why(store, l
     assert outcome.verdict.low > 0
     assert "worse than what is served: RMSE" in state(live)["why"]
     assert refit(store, live, force=True).result == "published"
+
+
+def test_refit__another_start_of_the_same_fit_is_not_worse():
+    data = synthetic(3_000, 500, 200_000, rng=0)
+    split = exam.split_of(data.ratings)
+    starts = [replace(RATER, iterations=10, rng=seed).fit(split.train, data.catalog, threads=1) for seed in range(6)]
+    answers = [exam.predicted(rater, split.train.by_user, split.test) for rater in starts]
+    verdicts = [gate._verdict(split.test, *pair) for pair in permutations(answers, 2)]
+    assert any(verdict.low > 0 for verdict in verdicts)
+    assert not any(verdict.worse for verdict in verdicts)
 
 
 def test_refit__a_forgotten_person_is_in_no_snapshot_afterwards_and_none_with_them_can_be_activated(store, live):

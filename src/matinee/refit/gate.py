@@ -1,8 +1,9 @@
 """The gate: the candidate's rater against the present one, on held-out ratings that neither has seen.
 
 Both are asked the same questions and fold in the same histories, those of the present snapshot without its held-out
-ratings; asked are ratings that the candidate's data still has. Worse is a candidate whose RMSE is higher, with the
-whole 95 % interval of the paired difference above zero (bootstrap over users, as in matinee.evaluation).
+ratings; asked are ratings that the candidate's data still has. Worse is a candidate whose RMSE is higher by more than
+another random start of the same fit makes it, with the whole 95 % interval of the paired difference above that
+(bootstrap over users, as in matinee.evaluation).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from matinee.split import Pairs
 
 Float = NDArray[np.float64]
 AT_ONCE = 50  # resamples
+BY_CHANCE = 0.01  # of an RMSE: what another start can change, docs/adr/0060-a-refits-gate.md has the figures
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Verdict:
 
     @property
     def worse(self) -> bool:
-        """Whether the candidate is worse beyond what other people could have said."""
-        return self.low > 0
+        """Whether the candidate is worse beyond what other people could have said and another start have done."""
+        return self.low > BY_CHANCE * self.before
 
     def __str__(self) -> str:
         return (
