@@ -138,7 +138,7 @@ class LiveRatings:
     def state(self, name: str) -> dict[str, Any] | None:
         """Return what `set_state` stored last under this name, None where nothing was."""
         found = self._database.rows(_STATE, named=name)
-        return json.loads(found[0].value) if found else None
+        return json.loads(found[0][0]) if found else None
 
     def set_state(self, name: str, value: Mapping[str, Any]) -> None:
         """Store something that goes to JSON and back, for all processes and later ones."""

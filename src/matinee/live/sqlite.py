@@ -11,11 +11,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, QueuePool, create_engine, event
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 
 from matinee.errors import BusyError, LiveError
@@ -50,8 +52,12 @@ class SqliteFile:
     def rows(self, query: Any, **parameters: Any) -> Sequence[Any]:
         with self._reported():
             self._check_identity()
-            with self._reader.connect() as connection:
-                return connection.execute(query, parameters).all()
+            connection = self._reader.raw_connection()  # every list reads here; SQLAlchemy's result would cost more
+            try:
+                found: list[Any] = connection.cursor().execute(_as_text(query), parameters).fetchall()
+                return found
+            finally:
+                connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -137,6 +143,12 @@ class SqliteFile:
         connection = self._connect()
         connection.executescript("PRAGMA query_only = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         return connection
+
+
+@cache
+def _as_text(query: Any) -> str:
+    """Return a query as SQLite takes it, with named parameters."""
+    return str(query.compile(dialect=sqlite_dialect(paramstyle="named")))
 
 
 def _lock_file(path: Path, name: str = "") -> Path:
