@@ -104,7 +104,7 @@ class Scale:
 
     def clip(self, stars: Stars) -> Stars:
         """Return the stars, none outside the scale."""
-        return np.clip(stars, np.float32(self.low), np.float32(self.high))
+        return np.minimum(np.maximum(stars, np.float32(self.low)), np.float32(self.high))
 
     @property
     def levels(self) -> Stars:
@@ -128,7 +128,7 @@ class History:
     stars: Stars
 
     def __post_init__(self) -> None:
-        if self.movies.shape != self.stars.shape or np.any(np.diff(self.movies) <= 0):
+        if self.movies.shape != self.stars.shape or (self.movies[1:] <= self.movies[:-1]).any():
             raise ValueError("a history needs as many stars as movies, and its movies ascending and distinct")
 
     @classmethod
@@ -150,6 +150,9 @@ class Histories(Protocol):
 
 def batch(histories: Sequence[History], n_movies: int) -> Csr:
     """Return histories as the rows of one matrix, the form in which every model folds them in."""
+    if len(histories) == 1:  # a request's: not copied
+        [one] = histories
+        return Csr(np.array([0, len(one)]), one.movies, one.stars, n_movies)
     indptr = np.zeros(len(histories) + 1, np.int64)
     np.cumsum([len(history) for history in histories], out=indptr[1:])
     return Csr(

@@ -121,16 +121,20 @@ class Inputs:
 
     def restrict(self, matrix: Csr) -> Csr:
         """Return the eligible columns (B, M) of a matrix (B, n_movies)."""
-        known = matrix.where(self.place[matrix.indices] >= 0)
-        return Csr(known.indptr, self.place[known.indices], known.values, len(self.eligible))
+        places = self.place[matrix.indices]
+        keep = places >= 0
+        known = matrix.where(keep)
+        return Csr(known.indptr, places if known is matrix else places[keep], known.values, len(self.eligible))
 
     def _values(self, rows: Csr) -> Float32:
         stars = rows.values
         if not self.star_weight or not self.spread:
             return np.ones_like(stars)
-        sums = np.diff(np.concatenate([np.zeros(1), np.cumsum(stars, dtype=np.float64)])[rows.indptr])
-        own_mean = (sums + PSEUDO_RATINGS * self.mean) / (rows.counts + PSEUDO_RATINGS)
-        values = 1 + self.star_weight * (stars - np.repeat(own_mean, rows.counts)) / self.spread
+        counts, totals = rows.counts, np.zeros(len(stars) + 1)
+        np.cumsum(stars, dtype=np.float64, out=totals[1:])
+        sums = np.diff(totals[rows.indptr])
+        own_mean = (sums + PSEUDO_RATINGS * self.mean) / (counts + PSEUDO_RATINGS)
+        values = 1 + self.star_weight * (stars - np.repeat(own_mean, counts)) / self.spread
         return np.asarray(values, np.float32)
 
 
@@ -171,7 +175,7 @@ class EaseModel:
         places, scores = kernels.select_top_n(
             self._eligible_scores(profiles),
             n,
-            allowed=None if allowed is None else allowed[eligible],
+            allowed=None if allowed is None else allowed.take(eligible),
             exclude=None if exclude is None else self.inputs.restrict(exclude),
         )
         return np.where(places >= 0, eligible[places], np.int32(-1)), scores

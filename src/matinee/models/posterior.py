@@ -165,8 +165,7 @@ class BayesModel:
         solved = profiles.histories, samples.rated, samples.prior_precisions, profiles.X
         mean, variance = posterior_moments(*solved, samples.asked, movies, NOISE_DEGREES)
         stars, reach = self.units.stars(mean), np.float32(INTERVAL * self.units.deviation) * np.sqrt(variance)
-        clip = self.units.scale.clip
-        return Prediction(clip(stars), clip(stars - reach), clip(stars + reach))
+        return Prediction(*self.units.scale.clip(np.stack([stars, stars - reach, stars + reach])))
 
     def explain(self, history: History, movies: Positions) -> Explanation:
         """Return the stranger's stars of these movies, and what each rating of one person adds to them.
@@ -211,9 +210,18 @@ class BayesModel:
 
     def _linear_terms(self, features: Float32) -> Float64:
         """(S, B, k) Lambda m: where people's features put them, as the equation's b0."""
+        S, k = self.samples.prior_means.shape
+        base, per_feature = self._linear
+        return (base + features @ per_feature).reshape(-1, S, k).swapaxes(0, 1)
+
+    @cached_property
+    def _linear(self) -> tuple[Float64, Float64]:
+        """Lambda mu (S k,) of all samples side by side, and (D, S k) what each feature adds to it."""
         (S, k), samples = self.samples.prior_means.shape, self.samples
-        prior_means = samples.prior_means[:, None] + features @ samples.regressions.reshape(S, -1, k)
-        return prior_means @ samples.prior_precisions.reshape(S, k, k)
+        precisions = samples.prior_precisions.reshape(S, k, k)
+        base = samples.prior_means[:, None] @ precisions
+        per_feature = samples.regressions.reshape(S, -1, k) @ precisions
+        return base.ravel(), np.ascontiguousarray(per_feature.swapaxes(0, 1)).reshape(-1, S * k)
 
     def _shift_per_rating(self, sample: Samples, profile: Profiles, movies: Positions) -> Float64:
         """(n, k) what each rating of one person adds to x, given their prior mean."""

@@ -50,7 +50,9 @@ class Columns:
             nothing = np.empty(0, np.float32)
             return self.predicted(flat, Prediction(nothing, nothing, nothing), scale)
         found = self._rater.predict(people.profiles, np.maximum(positions, 0))
-        return self.predicted(flat, Prediction(found.stars[listed], found.low[listed], found.high[listed]), scale)
+        if not listed.all():
+            found = Prediction(found.stars[listed], found.low[listed], found.high[listed])
+        return self.predicted(flat, Prediction(*(row.ravel() for row in (found.stars, found.low, found.high))), scale)
 
     def predicted(self, positions: Positions, found: Prediction, scale: Scale | None) -> dict[str, Any]:
         """Return stars and counts of the movies at these positions (m,), on `scale` (None: the data's)."""
