@@ -25,6 +25,8 @@ from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service import create_app, serve
 from matinee.service.refits import Plan
+from matinee.service.serving import serving_of
+from matinee.service.worker import follow
 from matinee.snapshot import Store
 from matinee.training import train
 
@@ -273,6 +275,24 @@ def test_activate__rolls_back_and_refuses_what_is_unknown_damaged_or_holds_the_f
     (store.snapshots / second / "catalog.arrow").unlink()
     assert client.post(activate(second)).status_code == 409
     assert store.current_id() == first
+
+
+def test_follow__switches_to_a_snapshot_whose_first_search_is_as_fast_as_any(client, store, live):
+    serving = serving_of(client.application)
+    live.rate("newcomer", {"1": 3.0})
+    published = refit.refit(store, live).snapshot
+    follow(serving, store)
+    assert serving.recommender.snapshot_id == published
+    assert "_index" in vars(serving.recommender.dataset.catalog)
+    assert client.get("/api/v1/users/newcomer/recommendations?n=3").json["snapshot"] == published
+
+
+def test_a_service_on_postgresql__refits_what_is_said_there(store, postgres):
+    with started(store, workers=1, live=postgres.database()) as server:
+        rate_ten(server, "newcomer")
+        assert send(f"{server.url}api/v1/admin/refit")[0] == 202
+        ended(server, "published")
+        assert len(store.open().dataset.ratings.get("newcomer")) == 10
 
 
 def test_activate__needs_a_store(store, live):

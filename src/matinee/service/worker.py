@@ -19,6 +19,7 @@ from matinee.live import FILE_NAME, LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
 from matinee.service import logs
+from matinee.service.api.rows import rows_of
 from matinee.service.app import create_app
 from matinee.service.auth import Policy
 from matinee.service.refits import Plan
@@ -99,9 +100,18 @@ def follow(serving: Serving, store: Store) -> None:
     """Answer from the store's current snapshot, if it is another one than now and can be opened."""
     try:
         if store.current_id() not in (None, serving.recommender.snapshot_id):
-            serving.switch(Recommender.of(store.open(), live=serving.live))
+            serving.switch(warmed(Recommender.of(store.open(), live=serving.live)))
     except MatineeError as error:
         serving.stay(str(error))
+
+
+def warmed(recommender: Recommender) -> Recommender:
+    """Let a recommender make what its first answers need, so that no visitor waits for a snapshot to be switched."""
+    dataset = recommender.dataset
+    recommender.recommend(n=1)
+    dataset.catalog.search("the", 1, dataset.ratings.movie_counts)
+    rows_of(recommender)
+    return recommender
 
 
 def _follow_forever(serving: Serving, store: Store) -> None:

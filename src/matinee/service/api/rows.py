@@ -67,7 +67,11 @@ class MovieRows:
 
 def movie_rows() -> MovieRows:
     """Return the rows of this request's data set."""
-    found = recommender()
+    return rows_of(recommender())
+
+
+def rows_of(found: Recommender) -> MovieRows:
+    """Return the rows of a recommender's data set, made once."""
     if found not in _ROWS:
         _ROWS[found] = MovieRows(found.dataset)
     return _ROWS[found]
