@@ -23,7 +23,7 @@ from matinee.ratings import Scale, batch
 from matinee.recommender import Filters, Recommender
 from matinee.snapshot import Snapshot, Store
 from matinee.snapshot.histories import StoredRatings
-from matinee.spark.engine import Cluster, Prepared, Source, learning, lists, prepared, started, train
+from matinee.spark.engine import Cluster, Prepared, Source, learning, lists, prepared, session, started, train
 from matinee.tuning import tune
 from matinee.tuning.cluster import tune_on_spark
 
@@ -222,7 +222,10 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any) ->
     assert off.max() < 1e-5
 
 
-def test_train__measures_on_a_split_and_says_so(spark: Any, folder: Path, tmp_path: Path) -> None:
+def test_train__measures_on_a_split_and_says_so(
+    spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LOOK", 0.01)  # this little data is looked at in no time
     told: list[tuple[str, int, int]] = []
     source = Source(str(folder / "train.csv"))
     made = train(source, tmp_path, cluster=CLUSTER, rater=RATER, progress=lambda *step: told.append(step))

@@ -68,7 +68,7 @@ def source(data: Data) -> Source:
         data.movie,
         data.rating,
         data.timestamp,
-        None if data.movies is None else str(data.movies),
+        data.movies,
         Scale.parse(data.scale) if data.scale else None,
         "skip" if data.on_bad_rows == "skip" else "error",
     )

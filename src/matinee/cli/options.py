@@ -77,7 +77,7 @@ class Data:
         str | None,
         typer.Option(metavar="COLUMN", envvar="MATINEE_TIMESTAMP_COLUMN", help="Column of times, for a table."),
     ] = None
-    movies: Annotated[Path | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None
+    movies: Annotated[str | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None
     scale: Annotated[
         str | None,
         typer.Option(metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What ratings can be, for a table."),

@@ -76,9 +76,8 @@ class Histories:
 
     def addresses(self) -> list[str]:
         """Return the files' addresses, as a cluster reads them."""
-        return [
-            f"{self.folder if self.is_elsewhere else f'file://{self.folder}'}/{name}" for name in self.files.values()
-        ]
+        folder = self.folder if self.is_elsewhere else Path(self.folder).resolve().as_uri()
+        return [f"{folder}/{name}" for name in self.files.values()]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is remembered of opened files."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from matinee.batch import SCHEMA, lists_of, new_folder
 from matinee.errors import UsageError
 from matinee.recommender import Filters, Order, Recommender
 from matinee.snapshot.histories import StoredRatings, block_of
+from matinee.spark.engine import reading
 from matinee.spark.engine.session import Cluster, Told, phase, started
 
 PEOPLE = 2_048
@@ -44,21 +46,32 @@ def batch_recommend(
     if not isinstance(ratings, StoredRatings):
         raise UsageError("this snapshot was trained here and has no histories that a cluster reads; use --engine local")
     allowed = recommender.allowed(filters or Filters())
-    with started(cluster or Cluster(), progress) as spark:
+    with _folder(out) as address, started(cluster or Cluster(), progress) as spark:
         phase(spark, "recommending")
+        if _is_elsewhere(out):
+            reading.check_new(spark, "--out", address)
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(PEOPLE))
         carried = spark.sparkContext.broadcast(
             ((recommender.dataset, recommender.rater, recommender.ranker), allowed, n, order)
         )
         people = spark.read.parquet(*ratings.histories.addresses()).select("user", "movies", "stars")
         schema = ", ".join(f"`{field.name}` {_sql(field.type)}" for field in SCHEMA)
-        lists = people.mapInArrow(_maker(carried), schema)
-        if "://" in str(out):
-            lists.write.parquet(str(out))
-            return int(spark.read.parquet(str(out)).count())
-        with new_folder(out) as folder:
-            lists.write.mode("append").parquet(f"file://{folder.resolve()}")
-            return int(spark.read.parquet(f"file://{folder.resolve()}").count())
+        people.mapInArrow(_maker(carried), schema).write.mode("append").parquet(address)
+        return int(spark.read.parquet(address).count())
+
+
+@contextmanager
+def _folder(out: str | os.PathLike[str]) -> Iterator[str]:
+    """Give the address to write to: of a new folder here that appears when the block ends well, or what was given."""
+    if _is_elsewhere(out):
+        yield str(out)
+        return
+    with new_folder(out) as folder:
+        yield f"file://{folder.resolve()}"
+
+
+def _is_elsewhere(out: str | os.PathLike[str]) -> bool:
+    return "://" in str(out)
 
 
 def _sql(kind: pa.DataType) -> str:

@@ -16,7 +16,6 @@ from matinee.catalog import Catalog
 from matinee.dataset import Dataset, Facts
 from matinee.datasets.rows import no_movies
 from matinee.datasets.tabular import movie_table
-from matinee.errors import UsageError
 from matinee.ids import Ids
 from matinee.models import Config, Model
 from matinee.snapshot import Store
@@ -107,7 +106,5 @@ def _folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | N
         with Store(store).scratch() as folder:
             yield f"file://{folder.resolve()}"
         return
-    hadoop = spark._jvm.org.apache.hadoop.fs.Path(histories)
-    if hadoop.getFileSystem(spark._jsc.hadoopConfiguration()).exists(hadoop):
-        raise UsageError(f"--histories {histories} exists already; name a new folder")
+    reading.check_new(spark, "--histories", histories)
     yield histories if "://" in histories else f"file://{Path(histories).resolve()}"

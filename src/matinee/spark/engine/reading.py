@@ -8,7 +8,8 @@ Source  --opened-->  rows: user, movie, stars, time, order, bad    nothing is re
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +17,9 @@ import pyarrow as pa
 
 from matinee.datasets.rows import MAX_ID, Layout, OnBadRows, id_rule, stars_rule
 from matinee.datasets.tabular import DELIMITERS, choose, without_header
-from matinee.errors import DataError
+from matinee.errors import DataError, UsageError
 from matinee.ratings import Scale
+from matinee.spark.engine.session import reason
 
 UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}]|[\p{Zs}&&[^ ]]"
 LATEST = 2**53
@@ -100,11 +102,38 @@ def surveyed(found: Opened, source: Source) -> Survey:
 
 def located(spark: Any, path: str) -> list[Any]:
     """Return what Spark's storage says of a path or pattern. Raises DataError where there is nothing."""
-    hadoop = spark._jvm.org.apache.hadoop.fs.Path(path)
-    found = hadoop.getFileSystem(spark._jsc.hadoopConfiguration()).globStatus(hadoop)
+    with _reaching(path):
+        hadoop, system = _storage(spark, path)
+        found = system.globStatus(hadoop)
     if not found:
         raise DataError(f"there is no file or folder {path} that Spark can read; name a CSV or Parquet file or folder")
     return list(found)
+
+
+def check_new(spark: Any, option: str, path: str) -> None:
+    """Raise UsageError where there is something at a path already, DataError where Spark cannot reach it."""
+    with _reaching(path):
+        hadoop, system = _storage(spark, path)
+        exists = system.exists(hadoop)
+    if exists:
+        raise UsageError(f"{option} {path} exists already; name a new folder")
+
+
+def _storage(spark: Any, path: str) -> tuple[Any, Any]:
+    hadoop = spark._jvm.org.apache.hadoop.fs.Path(path)
+    return hadoop, hadoop.getFileSystem(spark._jsc.hadoopConfiguration())
+
+
+@contextmanager
+def _reaching(path: str) -> Iterator[None]:
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        yield
+    except Py4JJavaError as problem:
+        raise DataError(
+            f"Spark cannot reach {path}: {reason(problem)}; check the address, and that Spark has what reads it"
+        ) from None
 
 
 def _located(spark: Any, source: Source) -> tuple[str, str | None, bool]:
@@ -115,10 +144,8 @@ def _located(spark: Any, source: Source) -> tuple[str, str | None, bool]:
         if path.endswith(".zip"):
             raise DataError(f"Spark cannot read {path}; unpack it and name the folder")
         return path, None, path.endswith((".parquet", ".pq"))
-    hadoop = first.getPath()
-    names = {
-        one.getPath().getName() for one in hadoop.getFileSystem(spark._jsc.hadoopConfiguration()).listStatus(hadoop)
-    }
+    hadoop, system = _storage(spark, first.getPath().toString())
+    names = {one.getPath().getName() for one in system.listStatus(hadoop)}
     if "ratings.csv" in names:
         return f"{path}/ratings.csv", f"{path}/movies.csv" if "movies.csv" in names else None, False
     return path, None, any(name.endswith((".parquet", ".pq")) or "=" in name for name in names)

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from matinee.errors import EngineError, MatineeError, UsageError
 
@@ -30,11 +31,13 @@ Told = Callable[[str, int, int], None]
 
 OLDEST_JAVA = 17
 INSTALL_JAVA = "install Java 17 (Debian: apt-get install openjdk-17-jre-headless), or name its folder in JAVA_HOME"
-MASTERS = re.compile(r"local(\[.*\])?$|spark://|yarn$|k8s://")
+MASTERS = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?$|spark://|yarn$|k8s://")
 LOOK = 0.3
 """Seconds between two looks at what Spark does."""
 LONGEST_MESSAGE = 400
 PHASE = "matinee.phase"
+STOPPED = "stopped SparkContext"
+UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
 
 log = logging.getLogger(__name__)
 
@@ -92,16 +95,18 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
     if active is None:
         _check_java()
         _check_master(cluster.master)
-    with tempfile.TemporaryFile() as spark_log, _one_line(spark_log), warnings.catch_warnings():
+    with tempfile.TemporaryFile() as spark_log, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # no frame of pandas is made
-        spark = active or _start(spark_session, cluster, spark_log)
+        with _one_line(cluster, spark_log):
+            spark = active or _start(spark_session, cluster, spark_log)
         try:
-            if not cluster.is_local:
-                _wait_for_workers(spark, cluster)
-            if cluster.checkpoint_dir:
-                spark.sparkContext.setCheckpointDir(cluster.checkpoint_dir)
-            with _watched(spark, progress):
-                yield spark
+            with _one_line(cluster, spark_log):  # while the Java that says why is there
+                if not cluster.is_local:
+                    _wait_for_workers(spark, cluster)
+                if cluster.checkpoint_dir:
+                    spark.sparkContext.setCheckpointDir(cluster.checkpoint_dir)
+                with _watched(spark, progress):
+                    yield spark
         finally:
             if active is None:
                 _stop(spark)
@@ -132,7 +137,10 @@ def _check_java() -> None:
         raise EngineError(
             f"Spark needs Java, and there is none{f' in JAVA_HOME={home}' if home else ''}; {INSTALL_JAVA}"
         )
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    except OSError:  # not a program
+        said = ""
     version = re.search(r'version "(?:1\.)?(\d+)', said)
     if version is None or int(version[1]) < OLDEST_JAVA:
         found = f"is Java {version[1]}" if version else "does not say its version"
@@ -140,19 +148,27 @@ def _check_java() -> None:
 
 
 def _check_master(master: str) -> None:
-    """Raise EngineError where nobody listens at a standalone master's address: Spark itself would try for a minute."""
-    if not master.startswith("spark://"):
+    """Raise EngineError where nobody listens at a master's address: Spark itself would try for a minute."""
+    kind, _, addresses = master.partition("://")
+    if not addresses:
         return
-    for address in master.removeprefix("spark://").split(","):
-        host, _, port = address.rpartition(":")
-        try:
-            with socket.create_connection((host, int(port)), timeout=5):
-                return
-        except ValueError:
-            raise UsageError(f"--master is spark://HOST:PORT, not {master!r}") from None
-        except OSError:
-            continue
+    try:
+        hosts = [_host_and_port(kind, address) for address in addresses.split(",")]
+    except ValueError:
+        raise UsageError(f"--master is {kind}://HOST:PORT, not {master!r}") from None
+    for host, port in hosts:
+        with suppress(OSError), socket.create_connection((host, port), timeout=5):
+            return
     raise EngineError(f"no Spark master answers at {master}; start it, or check host and port")
+
+
+def _host_and_port(kind: str, address: str) -> tuple[str, int]:
+    """Return where a master is; Kubernetes is at https's port unless said. Raises ValueError where it is neither."""
+    found = urlsplit(address if "://" in address else f"//{address}")
+    port = found.port or (443 if kind == "k8s" else None)
+    if not found.hostname or port is None:
+        raise ValueError(address)
+    return found.hostname, port
 
 
 def _start(session: Any, cluster: Cluster, spark_log: Any) -> Any:
@@ -254,30 +270,44 @@ def _described(spark: Any) -> str:
 
 
 @contextmanager
-def _one_line(spark_log: Any) -> Iterator[None]:
-    """Turn what Spark, its Java or the wire between raises into an EngineError of one line."""
+def _one_line(cluster: Cluster, spark_log: Any) -> Iterator[None]:
+    """Turn what Spark, its Java or the wire between raises into an EngineError of one line; --verbose has the rest."""
     try:
         yield
     except MatineeError:
         raise
     except Exception as problem:
-        reason = _reason(problem)
-        if reason is None:
+        said = reason(problem)
+        if said is None:
             raise
-        raise EngineError(f"Spark failed: {reason or _last_word(spark_log)}") from problem
+        log.info("Spark: %s", problem)
+        if STOPPED in said:
+            raise EngineError(
+                f"{cluster.master} did not take the job, or ended it; check that it is a Spark master of the same "
+                "version, and what its log says"
+            ) from problem
+        raise EngineError(
+            f"Spark failed: {(said or _last_word(spark_log)).rstrip('.')}; `matinee --verbose` shows all it said"
+        ) from problem
 
 
-def _reason(problem: Exception) -> str | None:
-    """Return the first line of the root of what Spark says, "" where it says nothing, None where it is not Spark's."""
+def reason(problem: Exception) -> str | None:
+    """Return the first line of the root of what Spark says, with the file it could not read where that is why.
+
+    "" where it says nothing, None where the problem is not Spark's.
+    """
     module = type(problem).__module__
     if not module.startswith(("py4j", "pyspark")):
         return problem.strerror or "the connection to it broke" if isinstance(problem, ConnectionError) else None
-    java = getattr(problem, "java_exception", None)
-    while java is not None and java.getCause() is not None:
+    said, java = [], getattr(problem, "java_exception", None)
+    if java is None:
+        said = ["" if "GATEWAY_EXITED" in str(problem) else str(problem)]
+    while java is not None:
+        said.append(java.getMessage() or "")
         java = java.getCause()
-    said = java.getMessage() if java is not None else "" if "GATEWAY_EXITED" in str(problem) else str(problem)
-    lines = [line.strip() for line in (said or "").splitlines() if line.strip()]
-    return lines[0][:LONGEST_MESSAGE] if lines else ""
+    unread = next((found[1] for found in map(UNREAD.search, said) if found), None)
+    root = next((line.strip() for line in said[-1].splitlines() if line.strip()), "")[:LONGEST_MESSAGE]
+    return root if unread is None else f"{unread} cannot be read ({root.rstrip('.')}); copy it again, or leave it out"
 
 
 def _last_word(spark_log: Any) -> str:

@@ -1,0 +1,168 @@
+"""What goes wrong with Spark, as people meet it: each in a process of its own, one line and no trace."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("pyspark")
+
+LOCAL = ("--engine", "spark", "--master", "local[2]", "--spark-conf", "spark.driver.memory=1g")
+RATINGS = "userId,movieId,rating\n" + "".join(f"{user},{user % 7},{user % 5 + 1}\n" for user in range(40))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ratings.csv").write_text(RATINGS)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MATINEE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "matinee", *arguments],
+        cwd=folder,
+        env={**own, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def complaint(folder: Path, arguments: Sequence[str], code: int = 1, **variables: str) -> str:
+    """Return the one line that a command fails with; it leaves nothing in the folder."""
+    before = sorted(folder.rglob("*"))
+    done = run(folder, *arguments, **variables)
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert sorted(folder.rglob("*")) == before
+    return done.stderr.removeprefix("error: ").rstrip("\n")
+
+
+def java(folder: Path, script: str) -> str:
+    """Return a JAVA_HOME whose java is this script."""
+    program = folder / "jdk" / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(script)
+    program.chmod(0o755)
+    return str(folder / "jdk")
+
+
+def saying(version: str) -> str:
+    return f"#!/bin/sh\necho 'openjdk version \"{version}\" 2026-01-20' >&2\n"
+
+
+TRAIN = ("train", "ratings.csv", "--engine", "spark")
+
+
+def test_without_java__says_how_to_get_it(folder: Path) -> None:
+    why = "Spark needs Java, and there is none in JAVA_HOME=/nowhere; install Java 17"
+    assert complaint(folder, TRAIN, JAVA_HOME="/nowhere").startswith(why)
+    (folder / "empty").mkdir()
+    found = complaint(folder, TRAIN, JAVA_HOME="", PATH=str(folder / "empty"))
+    assert found.startswith("Spark needs Java, and there is none; install Java 17")
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        (saying("11.0.2"), "is Java 11"),
+        (saying("1.8.0_300"), "is Java 8"),
+        ("#!/bin/sh\nexit 3\n", "does not say its version"),
+        ("\x7fELF of another machine", "does not say its version"),
+    ],
+)
+def test_with_the_wrong_java__names_it(folder: Path, script: str, found: str) -> None:
+    home = java(folder, script)
+    why = f"Spark needs Java 17 or newer, and {home}/bin/java {found}; install Java 17"
+    assert complaint(folder, ("tune", "ratings.csv", "--engine", "spark"), JAVA_HOME=home).startswith(why)
+
+
+def test_without_pyspark__says_how_to_get_it(folder: Path) -> None:
+    (folder / "pyspark.py").write_text("raise ImportError('there is none')")
+    found = complaint(folder, TRAIN, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
+    assert (
+        found == "the engine spark needs pyspark; install it with `pip install 'matinee[spark]'`, or use --engine local"
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.mark.parametrize("kind", ["spark://", "k8s://", "k8s://https://"])
+def test_a_master_that_nobody_answers_for__is_named(folder: Path, kind: str) -> None:
+    home, master = java(folder, saying("17.0.9")), f"{kind}127.0.0.1:{free_port()}"
+    found = complaint(folder, (*TRAIN, "--master", master), JAVA_HOME=home)
+    assert found == f"no Spark master answers at {master}; start it, or check host and port"
+
+
+@pytest.mark.parametrize(
+    ("master", "rule"),
+    [
+        ("nowhere", "--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not 'nowhere'"),
+        ("local[two]", "--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not 'local[two]'"),
+        ("spark://127.0.0.1", "--master is spark://HOST:PORT, not 'spark://127.0.0.1'"),
+        ("spark://127.0.0.1:seven", "--master is spark://HOST:PORT, not 'spark://127.0.0.1:seven'"),
+    ],
+)
+def test_a_master_that_cannot_be_meant__is_refused(folder: Path, master: str, rule: str) -> None:
+    home = java(folder, saying("21"))
+    assert complaint(folder, (*TRAIN, "--master", master), 2, JAVA_HOME=home) == rule
+
+
+@pytest.mark.slow
+def test_data_that_is_not_there__is_named(folder: Path) -> None:
+    missing = complaint(folder, ("train", "none.csv", *LOCAL))
+    assert missing == "there is no file or folder none.csv that Spark can read; name a CSV or Parquet file or folder"
+    column = complaint(folder, ("train", "ratings.csv", "--rating", "stars", *LOCAL))
+    assert column == "ratings.csv has no column 'stars' for rating: its columns are userId, movieId, rating"
+    address = f"hdfs://127.0.0.1:{free_port()}/ratings.csv"
+    elsewhere = complaint(folder, ("train", address, *LOCAL))
+    assert elsewhere.startswith(f"Spark cannot reach {address}: Connection refused; check the address")
+    movies = complaint(folder, ("train", "ratings.csv", "--movies", address, *LOCAL))
+    assert movies.startswith(f"Spark cannot reach {address}: Connection refused; check the address")
+
+
+@pytest.mark.slow
+def test_a_damaged_parquet_part__is_named(folder: Path) -> None:
+    columns = {"userId": range(1_000), "movieId": range(1_000), "rating": [3.0] * 1_000}
+    (folder / "parts").mkdir()
+    for part in ("parts/0.parquet", "parts/1.parquet"):
+        pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), folder / part)
+    damaged = folder / "parts" / "1.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:1_000])
+    found = complaint(folder, ("train", "parts", *LOCAL))
+    assert found.startswith(f"Spark failed: file://{damaged} cannot be read (")
+    assert found.endswith("; copy it again, or leave it out; `matinee --verbose` shows all it said")
+    verbose = run(folder, "--verbose", "train", "parts", *LOCAL)
+    assert "at org.apache.spark" in verbose.stderr
+    assert "Traceback" in verbose.stderr
+
+
+@pytest.mark.slow
+def test_an_output_that_exists__is_kept(folder: Path) -> None:
+    trained = run(folder, "train", "ratings.csv", "--no-measure", "--store", "store", *LOCAL)
+    assert trained.returncode == 0, trained.stderr
+    (folder / "lists").mkdir()
+    ask = ("batch-recommend", "--store", "store", "--min-ratings", "1", *LOCAL)
+    found = complaint(folder, (*ask, "--out", "lists"), 2)
+    assert found == "the output lists exists already; name a new folder, or remove this one"
+    address = f"file://{folder / 'lists'}"
+    found = complaint(folder, (*ask, "--out", address), 2)
+    assert found == f"--out {address} exists already; name a new folder"
+    found = complaint(folder, ("train", "ratings.csv", "--histories", "lists", *LOCAL), 2)
+    assert found == "--histories lists exists already; name a new folder"
+    made = run(folder, *ask, "--out", "new")
+    assert made.returncode == 0, made.stderr
+    assert set(pq.read_table(folder / "new")["user"].to_pylist()) == {str(user) for user in range(40)}
