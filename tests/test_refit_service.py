@@ -195,9 +195,9 @@ def test_refit_after__so_many_ratings_by_itself_and_one_at_a_time_though_two_ser
 
 
 def test_refit_every__reads_its_options_from_the_settings_file(store, tmp_path, live):
-    (tmp_path / "matinee.toml").write_text('[serve]\nrefit-every = "0.5s"\n[refit]\nkeep = 1\n')
+    (tmp_path / "ours.toml").write_text('[serve]\nrefit-every = "0.5s"\n[refit]\nkeep = 1\n')
     live.rate("newcomer", {"1": 3.0})
-    with running("serve", "--store", store.path, "--port", 0, folder=tmp_path) as (lines, _):
+    with running("--settings", "ours.toml", "serve", "--store", store.path, "--port", 0, folder=tmp_path) as (lines, _):
         assert address(lines)
         wait_until(lambda: (refit.state(live) or {}).get("state") == "published", "no refit by itself")
     assert list(store.ids()) == [refit.state(live)["snapshot"]]

@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
+    context: typer.Context,
     store: StoreOption = options.DEFAULT_STORE,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 listens on all.")] = "127.0.0.1",
     port: Port = 8000,
@@ -72,6 +73,8 @@ def serve(
 
     options.one_of("--log", log, ("text", "json"))
     announce = _announcing(as_json)
+    if settings := context.find_root().params.get("settings_file"):
+        os.environ["MATINEE_SETTINGS"] = str(settings.absolute())  # for the refits that are started
     names = tuple(allowed_hosts.split(",")) if allowed_hosts else ()
     policy = service.Policy(no_auth, behind_proxy, names, rate_limit)
     service.serve(
