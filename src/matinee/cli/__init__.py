@@ -9,10 +9,11 @@
     evaluating evaluate
     asking     recommend, predict, similar
     batch      batch-recommend
-    stores     snapshot list, show, verify, activate, remove, prune
+    stores     snapshot list, show, verify, activate, remove, prune, pull
     refitting  refit
     exchange   snapshot import-spark, export
     serving    serve, demo
+    operating  backup, restore, live migrate
     keys       key create, list, revoke, rotate-secrets
 
 Modules of the library are imported inside the commands, so that help appears at once.
@@ -33,6 +34,7 @@ from matinee.cli import (
     exchange,
     keys,
     learning,
+    operating,
     program,
     refitting,
     serving,
@@ -74,7 +76,7 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (serving, data, learning, evaluating, asking, batch, stores, exchange, refitting, keys):
+for module in (serving, data, learning, evaluating, asking, batch, stores, exchange, refitting, operating, keys):
     module.add_to(app)
 
 

@@ -1,8 +1,9 @@
-"""snapshot list, show, verify, activate, remove, prune: what a store holds and which snapshot of it is served."""
+"""snapshot list, show, verify, activate, remove, prune, pull: what a store holds and which snapshot of it is served."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     command(snapshots, "matinee snapshot activate 20261123-104437-3f2a1", "activate")(activate)
     command(snapshots, "matinee snapshot remove 20261123-104437-3f2a1", "remove")(remove)
     command(snapshots, "matinee snapshot prune --keep 3", "prune")(prune)
+    command(snapshots, "matinee snapshot pull /mnt/training/matinee-store", "pull")(pull)
 
 
 @snapshots.callback(invoke_without_command=True)
@@ -153,6 +155,34 @@ def prune(keep: Keep = 3, store: StoreOption = options.DEFAULT_STORE, as_json: A
     from matinee.snapshot import Store
 
     _deleted(Store(store).prune(keep), as_json)
+
+
+def pull(
+    source: Annotated[Path, typer.Argument(metavar="STORE", help="The store that publishes: mounted, or copied here.")],
+    keep: Keep = 3,
+    store: StoreOption = options.DEFAULT_STORE,
+    live: LiveOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch what another store serves, check every byte, and serve it here too; running servers follow within seconds.
+
+    For machines that answer but do not train. Does nothing where it is served already; one with ratings of people who
+    were forgotten since is refused.
+    """
+    from matinee import refit
+    from matinee.cli import output
+    from matinee.snapshot import Store
+
+    here, there = Store(store), Store(source)
+    manifest = there.manifest()
+    if fresh := manifest.id != here.current_id():
+        here.take(there.snapshots / manifest.id)
+        with options.live_ratings(store, live) as opened:
+            refit.activate(here, opened, manifest.id)
+        here.prune(keep)
+    if as_json:
+        return output.document({"snapshot": manifest.id, "fresh": fresh})
+    return output.line(f"snapshot {manifest.id} is served {'from now on' if fresh else 'already'}")
 
 
 def _deleted(snapshots: Sequence[str], as_json: bool) -> None:

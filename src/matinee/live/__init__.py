@@ -14,6 +14,6 @@ from matinee.live.checks import checked_id
 from matinee.live.contents import LiveContents, NewMovie
 from matinee.live.dialects import upsert
 from matinee.live.history import LiveHistory
-from matinee.live.ratings import FILE_NAME, LiveRatings
+from matinee.live.ratings import FILE_NAME, LiveRatings, migrate
 
-__all__ = ["FILE_NAME", "LiveContents", "LiveHistory", "LiveRatings", "NewMovie", "checked_id", "upsert"]
+__all__ = ["FILE_NAME", "LiveContents", "LiveHistory", "LiveRatings", "NewMovie", "checked_id", "migrate", "upsert"]

@@ -57,8 +57,12 @@ class PostgresServer:
         self.name = self._engine.url.render_as_string(hide_password=True)
         self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._moment = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with self.writing() as connection:
-            prepare(connection, self.name)
+        try:
+            with self.writing() as connection:
+                prepare(connection, self.name)
+        except BaseException:
+            self.close()
+            raise
 
     def rows(self, query: Any, **parameters: Any) -> Sequence[Any]:
         with self._reported(), self._single.connect() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from matinee.live import dialects
+from matinee.errors import LiveError
+from matinee.live import dialects, migrations
 from matinee.live.changes import Change
 from matinee.live.checks import can_be_id, checked_id, checked_mark, checked_stars
 from matinee.live.contents import LiveContents, NewMovie, new_movies
@@ -187,6 +188,19 @@ def _put_state(connection: Connection, name: str, value: Mapping[str, Any]) -> N
     connection.execute(dialects.upsert(STATES, connection.dialect.name), row)
 
 
-def _opened(database: str | os.PathLike[str]) -> Database:
+def migrate(database: str | os.PathLike[str]) -> tuple[int, int]:
+    """Make the tables of an older Matinee today's, and return the versions of the schema before and after.
+
+    All or nothing. Raises LiveError where there is nothing to migrate, or a newer Matinee made it.
+    """
+    address, versions = address_of(database), []
+    if isinstance(address, Path) and not address.exists():
+        raise LiveError(f"there are no live ratings in {address}; a server makes them")
+    opened = _opened(database, lambda connection, name: versions.append(migrations.migrate(connection, name)))
+    opened.close()
+    return versions[0]
+
+
+def _opened(database: str | os.PathLike[str], prepared: Callable[[Connection, str], None] = prepare) -> Database:
     address = address_of(database)
-    return SqliteFile(address, prepare) if isinstance(address, Path) else PostgresServer(address, prepare)
+    return SqliteFile(address, prepared) if isinstance(address, Path) else PostgresServer(address, prepared)

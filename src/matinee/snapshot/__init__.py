@@ -140,6 +140,33 @@ class Store:
             self.remove(snapshot)
         return old
 
+    def copy(self, folder: Path) -> Manifest:
+        """Copy the snapshot that is served into a new folder elsewhere, on disk when this returns.
+
+        Nothing is published or deleted meanwhile. Raises StoreError where there is no snapshot.
+        """
+        self._folder(None)  # a store that is not there gets no lock
+        with self._writable(), self._locked():
+            files.copy_folder(self._folder(None), folder)
+        return read(folder)
+
+    def take(self, folder: Path) -> Manifest:
+        """Copy a snapshot's folder into this store, every byte checked; it is served when it is activated.
+
+        One that is here already stays as it is. Raises StoreError where it is damaged or cannot be read or written.
+        """
+        manifest = read(folder)
+        if manifest.id in self.ids():
+            return manifest
+        with self.scratch() as scratch, self._writable():
+            files.copy_folder(folder, scratch)
+            for name, entry in manifest.files.items():
+                files.check_hash(scratch / name, entry)
+            with self._locked():
+                scratch.rename(self.snapshots / manifest.id)
+                files.sync_folder(self.snapshots)
+        return manifest
+
     def tested(self, snapshot: str) -> pa.Table | None:
         """Return what `publish` was given under this name, None where it was given nothing."""
         folder = self._folder(snapshot)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -143,6 +144,20 @@ def entry_of(path: Path) -> Entry:
             digest.update(chunk)
             size += len(chunk)
     return Entry(size, digest.hexdigest())
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder and all below it, on disk when this returns; the target may be an empty folder."""
+    target.mkdir(exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.is_dir():
+            copy_folder(path, target / path.name)
+        else:
+            with path.open("rb") as found, (target / path.name).open("xb") as copy:
+                shutil.copyfileobj(found, copy, CHUNK)
+                copy.flush()
+                os.fsync(copy.fileno())
+    sync_folder(target)
 
 
 def sync_folder(path: Path) -> None:
