@@ -345,7 +345,7 @@ def test_read_model__names_what_is_not_a_model(tmp_path: Path) -> None:
         read_model(tmp_path / "nowhere")
     with pytest.raises(DataError, match="not a saved Spark model: it has no folder metadata"):
         read_model(tmp_path)
-    with pytest.raises(DataError, match="not on this machine; copy"):
+    with pytest.raises(DataError, match="hdfs://cluster/model is not on this machine; copy"):
         read_model("hdfs://cluster/model")
     write_metadata(tmp_path / "kmeans", **{"class": "org.apache.spark.ml.clustering.KMeansModel"})
     with pytest.raises(DataError, match="holds a KMeansModel, not ALS"):
@@ -364,6 +364,18 @@ def test_read_model__names_a_damaged_part(tmp_path: Path) -> None:
         read_model(path)
     part.write_bytes(b"")
     with pytest.raises(DataError, match=rf"{part.name} is not a complete Parquet file"):
+        read_model(path)
+
+
+def test_read_model__names_a_part_whose_pages_fail_their_checksums(tmp_path: Path) -> None:
+    path = save_ml(tmp_path / "model")
+    part = sorted((path / "itemFactors").glob("part-00002*"))[0]
+    pq.write_table(pq.read_table(part), part, write_page_checksum=True, use_dictionary=False, compression="none")
+    whole = bytearray(part.read_bytes())
+    at = whole.index(TRAINED.Y.astype(np.float32)[pq.read_table(part)["id"][0].as_py() - 100].tobytes())
+    whole[at] ^= 1
+    part.write_bytes(whole)
+    with pytest.raises(DataError, match=rf"{part.name} is not a complete Parquet file .*CRC"):
         read_model(path)
 
 
@@ -454,6 +466,10 @@ def test_import_spark__is_a_command(tmp_path: Path, matinee: Callable[..., Resul
     made = matinee("snapshot", "import-spark", path, "--ratings", tmp_path / "ratings.csv", "--store", store)
     assert made.exit_code == 0, made.output
     assert "explicit, reg 0.07" in made.output
+    assert "do not fit" not in made.output
+    said = ("--ratings", tmp_path / "ratings.csv", "--reg", "0.7", "--store", store)
+    wrong = matinee("snapshot", "import-spark", path, *said)
+    assert "the ratings do not fit a model that is explicit, reg 0.7: its users, refitted, differ" in wrong.output
     assert "ALSModel of Spark 3.5.1" in made.output
     listed = matinee("recommend", "--user", "100", "--store", store, "-n", "3", "--min-ratings", "1", "--json")
     assert len(json.loads(listed.stdout)["rows"]) == 3

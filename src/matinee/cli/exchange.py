@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matinee.spark.interop import Imported
 
 SavedModel = Annotated[
-    Path, typer.Argument(metavar="PATH", help="What save() of a Spark ALS model, pipeline or tuned model wrote.")
+    str, typer.Argument(metavar="PATH", help="What save() of a Spark ALS model, pipeline or tuned model wrote.")
 ]
 Movies = Annotated[Path | None, typer.Option(metavar="FILE", help="Titles and genres, by the model's movie ids.")]
 TrainedOn = Annotated[
@@ -72,6 +72,11 @@ def import_spark(
         scale=Scale.parse(scale) if scale else None,
         threads=threads,
     )
+    if imported.disagrees:
+        output.remark(
+            f"the ratings do not fit a model that is {imported.objective}: its users, refitted, differ by "
+            f"{_part(imported)}; to find it out from the ratings, do not say it"
+        )
     known = {**stores.described(imported.snapshot.manifest), "trained": str(imported.objective)}
     if as_json:
         return output.document({**known, "refitted users differ by": imported.difference})

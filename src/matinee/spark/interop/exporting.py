@@ -122,9 +122,12 @@ def _write(path: Path, layout: Layout, column: str, what: str, side: Side) -> in
 
 @contextmanager
 def _writer(path: Path, file: Any, schema: pa.Schema) -> Iterator[Any]:
-    make = pa.ipc.new_file if path.suffix == ".arrow" else pq.ParquetWriter
-    with make(file, schema) as writer:
-        yield writer
+    if path.suffix == ".arrow":
+        with pa.ipc.new_file(file, schema) as writer:
+            yield writer
+    else:
+        with pq.ParquetWriter(file, schema, compression="snappy", write_page_checksum=True) as writer:
+            yield writer
 
 
 def _offsets(factors: Float32) -> pa.Array:

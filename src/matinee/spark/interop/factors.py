@@ -47,7 +47,7 @@ def read_factors(folder: Path, rank: int) -> Factors:
 def read_part(path: Path, columns: list[str]) -> pa.Table:
     """Read columns of one part file; those it lacks are left out. Raises DataError where it is damaged."""
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         return file.read([name for name in columns if name in file.schema_arrow.names])
     except (pa.ArrowException, OSError) as problem:
         reason = str(problem).splitlines()[0].rstrip(".")

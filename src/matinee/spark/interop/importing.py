@@ -63,6 +63,11 @@ class Imported:
     objective: Objective
     difference: float | None
 
+    @property
+    def disagrees(self) -> bool:
+        """Whether the ratings speak against what the model is said to have minimised."""
+        return self.difference is not None and self.difference > AGREES
+
 
 def import_model(
     path: str | os.PathLike[str],

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -79,13 +80,14 @@ def _lines(part: Path) -> list[str]:
         raise DataError(f"{part} cannot be read as text ({problem}); save the model again") from None
 
 
-def find(path: Path) -> Found:
+def find(name: str | os.PathLike[str]) -> Found:
     """Return where ALS is in a saved model, pipeline or tuned model.
 
     Raises DataError where the folder is missing, not Spark's, or holds no ALS.
     """
-    if re.match("[a-z0-9]+:/", str(path)):
-        raise DataError(f"{path} is not on this machine; copy the folder here first, then name the copy")
+    path = Path(name)
+    if re.match("[a-z0-9]+:/", str(name)):
+        raise DataError(f"{name} is not on this machine; copy the folder here first, then name the copy")
     if not path.is_dir():
         raise DataError(f"there is no folder {path}; PATH is what a Spark model's save() wrote")
     if not (path / "metadata").is_dir():

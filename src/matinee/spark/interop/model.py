@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def read_model(path: str | os.PathLike[str]) -> SparkModel:
     Ids are the labels of the StringIndexer that made them, otherwise the decimal strings of Spark's integers.
     Raises DataError naming the file that is missing or damaged and the rule it breaks.
     """
-    found = find(Path(path))
+    found = find(path)
     als = found.als
     rank = als.said.get("rank")
     if not isinstance(rank, int) or rank < 1:
