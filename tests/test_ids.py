@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -54,3 +56,11 @@ def test_ids__are_a_sequence() -> None:
     ids = Ids(["b", "a", "c"])
     assert (len(ids), ids[0], ids[-1], ids[1:], list(reversed(ids))) == (3, "a", "c", ["b", "c"], ["c", "b", "a"])
     assert 5 not in ids
+
+
+def test_ids__travel_to_another_process() -> None:
+    ids = Ids(["b", "a", "c"])
+    for one in (ids, Ids(ids.array.slice(1), is_sorted=True)):
+        sent = pickle.loads(pickle.dumps(one))
+        assert list(sent) == list(one)
+        assert sent.position("c") == one.position("c")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -347,3 +348,14 @@ def test_recommend__takes_the_ten_ratings_of_the_tutorial_on_its_scale(real: Rec
 )
 def test_similar__finds_the_sequels_of_a_film(real: Recommender, film: str, sequel: str) -> None:
     assert sequel in real.similar(film, n=3)["title"]
+
+
+def test_an_opened_recommender__travels_to_another_process(tmp_path: Path) -> None:
+    made = Recommender.fit(DATA, ALS(rank=2, iterations=2), None)
+    made.publish(tmp_path / "store")
+    opened = Recommender.open(tmp_path / "store")
+    sent = pickle.loads(pickle.dumps((opened.dataset, opened.rater)))
+    again = Recommender(*sent, None)
+    assert list(again.recommend(user=DATA.ratings.users[0], n=5)) == list(
+        opened.recommend(user=DATA.ratings.users[0], n=5)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,9 @@ class Ids(Sequence[str]):
         _, ends, text = self.array.buffers()
         self._ends = memoryview(ends or b"\0\0\0\0").cast("B").cast("i")[self.array.offset :]
         self._text = memoryview(text or b"")
+
+    def __reduce__(self) -> tuple[Callable[[pa.StringArray], Ids], tuple[pa.StringArray]]:
+        return _sorted, (self.array,)  # views of memory do not travel to other processes
 
     def __len__(self) -> int:
         return len(self.array)
@@ -68,6 +71,10 @@ class Ids(Sequence[str]):
     def take(self, positions: Positions) -> list[str]:
         """Return the ids at these positions."""
         return self.array.take(pa.array(positions)).to_pylist()  # type: ignore[no-any-return]
+
+
+def _sorted(array: pa.StringArray) -> Ids:
+    return Ids(array, is_sorted=True)
 
 
 def _array(values: list[str]) -> pa.StringArray:
