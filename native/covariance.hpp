@@ -9,27 +9,55 @@
 
 namespace matinee::MATINEE_ISA {
 
-// V = U^-T, lower triangle row by row.
-inline void invert_factor(const double* U, int stride, const double* inverse, int k, double* V) {
-    for (int i = 0; i < k; i++) {
-        double* v = V + (int64_t)i * stride;
-        for (int j = 0; j < i; j++) v[j] = 0;
-        v[i] = inverse[i];
-        for (int t = 0; t < i; t++) {
-            const double u = U[(int64_t)t * stride + i] * inverse[i], *above = V + (int64_t)t * stride;
-            for (int j = 0; j <= t; j++) v[j] -= u * above[j];
+constexpr int kWide = 4;  // vectors of columns that are summed in registers
+
+// Columns j ... j + width vectors of V = U^-T from row j on, zeros above the diagonal.
+template <int width>
+void invert_columns(const double* U, int stride, const double* inverse, int k, int j, double* V) {
+    for (int i = j; i < k; i++) {
+        D sums[width] = {};
+        for (int t = j; t < i; t++) {
+            const D u = all(U[(int64_t)t * stride + i]);
+            MATINEE_UNROLL
+            for (int c = 0; c < width; c++) sums[c] += u * load<D>(V + (int64_t)t * stride + j + c * kDoubles);
         }
+        double* v = V + (int64_t)i * stride;
+        const D scale = all(-inverse[i]);
+        for (int c = 0; c < width; c++) store(v + j + c * kDoubles, sums[c] * scale);
+        if (i < j + width * kDoubles) v[i] = inverse[i];
+    }
+}
+
+// V = U^-T, the lower triangle row by row; above it only what `multiply_transposed` reads is written.
+inline void invert_factor(const double* U, int stride, const double* inverse, int k, double* V) {
+    int j = 0;
+    for (; j + kWide * kDoubles <= stride; j += kWide * kDoubles) invert_columns<kWide>(U, stride, inverse, k, j, V);
+    for (; j < k; j += kDoubles) invert_columns<1>(U, stride, inverse, k, j, V);
+}
+
+// Columns j ... j + width vectors of V^T V on and below the diagonal, and their mirror image, into out (k, k).
+template <int width>
+void multiply_columns(const double* V, int stride, int k, int j, double* out) {
+    for (int i = j; i < k; i++) {
+        D sums[width] = {};
+        for (int t = i; t < k; t++) {
+            const double* v = V + (int64_t)t * stride;
+            const D x = all(v[i]);
+            MATINEE_UNROLL
+            for (int c = 0; c < width; c++) sums[c] += x * load<D>(v + j + c * kDoubles);
+        }
+        double row[width * kDoubles];
+        for (int c = 0; c < width; c++) store(row + c * kDoubles, sums[c]);
+        for (int c = 0; c < width * kDoubles && j + c <= i; c++)
+            out[(int64_t)i * k + j + c] = out[(int64_t)(j + c) * k + i] = row[c];
     }
 }
 
 // out = V^T V
 inline void multiply_transposed(const double* V, int stride, int k, double* out) {
-    for (int64_t i = 0; i < (int64_t)k * k; i++) out[i] = 0;
-    for (int t = 0; t < k; t++) {
-        const double* v = V + (int64_t)t * stride;
-        for (int i = 0; i <= t; i++)
-            for (int j = 0; j <= t; j++) out[(int64_t)i * k + j] += v[i] * v[j];
-    }
+    int j = 0;
+    for (; j + kWide * kDoubles <= stride; j += kWide * kDoubles) multiply_columns<kWide>(V, stride, k, j, out);
+    for (; j < k; j += kDoubles) multiply_columns<1>(V, stride, k, j, out);
 }
 
 MATINEE_INLINE bool columns_of_row_in_range(const Side& side, int64_t row) {
