@@ -18,7 +18,6 @@ import argparse
 import http.client
 import itertools
 import multiprocessing
-import os
 import random
 import re
 import shutil
@@ -214,8 +213,9 @@ def main() -> None:
         if options.store is None:
             publish(store, options.movies)
         for what, found in measure(store, options):
+            found = {name: round(value, 2) for name, value in found.items()}
             print(f"{what:15}" + "".join(f"   {name} {value:,.2f}" for name, value in found.items()), flush=True)
-            keep("service", **vars(options), load_before=os.getloadavg()[0], what=what, **found)
+            keep("service", workers=options.workers, connections=options.connections, what=what, **found)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -183,16 +185,53 @@ def greet(listener):
 
 
 def test_stop_taking__answers_those_who_wait_and_ignores_newcomers():
-    with listen("127.0.0.1", 0, False) as listener:
+    with listen("127.0.0.1", 0, False) as (listener,):
         address = listener.getsockname()
         with socket.create_connection(address) as waiting:
             accepting = threading.Timer(0.2, greet, [listener])
             accepting.start()
-            stop_taking(listener)
+            stop_taking([listener])
             assert waiting.recv(7) == b"welcome"
             accepting.join()
             with pytest.raises(TimeoutError):
                 socket.create_connection(address, timeout=0.3)
+
+
+def test_connections_that_come_at_once__are_dealt_out_to_all_workers():
+    with listen("127.0.0.1", 0, False, workers=2) as listeners:
+        address = listeners[0].getsockname()
+        with ExitStack() as opened:
+            for _ in range(64):
+                opened.enter_context(socket.create_connection(address))
+            taken = [take_all(listener) for listener in listeners]
+    assert sum(taken) == 64
+    assert min(taken) > 8
+
+
+def take_all(listener):
+    listener.settimeout(0.2)
+    count = 0
+    with suppress(TimeoutError):
+        while True:
+            listener.accept()[0].close()
+            count += 1
+    return count
+
+
+def test_workers_of_another_service__never_share_its_port():
+    with listen("127.0.0.1", 0, False, workers=2) as listeners:
+        port = listeners[0].getsockname()[1]
+        with pytest.raises(UsageError, match="in use"), listen("127.0.0.1", port, False, workers=2):
+            pass
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_connections_of_a_service__send_at_once(workers):
+    with listen("127.0.0.1", 0, False, workers) as listeners:
+        connection = socket.create_connection(listeners[0].getsockname())
+        ready, _, _ = select.select(listeners, [], [])
+        with connection, ready[0].accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_newly_published_snapshot__is_served_without_a_restart(server, store):

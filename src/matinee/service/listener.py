@@ -1,4 +1,8 @@
-"""The listening socket: made before the workers, shared by them, and closed so that nobody is cut off."""
+"""The listening sockets: made before the workers, outliving them, and closed so that nobody is cut off.
+
+On Linux each worker has one of its own, and the kernel deals the connections out to them: from a socket they share,
+whichever worker is awake takes all that come at once, and the others idle.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import socket
 import struct
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from matinee.errors import UsageError
 
@@ -27,22 +32,53 @@ IGNORE_SYN = (
 )
 
 
-def listen(host: str, port: int, next_free_port: bool) -> socket.socket:
+@contextmanager
+def listen(host: str, port: int, next_free_port: bool, workers: int = 1) -> Iterator[list[socket.socket]]:
     """Listen on a port: 0 takes any free one; a busy one means the next where `next_free_port`.
+
+    Yields a socket for each worker, the same one where the system deals out no connections.
 
     Raises UsageError where that cannot be.
     """
     if not 0 <= port <= LAST_PORT:
         raise UsageError(f"port {port} is outside 0 to {LAST_PORT}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if workers < 1:
+        raise UsageError(f"{workers} workers answer nobody; name at least 1")
     last = min(port + PORTS_TRIED, LAST_PORT) if next_free_port and port else port
     while True:
         try:
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+            listeners = _listeners(host, port, workers)
+            break
         except OSError as error:
             if error.errno != errno.EADDRINUSE or port == last:
                 raise UsageError(_why_not_listening(host, port, error)) from None
             port += 1
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _listeners(host: str, port: int, workers: int) -> list[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if workers == 1 or sys.platform != "linux":
+        return [_at_once(socket.create_server((host, port), family=family, backlog=BACKLOG))] * workers
+    with socket.create_server((host, port), family=family) as alone:  # refused where another service listens
+        port = alone.getsockname()[1]
+    with ExitStack() as made:
+        listeners = [
+            made.enter_context(socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True))
+            for _ in range(workers)
+        ]
+        made.pop_all()
+    return [*map(_at_once, listeners)]
+
+
+def _at_once(listener: socket.socket) -> socket.socket:
+    """Let its connections send what they have: the end of an answer would wait 40 ms for its start to be received."""
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _why_not_listening(host: str, port: int, error: OSError) -> str:
@@ -53,7 +89,7 @@ def _why_not_listening(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror}"
 
 
-def stop_taking(listener: socket.socket) -> None:
+def stop_taking(listeners: Sequence[socket.socket]) -> None:
     """Let nobody new in and wait until everybody who came before was taken.
 
     Connections that arrive now are ignored rather than refused: the visitor's kernel asks again after a second, and
@@ -64,9 +100,10 @@ def stop_taking(listener: socket.socket) -> None:
     program = ctypes.create_string_buffer(IGNORE_SYN, len(IGNORE_SYN))
     header = struct.pack("HP", len(IGNORE_SYN) // 8, ctypes.addressof(program))
     with suppress(OSError):  # a sandbox that knows no filters stops a little less gently
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, header)
+        for listener in listeners:
+            listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, header)
         deadline = time.monotonic() + PATIENCE
-        while _waiting(listener) and time.monotonic() < deadline:
+        while any(map(_waiting, listeners)) and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(MOMENT)
 

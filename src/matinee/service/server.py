@@ -1,7 +1,8 @@
 """Run the service on Granian: one process that watches, `workers` that answer.
 
-The listening socket belongs to the watching process and all workers accept from it. So a second server on the port is
-refused, and a visitor who comes while a killed worker is being replaced waits a moment instead of being turned away.
+The listening sockets belong to the watching process, and each worker accepts from its own. So a second server on the
+port is refused, and a visitor who comes while a killed worker is being replaced waits a moment instead of being turned
+away.
 Workers are started by spawn and open store, maps and threads themselves; they end when the watching process does.
 """
 
@@ -18,8 +19,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from multiprocessing import resource_tracker
@@ -39,7 +40,7 @@ from matinee.service.metrics import counting_together
 from matinee.service.refits import Plan, Refits
 from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
 
-THREADS = 16  # that answer requests, in each worker; most of the time they wait for the disk or are outside Python
+THREADS = 8  # that answer requests, in each worker: enough that writes share the disk's syncs, few to take turns
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -52,18 +53,18 @@ LOG_TO_STDERR = {
 
 
 class _Server(MPServer):  # type: ignore[misc]
-    """Granian's server with a socket of ours, and with workers that are replaced as often as they die.
+    """Granian's server with sockets of ours, and with workers that are replaced as often as they die.
 
     Granian gives up when a worker dies twice within seconds; we give up only where none has ever answered.
     """
 
-    def __init__(self, listener: socket.socket, workers: int) -> None:
+    def __init__(self, listeners: Sequence[socket.socket]) -> None:
         super().__init__(
             "matinee",
-            *listener.getsockname()[:2],
+            *listeners[0].getsockname()[:2],
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
-            workers=workers,
+            workers=len(listeners),
             blocking_threads=THREADS,
             backlog=BACKLOG,
             respawn_failed_workers=True,
@@ -72,13 +73,18 @@ class _Server(MPServer):  # type: ignore[misc]
             log_dictconfig=LOG_TO_STDERR,
         )
         self.has_answered = False
-        self._listener = listener
+        self._listeners = listeners
 
     def _init_shared_socket(self) -> None:
-        self._sso, self._shd = self._listener, SocketHolder(self._listener.fileno(), False, BACKLOG)
+        """Share none."""
 
     def _drop_shared_socket(self) -> None:
-        stop_taking(self._listener)
+        stop_taking(self._listeners)
+
+    def _spawn_worker(self, idx: int, *arguments: Any, **options: Any) -> Any:
+        self._sso = self._listeners[idx]
+        self._shd = SocketHolder(self._sso.fileno(), False, BACKLOG)
+        return super()._spawn_worker(idx, *arguments, **options)
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while True:
@@ -173,21 +179,21 @@ def serve(
     """
     settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after))
     check(settings, host)
-    with listen(host, port, next_free_port) as listener:
+    with listen(host, port, next_free_port, workers) as listeners:
         if not block:
-            return _serve_elsewhere(settings, listener, workers)
-        _serve_here(settings, listener, workers, announce or _print_address)
+            return _serve_elsewhere(settings, listeners)
+        _serve_here(settings, listeners, announce or _print_address)
     return None
 
 
-def _serve_here(settings: Settings, listener: socket.socket, workers: int, announce: Callable[[str], None]) -> None:
+def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce: Callable[[str], None]) -> None:
     if threading.current_thread() is not threading.main_thread():
         raise UsageError("only the main thread can serve and block; use block=False")
     if settings.log == "json":
         logs.start(settings.log)
     refits = Refits(settings.store, settings.live, settings.refit)
     with _spawning(), counting_together(), refits:
-        server = _Server(listener, workers)
+        server = _Server(listeners)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:
             server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
@@ -198,12 +204,13 @@ def _serve_here(settings: Settings, listener: socket.socket, workers: int, annou
                 ) from None
 
 
-def _serve_elsewhere(settings: Settings, listener: socket.socket, workers: int) -> RunningServer:
+def _serve_elsewhere(settings: Settings, listeners: Sequence[socket.socket]) -> RunningServer:
+    descriptors = [listener.fileno() for listener in listeners]
     process = subprocess.Popen(
-        [sys.executable, "-c", AS_CHILD, json.dumps([asdict(settings), listener.fileno(), workers])],
+        [sys.executable, "-c", AS_CHILD, json.dumps([asdict(settings), descriptors])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        pass_fds=[listener.fileno()],
+        pass_fds=descriptors,
         text=True,
     )
     assert process.stdout is not None
@@ -217,10 +224,11 @@ def _serve_elsewhere(settings: Settings, listener: socket.socket, workers: int) 
 
 def serve_as_child() -> None:
     """The process of a `RunningServer`: says its address when it answers, and ends with its input."""
-    settings, descriptor, workers = json.loads(sys.argv[1])
+    settings, descriptors = json.loads(sys.argv[1])
     threading.Thread(target=_end_with_input, daemon=True).start()
-    with socket.socket(fileno=descriptor) as listener:
-        _serve_here(Settings.revived(settings), listener, workers, partial(print, flush=True))
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(socket.socket(fileno=descriptor)) for descriptor in descriptors]
+        _serve_here(Settings.revived(settings), listeners, partial(print, flush=True))
 
 
 def _end_with_input() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -93,6 +94,7 @@ def load_app(settings: Settings) -> Flask:
     )
     serving = serving_of(app)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
+    gc.freeze()  # what was loaded stays: no collection need look at it
     return app
 
 
