@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from matinee.errors import BusyError, LiveError, UsageError
 from matinee.live import LiveHistory, LiveRatings, sqlite
@@ -182,13 +181,19 @@ def test_threads_writing_for_one_person__each_get_another_revision(live):
     assert len(live.ratings("ann")) == 40
 
 
-def test_every_statement__finds_its_rows_by_a_key_and_scans_no_table(live, path):
+def test_every_statement__finds_its_rows_by_a_key_and_scans_no_table(path, monkeypatch):
     seen = []
-    for engine in (live._database._writer, live._database._reader):
-        event.listen(engine, "checkout", lambda connection, *_: connection.set_trace_callback(seen.append))
-    live.rate("ann", {"1": 3, "2": 4})
-    live.read("ann")
-    live.revision("ann")
+
+    def traced(*arguments, connect=sqlite3.connect, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(seen.append)
+        return connection
+
+    with LiveRatings(path) as live, monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", traced)
+        live.rate("ann", {"1": 3, "2": 4})
+        live.read("ann")
+        live.revision("ann")
     seen = [sql for sql in seen if sql.startswith(("SELECT", "INSERT", "DELETE", "WITH"))]
     with closing(sqlite3.connect(path)) as connection:
         for sql in seen:

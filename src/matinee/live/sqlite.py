@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from matinee.errors import BusyError, LiveError
 from matinee.live.database import PATIENCE
 
+Identity = tuple[int, int]  # of a file: its device and number
 BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not know our lock
 
 _REASONS = {
@@ -39,6 +40,9 @@ _REASONS = {
 class SqliteFile:
     """A Database in the file `path`.
 
+    Every list starts with `rows`, which keeps connections of its own: SQLAlchemy's pool and results take three times
+    as long as the query.
+
     prepare   called in the first write transaction, with the connection and what is to be said of the database
     """
 
@@ -47,17 +51,20 @@ class SqliteFile:
         self._reader = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=0)
         self._writer = create_engine("sqlite://", creator=self._connect_to_write, poolclass=QueuePool, pool_size=1)
         event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._idle: list[tuple[Identity, sqlite3.Connection]] = []
         self._identity = self._prepared(prepare)
 
     def rows(self, query: Any, **parameters: Any) -> Sequence[Any]:
         with self._reported():
-            self._check_identity()
-            connection = self._reader.raw_connection()  # every list reads here; SQLAlchemy's result would cost more
+            identity = self._check_identity()
+            connection = self._idle_reader(identity) or self._connect()
             try:
-                found: list[Any] = connection.cursor().execute(_as_text(query), parameters).fetchall()
-                return found
-            finally:
+                found = connection.execute(_as_text(query), parameters).fetchall()
+            except BaseException:
                 connection.close()
+                raise
+            self._idle.append((identity, connection))
+            return found
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -86,10 +93,23 @@ class SqliteFile:
             yield
 
     def close(self) -> None:
+        self._idle_reader(None)
         self._reader.dispose()
         self._writer.dispose()
 
-    def _prepared(self, prepare: Callable[[Connection, str], None]) -> tuple[int, int]:
+    def _idle_reader(self, identity: Identity | None) -> sqlite3.Connection | None:
+        """Take a connection to this file out of those that `rows` left, and close those to another on the way."""
+        while self._idle:
+            try:
+                opened, connection = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if opened == identity:
+                return connection
+            connection.close()
+        return None
+
+    def _prepared(self, prepare: Callable[[Connection, str], None]) -> Identity:
         """Create file and tables where they are missing, and return the file's identity."""
         if self.path.is_dir():
             raise LiveError(f"live ratings {self.name}: this is a folder; name a file in it")
@@ -124,7 +144,7 @@ class SqliteFile:
         finally:
             os.close(lock)
 
-    def _check_identity(self) -> tuple[int, int]:
+    def _check_identity(self) -> Identity:
         """Open anew where another file lies under the name: what is written to a deleted file would be lost."""
         found = _identity(self.path)
         if found != self._identity:
@@ -177,8 +197,8 @@ def _wait_and_close(lock: int) -> None:
         os.close(lock)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _identity(path: Path) -> Identity:
+    found = os.stat(path)
     return found.st_dev, found.st_ino
 
 

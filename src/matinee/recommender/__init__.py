@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
@@ -153,7 +152,7 @@ class Recommender:
         columns = self._columns.stars(people, positions, listed, shown)
         by_ranker = self._lists.orders(order) is self.ranker
         if by_ranker:
-            columns["match"] = pa.array(match[listed], mask=~np.isfinite(match[listed]))
+            columns["match"] = match[listed]
         reasons = self._columns.reasons(people, positions, self._lists.orders(order)) if explain else None
         order_of_newcomers = notes.BY_POPULARITY if by_ranker else notes.BY_STARS
         fewer = notes.fewer(people, listed, n, allowed, filters, within)
@@ -199,7 +198,7 @@ class Recommender:
         found = together.predicted(self.rater.predict(people.profiles, positions), how)
         columns = self._columns.predicted(positions, found, shown)
         if self.ranker is not None:
-            columns["match"] = pa.array(match, mask=~np.isfinite(match))
+            columns["match"] = match
         reasons = None
         if explain:
             liked = self.dataset.ratings.scale.liked

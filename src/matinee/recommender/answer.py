@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from matinee.ids import Positions
@@ -19,7 +20,7 @@ class Answer(Table):
     """Rows about movies, a note, and their origin; the table itself is made when it is first looked at.
 
     positions   (m,) the movies that it is about, one a row, but for the base of an explanation
-    values      {column: (m,) values} of what was found out about them, such as stars
+    values      {column: (m,) values} of what was found out about them, such as stars; a match of -inf is none
     reasons     for each movie the rated ones that add most to its score, None where that was not asked for
     snapshot    id of the snapshot that answered, "memory" where it was never published
     revisions   each person's live revision, 0 for somebody without live ratings; empty where nobody was asked about
@@ -54,4 +55,11 @@ class Answer(Table):
         if columns is None:
             return pa.table(dict(self.values))
         why = {} if self.reasons is None else {"why": columns.titles(self.reasons)}
-        return pa.table({**vars(self)["_whose"], **columns.facts(self.positions), **self.values, **why})
+        values = {name: _column(column) for name, column in self.values.items()}
+        return pa.table({**vars(self)["_whose"], **columns.facts(self.positions), **values, **why})
+
+
+def _column(values: Any) -> Any:
+    """Return values as a column, null where they are -inf."""
+    is_score = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+    return pa.array(values, mask=np.isneginf(values)) if is_score else values

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask, Response
 
 from matinee.live import LiveRatings
@@ -24,6 +27,13 @@ SECURITY_HEADERS = {
 }
 
 
+class _Service(Flask):
+    """Flask, without asking anew at each request which views are coroutines: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(
     recommender: Recommender,
     live: LiveRatings,
@@ -42,7 +52,7 @@ def create_app(
 
     Opens nothing and starts nothing; both arguments stay the caller's to close.
     """
-    app = Flask(__name__)
+    app = _Service(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]

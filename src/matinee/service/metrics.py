@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -52,9 +53,11 @@ class Metrics:
             multiprocess_mode="max",
         )
 
+        self._requests, self._seconds = cache(self.requests.labels), cache(self.seconds.labels)
+
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        self.requests.labels(method if method in METHODS else OTHER, route, status).inc()
-        self.seconds.labels(route).observe(seconds)
+        self._requests(method if method in METHODS else OTHER, route, status).inc()
+        self._seconds(route).observe(seconds)
 
     def text(self) -> bytes:
         """Return all workers' metrics as Prometheus reads them."""

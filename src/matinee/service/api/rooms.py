@@ -13,7 +13,7 @@ from matinee.live.rooms import Room
 from matinee.recommender import Answer, Filters, How
 from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.recommendations import MAX_N
-from matinee.service.api.rows import predicted, with_columns
+from matinee.service.api.rows import matches, predicted, with_columns
 from matinee.service.api.shapes import Answered, Asked, Genres, Id, MovieFacts, Year
 from matinee.service.api.table import Fields, route
 from matinee.service.auth import identity
@@ -123,8 +123,7 @@ def room_recommendations(room: str, query: Together) -> Fields:
 
 def _items(answer: Answer) -> list[dict[str, Any]]:
     rows = predicted(answer)
-    match = answer.values["match"].to_pylist() if "match" in answer.values else [None] * len(rows)
-    with_columns(rows, match=match, why=answer["why"])
+    with_columns(rows, match=matches(answer), why=answer["why"])
     for row in rows:
         row.update({name: round(row[name], DECIMALS) for name in ROUNDED if row[name] is not None})
     return rows

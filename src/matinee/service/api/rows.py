@@ -101,18 +101,25 @@ def about(user: str, found: Answer) -> dict[str, Any]:
 
 def predicted(found: Answer) -> list[dict[str, Any]]:
     """Return rows of movies with the stars they would get."""
-    stars = {name: rounded(found.values[name]) for name in ("stars", "low", "high")}
-    return with_columns(movie_rows().of(found.positions), **stars)
+    names = ("stars", "low", "high")
+    columns = rounded(np.stack([found.values[name] for name in names]))
+    return with_columns(movie_rows().of(found.positions), **dict(zip(names, columns, strict=True)))
 
 
 def listed(found: Answer) -> dict[str, Any]:
     """Return a list: what orders it, its note, and its rows with match, and with why where that was asked for."""
     rows = predicted(found)
-    match = found.values["match"].to_pylist() if "match" in found.values else [None] * len(rows)
-    with_columns(rows, match=[None if score is None else round(score, FINE) for score in match])
+    with_columns(rows, match=matches(found))
     if found.reasons is not None:
         with_columns(rows, why=[*map(_why, found.reasons)])
     return {"order": "match" if "match" in found.values else "stars", "note": found.note, "items": rows}
+
+
+def matches(found: Answer) -> list[float | None]:
+    """Return the ranker's score of each row, None where there is none."""
+    if "match" not in found.values:
+        return [None] * len(found.positions)
+    return [None if score == -np.inf else score for score in rounded(found.values["match"], FINE)]
 
 
 def _why(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
@@ -127,7 +134,7 @@ def _why(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
     ]
 
 
-def rounded(values: NDArray[np.floating], decimals: int = DECIMALS) -> list[float]:
+def rounded(values: NDArray[np.floating], decimals: int = DECIMALS) -> list[Any]:
     """Return values as JSON shows them; NaN becomes null."""
     return np.round(values.astype(np.float64), decimals).tolist()  # type: ignore[no-any-return]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ class Route:
     status: int = HTTPStatus.OK
     prefix: str = PREFIX
 
-    @property
+    @cached_property
     def owned(self) -> bool:
         """Whether it belongs to the user in its path."""
         return "user" in self.parts
