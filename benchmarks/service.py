@@ -5,11 +5,12 @@
 ready            from the start of the program to its first answer
 ask              lists of 25 by the default rater and ranker for random users, every fifth with filters; wrk asks
 rate             a rating of one movie, on disk before it is answered; wrk puts them
-rate, then ask   one after the other by the same person on the same connection, timed together; Python clients, which
-                 take processor time from the server
+rate, then ask   one after the other by the same person on the same connection, timed together, from two connections and
+                 from as many as above; Python clients, which take processor time from the server
 memory           private MB of a worker, and how much they grow from request 20,000 to 200,000
 
-Without --store it trains on synthetic data with so many movies first. wrk is in Debian's package of this name.
+Without --store it trains on synthetic data with so many movies first. wrk is in Debian's package of this name. Run it
+where `pip install matinee` alone was, as on a server: Arrow loads pandas where there is one, 30 MB for each worker.
 """
 
 from __future__ import annotations
@@ -181,7 +182,9 @@ def measure(store: Path, options: argparse.Namespace) -> Iterator[tuple[str, dic
         wrk(service.url, ask, options.connections, 1)
         yield "ask", wrk(service.url, ask, options.connections, options.seconds)
         yield "rate", wrk(service.url, RATE.format(users=sizes[0], movies=sizes[1]), 64, options.seconds)
-        yield "rate, then ask", rate_then_ask(service.url, sizes, options.connections, options.seconds)
+        for connections in (CLIENTS, options.connections):
+            found = rate_then_ask(service.url, sizes, connections, options.seconds)
+            yield f"rate, then ask from {connections}", found
     if options.memory:
         with running(store, options.workers) as service:
             yield "memory", grown(service, ask, options.connections)
@@ -214,7 +217,7 @@ def main() -> None:
             publish(store, options.movies)
         for what, found in measure(store, options):
             found = {name: round(value, 2) for name, value in found.items()}
-            print(f"{what:15}" + "".join(f"   {name} {value:,.2f}" for name, value in found.items()), flush=True)
+            print(f"{what:22}" + "".join(f"   {name} {value:,.2f}" for name, value in found.items()), flush=True)
             keep("service", workers=options.workers, connections=options.connections, what=what, **found)
 
 

@@ -44,6 +44,7 @@ THREADS = 8  # that answer requests, in each worker: enough that writes share th
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # glibc keeps a heap for each thread, most of it unused between requests
 LOG_TO_STDERR = {
     **LOGGING_CONFIG,
     "handlers": {
@@ -249,13 +250,13 @@ def _spawning() -> Iterator[None]:
     multiprocessing.set_start_method("spawn", force=True)
     resource_tracker.ensure_running()  # else the first worker starts it, which lets interrupts through
     sys.modules["__main__"] = ModuleType("__main__")
-    os.environ.update(ONE_THREAD)
+    os.environ.update(ONE_THREAD | ONE_HEAP)
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for name in ONE_THREAD.keys() - environment.keys():
+        for name in (ONE_THREAD | ONE_HEAP).keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)
         sys.modules["__main__"] = program
