@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_histories import written
 from typer.testing import Result
 
-from matinee import refit
 from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
 from matinee.ids import Ids
@@ -84,19 +82,6 @@ def test_refit__of_a_model_imported_without_its_ratings_is_refused(matinee: Run,
     refused = matinee("refit", "--store", tmp_path / "imported")
     assert refused.exit_code == 1
     assert "imported without the ratings it was trained on" in refused.stderr
-
-
-def test_refit__of_a_model_that_a_cluster_trained_is_refused_and_says_so_in_its_state(
-    matinee: Run, tmp_path: Path
-) -> None:
-    stored = written(tmp_path, DATA)
-    Store(tmp_path / "store").publish(Dataset(stored, DATA.catalog, DATA.facts), RATER.fit(DATA.ratings, DATA.catalog))
-    refused = matinee("refit", "--store", tmp_path / "store")
-    assert refused.exit_code == 1
-    assert "was trained on a cluster" in refused.stderr
-    assert "--engine spark" in refused.stderr
-    with LiveRatings(tmp_path / "store" / "live.sqlite3") as live:
-        assert (refit.state(live) or {})["state"] == "failed"
 
 
 def test_snapshots__are_removed_by_name_and_pruned_but_not_the_one_that_is_served(matinee: Run, store: Path) -> None:

@@ -169,7 +169,7 @@ def test_refit__another_start_of_the_same_fit_is_not_worse():
     split = exam.split_of(data.ratings)
     starts = [replace(RATER, iterations=10, rng=seed).fit(split.train, data.catalog, threads=1) for seed in range(6)]
     answers = [exam.predicted(rater, split.train.by_user, split.test) for rater in starts]
-    verdicts = [gate._verdict(split.test, *pair) for pair in permutations(answers, 2)]
+    verdicts = [gate.verdict(split.test, *pair) for pair in permutations(answers, 2)]
     assert any(verdict.low > 0 for verdict in verdicts)
     assert not any(verdict.worse for verdict in verdicts)
 

@@ -19,7 +19,7 @@ from tests.test_serve import PATIENCE, Server, ask, wait_until
 
 from matinee import refit
 from matinee.datasets.synthetic import synthetic
-from matinee.errors import BusyError, ModelError, UsageError
+from matinee.errors import BusyError, UsageError
 from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
@@ -207,17 +207,6 @@ def test_refit_every__reads_its_options_from_the_settings_file(store, tmp_path, 
 def test_serve__refuses_a_plan_that_cannot_be(store, options):
     with pytest.raises(UsageError, match="cannot be"):
         serve(store.path, port=0, **options)
-
-
-def test_serve__refuses_to_refit_what_a_cluster_trained(tmp_path):
-    from tests.test_histories import written
-
-    from matinee.dataset import Dataset
-
-    model = RATER.fit(DATA.ratings, DATA.catalog)
-    Store(tmp_path / "store").publish(Dataset(written(tmp_path, DATA), DATA.catalog, DATA.facts), model)
-    with pytest.raises(ModelError, match="trained on a cluster"):
-        serve(tmp_path / "store", port=0, refit_every=600)
 
 
 def test_ask__one_of_many_who_see_it_may_start_it(live_address):

@@ -43,10 +43,16 @@ def cluster(
     from matinee.spark.engine import Cluster
 
     own = [one for one in settings or () if one.startswith("spark.")]
-    found = Cluster(master or Cluster.master, dict(_pair("--spark-conf", one) for one in conf or ()))
+    found = Cluster(**others(master, conf))
     said = dict(_pair("--set", one.removeprefix("spark.")) for one in own)
     configured: Any = with_settings(found, said)  # type: ignore[arg-type]
     return configured, [one for one in settings or () if one not in own]
+
+
+def others(master: str | None, conf: Sequence[str] | None) -> dict[str, Any]:
+    """Return what options say of a cluster."""
+    said = dict(_pair("--spark-conf", one) for one in conf or ())
+    return {**({"master": master} if master else {}), **({"conf": said} if said else {})}
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matinee.cli import options
+from matinee.cli import clusters, options
 from matinee.cli.options import AsJson, Keep, LiveOption, StoreOption, Threads
 from matinee.cli.program import command
 from matinee.errors import ModelError
@@ -27,24 +27,27 @@ def refit(
     ] = False,
     keep: Keep = 3,
     threads: Threads = None,
+    master: clusters.Master = None,
+    spark_conf: clusters.SparkConf = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the served snapshot's models anew with what people said since, and serve them unless they are worse.
 
     Running services follow within seconds. A candidate that is worse than what is served, on ratings that neither has
     seen, is refused with exit code 1. Older snapshots than the newest few are deleted, and those with people who were
-    forgotten.
+    forgotten. What Spark trained, Spark refits, where it was trained unless --master says otherwise.
     """
     from matinee.cli import output
     from matinee.refit import refit
     from matinee.snapshot import Store
 
+    cluster = clusters.others(master, spark_conf)
     with options.live_ratings(store, live) as opened, output.iterations("refitting") as progress:
 
         def told(label: str, done: int, total: int, score: float | None) -> None:
             progress(done, total, score, label=label)
 
-        outcome = refit(Store(store), opened, force=force, keep=keep, threads=threads, progress=told)
+        outcome = refit(Store(store), opened, force=force, keep=keep, threads=threads, cluster=cluster, progress=told)
     if as_json:
         output.document(outcome.described())
     elif outcome.result != "refused":

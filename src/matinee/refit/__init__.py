@@ -6,30 +6,27 @@ exam               a measuring fit without a tenth of the ratings, always the sa
 gate               is it worse than the present snapshot's measuring fit?
 final fit          everything, published by one rename
 forgotten          older snapshots that hold forgotten people are deleted, others pruned
+
+`here` does it in this process, `cluster` where Spark trained the snapshot.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import pyarrow as pa
-
-from matinee.dataset import Dataset
-from matinee.errors import ModelError
+from matinee.errors import ModelError, UsageError
 from matinee.live import LiveContents, LiveRatings
-from matinee.models import Config, Model, Progress, Rater
 from matinee.refit.forgotten import activate, check_exportable, holders
-from matinee.refit.overlay import overlay, same
+from matinee.refit.overlay import overlay
 from matinee.refit.state import State, ask, changes, claim, fail, rated, recorded, state
 from matinee.snapshot import KEPT, Snapshot, Store
 from matinee.snapshot.histories import StoredRatings
 
 if TYPE_CHECKING:  # a service that asks how a refit goes needs no evaluation
-    from matinee.refit.exam import Measured
     from matinee.refit.gate import Verdict
 
 __all__ = [
@@ -82,6 +79,22 @@ class Outcome:
         return {"state": fields.pop("result"), **fields}
 
 
+class Candidate(Protocol):
+    """The next snapshot on its way; `left_out` live ratings are not in it."""
+
+    @property
+    def left_out(self) -> int: ...
+
+    def is_same(self) -> bool:
+        """Return whether a model would learn the same from it as from what is served."""
+
+    def compared(self) -> Verdict | None:
+        """Measure it, and return how it does beside what is served, None where there is nothing to ask."""
+
+    def published(self, as_of: int) -> str:
+        """Fit on everything, publish, and return the snapshot's id."""
+
+
 def refit(
     store: Store,
     live: LiveRatings,
@@ -89,39 +102,36 @@ def refit(
     force: bool = False,
     keep: int = KEPT,
     threads: int | None = None,
+    cluster: Mapping[str, Any] | None = None,
     progress: Told | None = None,
 ) -> Outcome:
     """Fit the served snapshot's models anew with what people said since, and publish them unless they are worse.
 
-    force   publish even where nothing new was said or the candidate is worse
-    keep    how many snapshots stay, the newest; those that hold forgotten people never do
+    force     publish even where nothing new was said or the candidate is worse
+    keep      how many snapshots stay, the newest; those that hold forgotten people never do
+    cluster   settings of Spark's `Cluster` other than those that the snapshot was trained with, if Spark did it
 
     How it goes is in `live.state("refit")` all the while. Raises BusyError where another refit is running, ModelError
-    where the data cannot carry the models or lies on a cluster, StoreError where nothing can be read or published.
+    where the data cannot carry the models, UsageError where a cluster is named for a snapshot that was trained here,
+    EngineError where Spark cannot run, StoreError where nothing can be read or published.
     """
     with live.lock("refit", wait=False), recorded(live) as record:
         start = time.monotonic()
         present, as_of = store.open(), int(time.time())
         check(present)
         said = live.everything()
-        candidate, left_out = overlay(present.dataset, said)
-        if not force and same(candidate, present.dataset):
-            outcome = Outcome("unchanged", "nothing new was said", present.id, present.id)
-        else:
-            work = _Work(store, present, candidate, said, as_of, force, keep, threads, progress)
-            outcome = work.outcome(left_out)
+        with _candidate(store, present, said, threads, cluster, progress) as candidate:
+            if not force and candidate.is_same():
+                outcome = Outcome("unchanged", "nothing new was said", present.id, present.id)
+            else:
+                outcome = _outcome(store, present, said, candidate, as_of, force, keep)
         outcome = replace(outcome, seconds=round(time.monotonic() - start, 1))
         record.update(outcome.described())
         return outcome
 
 
 def check(snapshot: Snapshot) -> None:
-    """Raise ModelError where a snapshot cannot be refitted here: its ratings are on a cluster, or it has none."""
-    if isinstance(snapshot.dataset.ratings, StoredRatings):
-        raise ModelError(
-            f"snapshot {snapshot.id} was trained on a cluster, where its ratings are, and cannot be refitted here; "
-            "run `matinee train DATA --engine spark` again, over which live ratings stay good"
-        )
+    """Raise ModelError where a snapshot cannot be refitted: it has no ratings."""
     if not snapshot.dataset.ratings.n:
         raise ModelError(
             f"snapshot {snapshot.id} was imported without the ratings it was trained on, so a refit would lose what it "
@@ -129,84 +139,42 @@ def check(snapshot: Snapshot) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """One candidate on its way."""
+def _candidate(
+    store: Store,
+    present: Snapshot,
+    said: LiveContents,
+    threads: int | None,
+    cluster: Mapping[str, Any] | None,
+    progress: Told | None,
+) -> AbstractContextManager[Candidate]:
+    if isinstance(present.dataset.ratings, StoredRatings):
+        from matinee.refit.cluster import on_cluster
 
-    store: Store
-    present: Snapshot
-    candidate: Dataset
-    said: LiveContents
-    as_of: int
-    force: bool
-    keep: int
-    threads: int | None
-    progress: Told | None
+        return on_cluster(store, present, said, threads, cluster, progress)
+    if cluster:
+        raise UsageError(f"snapshot {present.id} was trained here and is refitted here; leave out what is about Spark")
+    from matinee.refit.here import Here
 
-    def outcome(self, left_out: int) -> Outcome:
-        """Measure the candidate, and publish it unless it is worse."""
-        measured, verdict = self._measured()
-        if verdict is not None and verdict.worse and not self.force:
-            why = f"the candidate is worse than what is served: {verdict}"
-            return Outcome("refused", why, self.present.id, self.present.id, verdict, left_out)
-        published = self._published(measured)
-        removed = (*self._forget(), *self.store.prune(self.keep))
-        why = "not compared, there are too few ratings to hold some out" if verdict is None else str(verdict)
-        return Outcome("published", why, self.present.id, published, verdict, left_out, removed)
+    return nullcontext(Here(store, present, said, threads, progress))
 
-    def _measured(self) -> tuple[Measured | None, Verdict | None]:
-        """Measure the candidate, and compare it with the present snapshot where that is possible."""
-        from matinee.refit import exam, gate
 
-        ratings = self.candidate.ratings
-        split = exam.split_of(ratings)
-        if split is None:
-            return None, None
-        measured = exam.measured(self.candidate, self._configs(), split, self.threads, self._told("measuring"))
-        tested = self._tested()
-        if tested is None:
-            return measured, None
-        return measured, gate.compare(self.present.dataset.ratings, tested, self.candidate, measured.rater)
+def _outcome(
+    store: Store, present: Snapshot, said: LiveContents, candidate: Candidate, as_of: int, force: bool, keep: int
+) -> Outcome:
+    """Measure the candidate, and publish it unless it is worse."""
+    verdict = candidate.compared()
+    if verdict is not None and verdict.worse and not force:
+        why = f"the candidate is worse than what is served: {verdict}"
+        return Outcome("refused", why, present.id, present.id, verdict, candidate.left_out)
+    published = candidate.published(as_of)
+    removed = (*_forget(store, said, published), *store.prune(keep))
+    why = "not compared, there are too few ratings to hold some out" if verdict is None else str(verdict)
+    return Outcome("published", why, present.id, published, verdict, candidate.left_out, removed)
 
-    def _tested(self) -> pa.Table | None:
-        """Return what the present snapshot's measuring fit predicted, which `train` makes none of."""
-        from matinee.refit import exam
 
-        kept = self.store.tested(self.present.id)
-        if kept is not None:
-            return kept
-        split = exam.split_of(self.present.dataset.ratings)
-        if split is None:
-            return None
-        told = self._told("measuring what is served")
-        return exam.measured(self.present.dataset, self._configs()[:1], split, self.threads, told).tested
-
-    def _published(self, measured: Measured | None) -> str:
-        rater, *rankers = [
-            config.fit(self.candidate.ratings, self.candidate.catalog, threads=self.threads, progress=told)
-            for config, told in ((config, self._told(f"fitting {config.name}")) for config in self._configs())
-        ]
-        ranker: Model | None = rankers[0] if rankers else None
-        return self.store.publish(
-            self.candidate,
-            cast(Rater, rater),
-            ranker,
-            metrics=measured.metrics if measured else {},
-            tested=measured.tested if measured else None,
-            parent=self.present.id,
-            as_of=self.as_of,
-        ).id
-
-    def _forget(self) -> tuple[str, ...]:
-        """Delete the older snapshots that hold people who were forgotten since."""
-        gone = tuple(holders(self.store, self.said.forgotten))
-        for snapshot in gone:
-            self.store.remove(snapshot)
-        return gone
-
-    def _configs(self) -> list[Config]:
-        """Return the configs of the present snapshot's models, the rater's first."""
-        return [model.config for model in (self.present.rater, self.present.ranker) if model is not None]
-
-    def _told(self, label: str) -> Progress | None:
-        return None if self.progress is None else partial(self.progress, label)
+def _forget(store: Store, said: LiveContents, published: str) -> tuple[str, ...]:
+    """Delete the older snapshots that hold people who were forgotten since."""
+    gone = tuple(snapshot for snapshot in holders(store, said.forgotten) if snapshot != published)
+    for snapshot in gone:
+        store.remove(snapshot)
+    return gone

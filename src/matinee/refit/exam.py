@@ -32,6 +32,7 @@ from matinee.split import Pairs, Split
 from matinee.training import metrics_of
 
 HELD_OUT = 0.1
+PROTOCOL = f"the {HELD_OUT:.0%} of the ratings with the lowest hash of user and movie held out"
 MOST_ASKED = 10_000
 MIN_RATINGS = 25
 AT_ONCE = 256  # people
@@ -71,8 +72,7 @@ def split_of(ratings: Ratings) -> Split | None:
     if not asked.any():
         return None
     test = Pairs(matrix.row_of_each()[asked], matrix.indices[asked], matrix.values[asked])
-    protocol = f"the {HELD_OUT:.0%} of the ratings with the lowest hash of user and movie held out"
-    return Split(train, train.by_user, test, None, protocol)
+    return Split(train, train.by_user, test, None, PROTOCOL)
 
 
 def held_out(ratings: Ratings) -> Marks:

@@ -71,7 +71,7 @@ def compare(present: Ratings, tested: pa.Table, candidate: Dataset, rater: Rater
     stars, before = (np.asarray(common[name], np.float32)[order] for name in ("stars", "predicted"))
     pairs = Pairs(users[order], movies[order], stars)
     after = predicted(rater, _histories(present, candidate.ratings), pairs)
-    return _verdict(pairs, before, after)
+    return verdict(pairs, before, after)
 
 
 def _still_there(tested: pa.Table, ratings: Ratings) -> NDArray[np.bool_]:
@@ -91,7 +91,8 @@ def _histories(present: Ratings, candidate: Ratings) -> Csr:
     return Csr(train.indptr, columns[train.indices], train.values, len(candidate.movies))
 
 
-def _verdict(pairs: Pairs, before: NDArray[np.float32], after: NDArray[np.float32]) -> Verdict:
+def verdict(pairs: Pairs, before: NDArray[np.float32], after: NDArray[np.float32]) -> Verdict:
+    """Return how two predictions (n,) of the same ratings compare."""
     people, person = np.unique(pairs.users, return_inverse=True)
     squares = np.stack([_squares(pairs, stars) for stars in (before, after)])
     sums = np.stack([np.bincount(person, one) for one in squares]).astype(np.float64)

@@ -44,14 +44,14 @@ def overlay(dataset: Dataset, said: LiveContents) -> tuple[Dataset, int]:
     Left out are those of movies that nobody described and those outside the data's scale: answers leave them out too.
     Of users, those with ratings are kept.
     """
-    catalog = _catalog(dataset.catalog, said.movies)
-    usable = _usable(said.ratings, catalog.ids, dataset.ratings.scale)
-    live = said.ratings.filter(pa.array(usable))
+    catalog = with_added(dataset.catalog, said.movies)
+    kept = usable(said.ratings, catalog.ids, dataset.ratings.scale)
+    live = said.ratings.filter(pa.array(kept))
     users = Ids(pc.unique(pa.chunked_array([dataset.ratings.users.array, *live["user"].chunks], pa.string())))
     rows = _joined(_remembered(dataset.ratings, said.forgotten, users, catalog.ids), _of(live, users, catalog.ids))
     users, rows = _rating_users(users, rows)
     merged = Ratings.from_pairs(users, catalog.ids, *rows[:3], dataset.ratings.scale, rows.times)
-    return replace(dataset, ratings=merged, catalog=catalog), int(len(usable) - usable.sum())
+    return replace(dataset, ratings=merged, catalog=catalog), int(len(kept) - kept.sum())
 
 
 def same(one: Dataset, other: Dataset) -> bool:
@@ -66,7 +66,8 @@ def same(one: Dataset, other: Dataset) -> bool:
     )
 
 
-def _catalog(catalog: Catalog, added: Sequence[NewMovie]) -> Catalog:
+def with_added(catalog: Catalog, added: Sequence[NewMovie]) -> Catalog:
+    """Return the catalogue with movies that were added, which may replace a description."""
     if not added:
         return catalog
     rows = pa.Table.from_pylist([{**vars(movie), "tags": []} for movie in added], SCHEMA)
@@ -74,7 +75,7 @@ def _catalog(catalog: Catalog, added: Sequence[NewMovie]) -> Catalog:
     return Catalog.of(ids, pa.concat_tables([catalog.table, rows]))
 
 
-def _usable(live: pa.Table, movies: Ids, scale: Scale) -> Marks:
+def usable(live: pa.Table, movies: Ids, scale: Scale) -> Marks:
     """(n,) which live ratings can be used: of a known movie, and on the scale or deleted."""
     stars = _stars(live)
     on_scale = np.isnan(stars) | ((stars >= scale.low) & (stars <= scale.high))

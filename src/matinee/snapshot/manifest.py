@@ -29,6 +29,7 @@ class Manifest:
     files           {file name: size and SHA-256}
     parent          the snapshot that it refits, None for one that was trained
     as_of           when the live ratings in it were read (seconds since 1970), None where it has none
+    engine          where a cluster trained it, None where this machine did
     """
 
     id: str
@@ -41,6 +42,7 @@ class Manifest:
     format: int = FORMAT
     parent: str | None = None
     as_of: int | None = None
+    engine: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         """Return the manifest as text."""

@@ -66,4 +66,4 @@ def train(
         rating = data.model(rater, threads)
         ordering = data.model(ranker, threads) if ranker else None
         phase(spark, "publishing")
-        return Store(store).publish(data.dataset, rating, ordering, metrics=metrics)  # type: ignore[arg-type]
+        return Store(store).publish(data.dataset, rating, ordering, metrics=metrics, engine=cluster.described())  # type: ignore[arg-type]

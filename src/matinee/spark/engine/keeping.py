@@ -82,9 +82,10 @@ def _people(spark: Any, found: Opened, movies: Ids, parts: int) -> Any:
     from pyspark.sql import functions as F
 
     positions = pa.table({"movie": movies.array, "position": np.arange(len(movies), dtype=np.int32)})
-    part = F.pmod(F.crc32(F.col("user").cast("binary")), F.lit(parts)).cast("int")
     good = found.rows.where(~F.col("bad")).join(F.broadcast(spark.createDataFrame(positions)), "movie")
-    placed = good.select("user", part.alias("part"), "position", "stars", "time", "order").repartition(parts, "part")
+    placed = good.select("user", _part(parts).alias("part"), "position", "stars", "time", "order").repartition(
+        parts, "part"
+    )
     last = F.max_by(F.struct("stars", "time"), "order").alias("last")
     latest = placed.groupBy("part", "user", "position").agg(last)
     rated = F.struct(F.col("position"), F.col("last.stars"), F.col("last.time"))
@@ -106,9 +107,7 @@ def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None
 
     schema = SCHEMA if has_times else SCHEMA.replace("times array<bigint>, ", "")
     people = spark.read.schema(schema).parquet(folder)
-    per_part = np.zeros(parts, np.int64)
-    for row in people.groupBy("part").count().collect():
-        per_part[row["part"]] = row["count"]
+    per_part = _per_part(people, parts)
     if per_part.sum() > MOST_USERS:
         raise DataError(f"{per_part.sum():,} users are more than the {MOST_USERS:,} that Spark's ALS can number")
     pairs = people.select(F.explode(F.arrays_zip("movies", "stars")).alias("one")).select("one.*")
@@ -124,7 +123,33 @@ def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None
     mean = float(sums.sum() / counts.sum())
     known = StoredRatings(histories, movies, scale or _scale(pairs), mean, counts, means)
     vars(known)["movie_sums"] = sums
-    return Kept(people, np.concatenate([[0], np.cumsum(per_part)])[:-1], known)
+    return Kept(people, _firsts(per_part), known)
+
+
+def reopened(spark: Any, ratings: StoredRatings) -> Kept:
+    """Return the histories of a snapshot."""
+    histories = ratings.histories
+    people = spark.read.parquet(*histories.addresses()).withColumn("part", _part(histories.parts))
+    return Kept(people, _firsts(_per_part(people, histories.parts)), ratings)
+
+
+def _part(parts: int) -> Any:
+    """Return the column of everybody's part."""
+    from pyspark.sql import functions as F
+
+    return F.pmod(F.crc32(F.col("user").cast("binary")), F.lit(parts)).cast("int")
+
+
+def _per_part(people: Any, parts: int) -> NDArray[np.int64]:
+    """(parts,) how many people there are in each."""
+    found = np.zeros(parts, np.int64)
+    for row in people.groupBy("part").count().collect():
+        found[row["part"]] = row["count"]
+    return found
+
+
+def _firsts(per_part: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray(np.concatenate([[0], np.cumsum(per_part)])[:-1])
 
 
 def _scale(pairs: Any) -> Scale:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +38,10 @@ class Errors:
     pairs: int
     cold: int
 
+    def described(self, model: str) -> dict[str, Any]:
+        """Return them as a manifest holds them."""
+        return {"model": model, **asdict(self)}
+
 
 def check(config: Any) -> None:
     """Raise UsageError where Spark has no such model."""
@@ -61,6 +65,7 @@ def fitted(config: Any, ratings: Any, cluster: Cluster) -> Any:
         regParam=config.reg,
         implicitPrefs=implicit,
         alpha=config.alpha if implicit else 1.0,
+        nonnegative=config.nonnegative,
         seed=config.rng,
         userCol="user",
         itemCol="movie",

@@ -62,9 +62,8 @@ class Prepared:
         phase(self.spark, f"measuring {config.name}")
         train, *_, test = learning.parts(self.ratings, shares, rng)
         found = self.errors(config, train, test)
-        row = {"model": config.name, "rmse": found.rmse, "mae": found.mae, "pairs": found.pairs, "cold": found.cold}
         protocol = f"{self.dataset.facts.name}: random split {split}, seed {rng}, all pairs, on Spark"
-        return {"protocol": protocol, "models": [row]}
+        return {"protocol": protocol, "models": [found.described(config.name)]}
 
 
 @contextmanager
@@ -77,9 +76,9 @@ def prepared(
     survey = reading.surveyed(found, source)
     movies = _movies(spark, found.movies)
     ids = Ids(pa.concat_arrays([survey.movies, *movies["movie"].cast(pa.string()).chunks]))
-    with _folder(spark, store, histories) as folder:
+    with folder(spark, store, histories) as place:
         phase(spark, "writing everybody's history")
-        kept = keeping.keep(spark, found, survey, ids, source.scale, folder)
+        kept = keeping.keep(spark, found, survey, ids, source.scale, place)
         dropped = survey.rows - survey.bad - kept.ratings.n
         facts = Facts(source.name, source.data, "", False, dropped, survey.bad)
         yield Prepared(spark, cluster, kept, Dataset(kept.ratings, Catalog.of(ids, movies), facts))
@@ -101,10 +100,11 @@ def _movies(spark: Any, path: str | None) -> pa.Table:
 
 
 @contextmanager
-def _folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | None) -> Iterator[str]:
+def folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | None) -> Iterator[str]:
+    """Give the address to write histories to: in the store until the block ends, or `histories`, which must be new."""
     if histories is None:
-        with Store(store).scratch() as folder:
-            yield f"file://{folder.resolve()}"
+        with Store(store).scratch() as scratch:
+            yield f"file://{scratch.resolve()}"
         return
     reading.check_new(spark, "--histories", histories)
     yield histories if "://" in histories else f"file://{Path(histories).resolve()}"

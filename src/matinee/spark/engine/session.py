@@ -19,7 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -75,6 +75,16 @@ class Cluster:
             raise UsageError(f"--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not {self.master!r}")
         if self.cold_start not in ("drop", "nan"):
             raise UsageError(f"spark.cold_start is drop or nan, not {self.cold_start!r}")
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any] | None, **others: Any) -> Cluster:
+        """Return what `described` said, with other settings where they are given."""
+        return cls(**{**{name: value for name, value in (said or {}).items() if name != "name"}, **others})
+
+    def described(self) -> dict[str, Any]:
+        """Return it as a manifest holds it: without `conf`, which may hold secrets, and `patience`."""
+        fields = {name: value for name, value in asdict(self).items() if name not in ("conf", "patience")}
+        return {"name": self.name, **fields}
 
     @property
     def is_local(self) -> bool:

@@ -1,0 +1,99 @@
+"""Here: a candidate whose ratings are in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, cast
+
+import pyarrow as pa
+
+from matinee.dataset import Dataset
+from matinee.live import LiveContents
+from matinee.models import Config, Model, Progress, Rater
+from matinee.refit import exam, gate
+from matinee.refit.exam import Measured
+from matinee.refit.gate import Verdict
+from matinee.refit.overlay import overlay, same
+from matinee.snapshot import Snapshot, Store
+
+if TYPE_CHECKING:
+    from matinee.refit import Told
+
+
+@dataclass(frozen=True, eq=False)
+class Here:
+    """The next snapshot of a store, fitted here."""
+
+    store: Store
+    present: Snapshot
+    said: LiveContents
+    threads: int | None
+    progress: Told | None
+
+    @property
+    def left_out(self) -> int:
+        """Live ratings of movies that nobody described, or outside the data's scale."""
+        return self._overlaid[1]
+
+    def is_same(self) -> bool:
+        """Return whether a model would learn the same from it as from what is served."""
+        return same(self._dataset, self.present.dataset)
+
+    def compared(self) -> Verdict | None:
+        """Measure it, and return how it does beside what is served, None where there is nothing to ask."""
+        tested = None if self._measured is None else self._tested()
+        if self._measured is None or tested is None:
+            return None
+        return gate.compare(self.present.dataset.ratings, tested, self._dataset, self._measured.rater)
+
+    def published(self, as_of: int) -> str:
+        """Fit on everything, publish, and return the snapshot's id."""
+        rater, *rankers = [
+            config.fit(self._dataset.ratings, self._dataset.catalog, threads=self.threads, progress=told)
+            for config, told in ((config, self._told(f"fitting {config.name}")) for config in self._configs())
+        ]
+        ranker: Model | None = rankers[0] if rankers else None
+        measured = self._measured
+        return self.store.publish(
+            self._dataset,
+            cast(Rater, rater),
+            ranker,
+            metrics=measured.metrics if measured else {},
+            tested=measured.tested if measured else None,
+            parent=self.present.id,
+            as_of=as_of,
+        ).id
+
+    @cached_property
+    def _overlaid(self) -> tuple[Dataset, int]:
+        return overlay(self.present.dataset, self.said)
+
+    @property
+    def _dataset(self) -> Dataset:
+        return self._overlaid[0]
+
+    @cached_property
+    def _measured(self) -> Measured | None:
+        split = exam.split_of(self._dataset.ratings)
+        if split is None:
+            return None
+        return exam.measured(self._dataset, self._configs(), split, self.threads, self._told("measuring"))
+
+    def _tested(self) -> pa.Table | None:
+        """Return what the present snapshot's measuring fit predicted, which `train` makes none of."""
+        kept = self.store.tested(self.present.id)
+        if kept is not None:
+            return kept
+        split = exam.split_of(self.present.dataset.ratings)
+        if split is None:
+            return None
+        told = self._told("measuring what is served")
+        return exam.measured(self.present.dataset, self._configs()[:1], split, self.threads, told).tested
+
+    def _configs(self) -> list[Config]:
+        """Return the configs of the present snapshot's models, the rater's first."""
+        return [model.config for model in (self.present.rater, self.present.ranker) if model is not None]
+
+    def _told(self, label: str) -> Progress | None:
+        return None if self.progress is None else partial(self.progress, label)
