@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +203,10 @@ def data(spark: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield found
 
 
+@pytest.mark.parametrize("nonnegative", [False, True])
 @pytest.mark.parametrize("config", [RATER, IALS(rank=4, iterations=5, reg=0.1, alpha=2.0)])
-def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any) -> None:
+def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any, nonnegative: bool) -> None:
+    config = replace(config, nonnegative=nonnegative)
     fitted = learning.fitted(config, data.ratings, CLUSTER)
     table = fitted.userFactors.toArrow()
     spark_factors = dict(zip(table["id"].to_pylist(), table["features"].to_pylist(), strict=True))
@@ -220,6 +223,7 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any) ->
     theirs = np.array([spark_factors[numbers[user]] for user in users])
     off = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)
     assert off.max() < 1e-5
+    assert (Y.min() >= 0) == nonnegative
 
 
 def test_train__measures_on_a_split_and_says_so(
