@@ -110,11 +110,16 @@ def columns_of(table: pa.Table, layout: Layout) -> Rows:
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pa.types.is_dictionary(column.type):
-        if pa.types.is_floating(column.type):
-            column = column.cast(pa.int64())  # a data frame's integer ids with gaps; refused where they are not whole
-        column = column.cast(pa.string()).dictionary_encode()
-    return column.cast(ID).unify_dictionaries()
+    """Return ids as dictionary-encoded text, all chunks with one dictionary."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(ID).unify_dictionaries()
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.int64())  # a data frame's integer ids with gaps; refused where they are not whole
+    encoded = column.dictionary_encode()  # one dictionary for all chunks, where unify_dictionaries takes minutes
+    if not encoded.num_chunks:
+        return pa.chunked_array([], ID)
+    texts = encoded.chunk(0).dictionary.cast(pa.string())
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(chunk.indices, texts) for chunk in encoded.chunks])
 
 
 def _filled(column: pa.ChunkedArray, value: float) -> NDArray[np.generic]:
