@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests import postgresql
 from typer.testing import CliRunner, Result
 
 from matinee.cli import app
+from matinee.datasets.synthetic import synthetic
+from matinee.models.als import ALS
+from matinee.recommender import Recommender
 
 settings.register_profile("any machine", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("any machine")
@@ -58,3 +62,18 @@ def live_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "live.sqlite3")
     server: postgresql.Postgres = request.getfixturevalue("postgres")
     return server.database()
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one small model, to be copied and not written in."""
+    store = tmp_path_factory.mktemp("published") / "store"
+    dataset = synthetic(300, 900, 30_000, rng=0)
+    Recommender.fit(dataset, rater=ALS(rank=4, iterations=3, intervals=False)).publish(store)
+    return store
+
+
+@pytest.fixture
+def store(published: Path, tmp_path: Path) -> Path:
+    """A store with one small model, of the test's own."""
+    return Path(shutil.copytree(published, tmp_path / "store", symlinks=True))

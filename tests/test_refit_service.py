@@ -1,21 +1,17 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import threading
 import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.serving import ask, send, started, wait_until
 from tests.test_cli_serving import address, running
-from tests.test_serve import PATIENCE, Server, ask, wait_until
 
 from matinee import refit
 from matinee.datasets.synthetic import synthetic
@@ -48,32 +44,10 @@ def live(store):
         yield opened
 
 
-@contextmanager
-def started(store, **options):
-    server = Server(store.path, **{"tutorial_scale": None, **options})
-    try:
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.end(signal.SIGKILL, group=True)
-        server.process.communicate()
-
-
 @pytest.fixture
 def server(store):
-    with started(store, workers=2) as running:
+    with started(store.path, workers=2) as running:
         yield running
-
-
-def send(url, method="POST", body=None):
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
-    request.add_header("Content-Type", "application/json")
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as problem:
-        with problem:
-            return problem.code, json.load(problem)
 
 
 def rate_ten(server, user):
@@ -183,7 +157,7 @@ def test_a_service_that_stops__ends_its_refit(server, store):
 
 @pytest.mark.slow
 def test_refit_after__so_many_ratings_by_itself_and_one_at_a_time_though_two_services_watch(store, live):
-    with started(store, workers=1, refit_after=10) as one, started(store, workers=1, refit_after=10):
+    with started(store.path, workers=1, refit_after=10) as one, started(store.path, workers=1, refit_after=10):
         live.rate("early", {str(movie): 3.0 for movie in range(1, 6)})
         time.sleep(6)
         assert refit.state(live) is None
@@ -277,7 +251,7 @@ def test_follow__switches_to_a_snapshot_whose_first_search_is_as_fast_as_any(cli
 
 
 def test_a_service_on_postgresql__refits_what_is_said_there(store, postgres):
-    with started(store, workers=1, live=postgres.database()) as server:
+    with started(store.path, workers=1, live=postgres.database()) as server:
         rate_ten(server, "newcomer")
         assert send(f"{server.url}api/v1/admin/refit")[0] == 202
         ended(server, "published")

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import random
-import re
 import select
 import shutil
 import signal
@@ -12,13 +11,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from tests.serving import PATIENCE, Server, ask, started, wait_until
 
 import matinee.service
 from matinee.datasets.synthetic import synthetic
@@ -28,68 +27,16 @@ from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service.listener import listen, stop_taking
 
-SERVE = "import json, sys; from matinee.service import serve; serve(sys.argv[1], port=0, **json.loads(sys.argv[2]))"
-OPTIONS = {"workers": 2, "tutorial_scale": "1:10"}
+TUTORIAL = {"tutorial_scale": "1:10"}
 TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
-PATIENCE = 30  # seconds, for busy machines
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in Linux' /proc")
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    dataset = synthetic(300, 900, 30_000, rng=0)
-    store = tmp_path_factory.mktemp("published") / "store"
-    Recommender.fit(dataset, rater=ALS(rank=4, iterations=3, intervals=False)).publish(store)
-    return store
-
-
-@pytest.fixture
-def store(published, tmp_path):
-    return shutil.copytree(published, tmp_path / "store", symlinks=True)
-
-
-class Server:
-    """`serve` as the main program of a process in its own group, as a terminal or a service manager starts it."""
-
-    def __init__(self, store, **options):
-        command = [sys.executable, "-c", SERVE, str(store), json.dumps(OPTIONS | options)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, process_group=0, **pipes)
-        self.url = re.search("http://127.0.0.1:[0-9]+/", self.process.stdout.readline())[0]
-
-    def workers(self):
-        """The pids of the processes that answer, without Python's resource tracker."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return {int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()}
-
-    def end(self, number=signal.SIGTERM, group=False):
-        """Send a signal and return the exit code and what was said on stderr."""
-        (os.killpg if group else os.kill)(self.process.pid, number)
-        _, stderr = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, stderr
-
-
 @pytest.fixture
 def server(store):
-    running = Server(store)
-    yield running
-    if running.process.poll() is None:
-        running.end(signal.SIGKILL, group=True)
-    running.process.communicate()
-
-
-def ask(url, body=None):
-    with urllib.request.urlopen(url, body, timeout=PATIENCE) as answer:
-        return json.load(answer)
-
-
-def wait_until(true, what):
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+    with started(store, **TUTORIAL) as running:
+        yield running
 
 
 def is_running(pid):
@@ -131,7 +78,7 @@ def test_when_the_watching_process_is_killed__no_worker_stays_and_ratings_are_ke
     assert len(workers) == 2
     server.end(signal.SIGKILL)
     wait_until(lambda: not any(map(is_running, workers)), "a worker outlived its parent")
-    again = Server(store)
+    again = Server(store, **TUTORIAL)
     with LiveRatings(store / "live.sqlite3") as live:
         assert live.ratings("ann") == {"1": 4.0, "260": 4.5}
     assert len(ask(f"{again.url}ann/ratings/top/10")) == 10
@@ -244,42 +191,6 @@ def test_a_newly_published_snapshot__is_served_without_a_restart(server, store):
     assert len(workers) == 2
 
 
-def kill_servers_at_random(store, rounds, draw):
-    """Post from four threads, kill everything in the middle of it, and return how many ratings were acknowledged."""
-    acknowledged = set()
-    for number in range(rounds):
-        server = Server(store)
-
-        def post(user, url=server.url):
-            for movie in range(1, 900):
-                try:
-                    ask(f"{url}{user}/ratings", f"{movie},8".encode())
-                except (OSError, http.client.HTTPException):
-                    return
-                acknowledged.add((user, str(movie)))
-
-        threads = [threading.Thread(target=post, args=(f"{number}-{thread}",)) for thread in range(4)]
-        for thread in threads:
-            thread.start()
-        time.sleep(draw.uniform(0.1, 0.5))
-        server.end(signal.SIGKILL, group=True)
-        for thread in threads:
-            thread.join()
-    with LiveRatings(store / "live.sqlite3") as live:
-        for user, movie in acknowledged:
-            assert live.ratings(user)[movie] == 4.0
-    return len(acknowledged)
-
-
-def test_kill_9_of_everything_in_the_middle_of_posts__loses_nothing_acknowledged(store):
-    assert kill_servers_at_random(store, 1, random.Random(0)) > 5
-
-
-@pytest.mark.slow
-def test_kill_9_of_everything_often__loses_nothing_acknowledged(store):
-    assert kill_servers_at_random(store, 15, random.Random(1)) > 150
-
-
 def test_block_false__returns_a_handle_that_answers_and_stops(store):
     with matinee.service.serve(store, port=0, block=False) as running:
         assert ask(f"{running.url}healthz")["status"] == "ok"
@@ -358,7 +269,7 @@ def test_metrics__add_up_all_workers_and_those_that_died(server):
 
 
 def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(store):
-    server = Server(store, log="json")
+    server = Server(store, log="json", **TUTORIAL)
     request = urllib.request.Request(
         f"{server.url}a-secret/ratings/top/5?token=secret", headers={"X-Request-Id": "mine"}
     )
