@@ -167,6 +167,24 @@ def test_a_folded_card__makes_room_for_another_after_eight_seconds(visit):
     assert title not in page.locator(".cards h2").all_inner_texts()
 
 
+def test_a_folded_card__also_goes_after_eight_seconds_where_a_thumb_left_the_focus_and_moves_nothing(visit):
+    page = visit(size=PHONE, has_touch=True, is_mobile=True)
+    chosen = card(page)
+    title = chosen.locator("h2").inner_text()
+    boxes = "all => all.map(one => [one.offsetTop, one.offsetHeight])"
+    before = page.locator(".card").evaluate_all(boxes)
+    page.clock.install()
+    chosen.locator("input[value='4']").tap()
+    expect(page.locator(".fold").get_by_role("button", name="Undo")).to_be_focused()
+    page.clock.run_for(7_500)
+    expect(page.locator(".fold")).to_have_count(1)
+    page.clock.run_for(1_000)
+    expect(page.locator(".fold")).to_have_count(0)
+    assert title not in page.locator(".cards h2").all_inner_texts()
+    assert page.locator(".card").evaluate_all(boxes) == before
+    assert page.evaluate("document.activeElement.closest('.card') === document.querySelector('.card')")
+
+
 def test_havent_seen__brings_another_card_and_is_not_asked_again(visit):
     page = visit()
     titles = page.locator(".cards h2").all_inner_texts()
@@ -276,6 +294,26 @@ def test_keyboard_only__rates_looks_and_marks(visit):
     expect(page.locator("[data-pick]").get_by_role("button", name="Take off")).to_be_focused()
 
 
+def test_choosing_stars_by_keys__moves_nothing_and_shows_how_to_rate(visit):
+    page = visit()
+    boxes = "all => all.map(one => JSON.stringify(one.getBoundingClientRect()))"
+    controls = page.locator(".card:nth-child(-n+4) :is(a, .give, .acts button)")
+    before = controls.evaluate_all(boxes)
+    page.locator(".card .give input").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert controls.evaluate_all(boxes) == before
+    page.keyboard.press("Tab")
+    expect(page.locator(".card .rate").first).to_be_focused()
+    assert page.locator(".card .rate").first.evaluate(ON_TOP)
+    page.keyboard.press("Tab")
+    expect(card(page).get_by_role("button", name="Seen").first).to_be_focused()
+    assert card(page).locator(".acts button").first.evaluate(ON_TOP)
+
+
+ON_TOP = """one => { const { x, y, width, height } = one.getBoundingClientRect();
+  return one.contains(document.elementFromPoint(x + width / 2, y + height / 2)); }"""
+
+
 def test_everything__is_reached_by_the_tab_key_and_shows_it(visit):
     page = visit()
     give(page)
@@ -334,9 +372,11 @@ def test_without_scripts__the_list_the_search_and_the_stars_work(visit):
 
 def test_off_line__what_is_said_waits_and_is_sent_when_the_line_is_back(visit):
     page = visit()
+    before = page.locator(".card").last.bounding_box()
     page.context.set_offline(True)
     title = give(page)
     expect(page.locator("#connection")).to_contain_text("You are off-line")
+    assert page.locator(".card").last.bounding_box() == before
     page.context.set_offline(False)
     expect(page.locator("[data-pick]")).to_be_visible()
     expect(page.locator("#connection")).to_be_hidden()

@@ -61,8 +61,10 @@ async function renew(card, focus = false) {
   const found = await part(address(`parts/cards?${query}`)).catch(() => undefined);
   const next = found?.querySelector("[data-card]");
   if (!next) return;
+  const hadFocus = card.contains(document.activeElement);
+  /** @type {HTMLElement} */ (next).style.minHeight = `${/** @type {HTMLElement} */ (card).offsetHeight}px`;
   card.replaceWith(next);
-  if (focus) /** @type {HTMLElement | null} */ (next.querySelector("a"))?.focus({ preventScroll: true });
+  if (focus || hadFocus) /** @type {HTMLElement | null} */ (next.querySelector("a"))?.focus({ preventScroll: true });
 }
 
 /** @returns {string[]} */

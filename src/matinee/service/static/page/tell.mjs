@@ -3,6 +3,7 @@
 import { text } from "./texts.mjs";
 
 export const UNDO_MS = 8000;
+const IN_USE = matchMedia("(hover: hover)").matches ? ":hover, :has(:focus-visible)" : ":has(:focus-visible)";
 
 /**
  * Let a screen reader say this when it has finished its sentence.
@@ -53,7 +54,7 @@ export function paragraph(what) {
 }
 
 /**
- * Do this when eight seconds are over and nobody's pointer or focus is in the element any more.
+ * Do this when eight seconds are over and nobody's pointer or keyboard is in the element any more.
  * @param {Element} element
  * @param {() => void} act
  */
@@ -62,16 +63,16 @@ export function later(element, act) {
 }
 
 /**
- * Do this as soon as nobody's pointer or focus is in the element.
+ * Do this as soon as nobody's pointer or keyboard is in the element. Focus that a click or a thumb left there does not count.
  * @param {Element} element
  * @param {() => void} act
  */
 export function whenLeft(element, act) {
-  if (!element.matches(":hover, :focus-within")) return act();
+  if (!element.matches(IN_USE)) return act();
   const left = new AbortController();
   const look = () =>
     setTimeout(() => {
-      if (left.signal.aborted || element.matches(":hover, :focus-within")) return;
+      if (left.signal.aborted || element.matches(IN_USE)) return;
       left.abort();
       act();
     });
