@@ -155,7 +155,9 @@ class SqliteFile:
     def _connect(self) -> sqlite3.Connection:
         """Open a connection; the file must be there, as an empty one in its place would answer that nobody rated."""
         address = f"file:{quote(str(self.path))}?mode=rw"
-        connection = sqlite3.connect(address, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True)
+        connection = sqlite3.connect(
+            address, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
+        )
         connection.execute("PRAGMA query_only = ON")
         return connection
 
