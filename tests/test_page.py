@@ -131,6 +131,37 @@ def test_marks__take_films_out_of_the_list_or_keep_them(visitor):
     assert never in listed(open_page(visitor, "/"))
 
 
+def test_because__names_only_films_that_add_a_good_part(visitor):
+    for movie, stars in (("333", 5), ("951", 4)):
+        submit(visitor, f"/say/{movie}", stars=stars)
+    page = unescape(open_page(visitor, "/"))
+    pick = page[page.index("data-pick") : page.index("And then")]
+    widths = [float(width) for width in re.findall(r'<rect width="([0-9.]+)%"', pick)]
+    named = re.search("because you loved ([^<]+)<", pick)[1].split(" and ")
+    assert len(widths) == 2
+    assert len(named) == sum(width >= 25 for width in widths)
+    rows = page[page.index("And then") :]
+    assert "because you loved" in rows
+    assert not re.search("because you loved [^<]+ and (?:Interstellar|Raiders)", rows)
+
+
+def test_a_film__is_coloured_and_told_by_the_genre_that_fewest_films_have(visitor, dataset):
+    position = dataset.catalog.resolve("Alien")
+    assert dataset.catalog.table["genres"][position].as_py() == ["Horror", "Sci-Fi"]
+    position = dataset.catalog.resolve("Inception")
+    assert dataset.catalog.table["genres"][position].as_py()[0] == "Action"
+    page = open_page(visitor, "/search?q=inception")
+    rarest = min(dataset.catalog.table["genres"][position].as_py(), key=dataset.catalog.genre_counts.get)
+    assert f"g-{rarest.lower()}" in page
+    assert f"2010 · {rarest}, " in page
+
+
+def test_a_film_without_ids_elsewhere__links_to_what_those_sites_find(visitor):
+    page = unescape(open_page(visitor, "/films/302"))
+    assert 'href="https://www.imdb.com/find/?s=tt&q=Alien%201979"' in page
+    assert 'href="https://www.themoviedb.org/search/movie?query=Alien%20y:1979"' in page
+
+
 def test_chips__narrow_the_list_and_the_note_says_how_many_match(visitor, dataset):
     rated(visitor)
     page = open_page(visitor, "/?genre=Western&decade=1960")
@@ -140,7 +171,7 @@ def test_chips__narrow_the_list_and_the_note_says_how_many_match(visitor, datase
         assert "Western" in dataset.catalog.table["genres"][position].as_py()
         assert dataset.catalog.years[position] < 1970
     assert len(movies) < 25
-    assert (f"Only {len(movies)} match" if movies else "Nothing left matches") in page
+    assert (f"Only {len(movies)} match" if movies else "No film matches all of this") in page
 
 
 def test_less_known__lists_other_films_with_fewer_ratings(visitor, dataset):
@@ -203,11 +234,11 @@ def test_export_and_import__bring_the_same_back(app, visitor):
     lines = "movieId,rating\n" + "".join(f"{one['movie']},{one['stars']}\n" for one in json.loads(saved)["ratings"])
     csv = f"{lines}99999999,4\n"
     answer = other.post("/mine/import", data={"file": (BytesIO(csv.encode()), "my.csv")}, headers=BROWSER)
-    assert "3 ratings were brought in" in answer.text
-    assert "1 lines mean no film we know" in answer.text
+    assert "Brought in: 3 ratings." in answer.text
+    assert "Lines that mean no film we know: 1." in answer.text
     assert all(f"/films/{movie}" in open_page(other, "/mine") for movie in movies)
     answer = come(app).post("/mine/import", data={"file": (BytesIO(saved), "matinee.json")}, headers=BROWSER)
-    assert "3 ratings were brought in" in answer.text
+    assert "Brought in: 3 ratings." in answer.text
 
 
 def test_a_private_link__opens_the_same_ratings_elsewhere_until_it_is_voided(app, visitor):
@@ -242,7 +273,9 @@ def test_a_room_of_two__lists_for_both_and_only_for_members(app):
     one, other, stranger = come(app), come(app), come(app)
     mine, theirs = rated(one), rated(other, 5)
     room = one.post("/rooms", headers=BROWSER).location
-    assert "You are alone here" in open_page(one, room)
+    alone = open_page(one, room)
+    assert "You are alone here" in alone
+    assert "you all loved" not in alone
     assert "<svg" in open_page(one, room)
     assert not listed(open_page(other, room))
     submit(other, f"{room}/join")
@@ -259,7 +292,7 @@ def test_the_status_page__shows_the_measured_quality_as_table_and_curves(dataset
     metrics = {"protocol": "a tenth held out", "models": [{"model": "als", "rmse": 0.8123, **curve}]}
     recommender = Recommender(dataset, *models, snapshot_id="first", live=live, metrics=metrics)
     page = open_page(create_app(recommender, live).test_client(), "/status")
-    assert "<td>0.812</td>" in page
+    assert '<td class="served">0.812</td>' in page
     assert page.count("<polyline") == 1
     assert "a tenth held out" in page
 
@@ -282,15 +315,15 @@ def test_the_status_page__says_so_where_nothing_was_measured(visitor):
         ("/rooms/nothing", 404, "there is no such room"),
         ("/link/nothing", 404, "there is no such link"),
         ("/?decade=abc", 400, "decade is a whole number"),
-        ("/?genre=Nonsense", 400, "Nonsense"),
+        ("/?genre=Nonsense", 400, "no movie has the genre"),
     ],
 )
 def test_what_goes_wrong__is_a_page_for_people_and_a_problem_for_programs(visitor, address, status, words):
     shown, told = visitor.get(address, headers=BROWSER), visitor.get(address)
     assert (shown.status_code, shown.mimetype) == (status, "text/html")
-    assert words in unescape(shown.text)
+    assert words in unescape(shown.text).casefold()
     assert (told.status_code, told.mimetype) == (status, "application/problem+json")
-    assert words in told.json["detail"]
+    assert words in told.json["detail"].casefold()
 
 
 @pytest.mark.parametrize(
@@ -307,7 +340,8 @@ def test_what_goes_wrong__is_a_page_for_people_and_a_problem_for_programs(visito
 def test_a_form_that_cannot_be_meant__is_refused_in_words_and_changes_nothing(visitor, live, address, fields, words):
     answer = submit(visitor, address, **fields)
     assert answer.status_code in (400, 404)
-    assert words in unescape(answer.text)
+    assert words in unescape(answer.text).casefold()
+    assert (">Back to what you said</a>" in answer.text) == address.startswith("/mine")
     assert live.count() == 0
 
 

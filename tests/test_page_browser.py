@@ -225,6 +225,51 @@ def test_a_row__folds_where_it_lies_and_can_be_taken_back(visit):
     expect(page.locator(f"[data-film='{movie}'] summary")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_on_a_desktop__all_chips_are_seen_and_the_pick_stays_in_view(visit, width):
+    page = visit(size={"width": width, "height": 900})
+    inside = "all => all.every(one => one.getBoundingClientRect().right <= innerWidth && one.checkVisibility())"
+    assert page.locator(".chip").evaluate_all(inside)
+    assert page.locator(".chip").last.evaluate(ON_TOP)
+    give(page, place=7)
+    page.locator(".card").nth(7).scroll_into_view_if_needed()
+    expect(page.locator("[data-pick]")).to_be_in_viewport()
+    expect(page.locator("[data-pick]").get_by_role("button", name="Watch this")).to_be_in_viewport()
+
+
+def test_a_film_kept_in_the_list__is_not_asked_about_any_more(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    movie = page.locator(".card:not(.folded)").first.get_attribute("data-card")
+    row = page.locator(f"#tonight [data-film='{movie}']")
+    assert row.count() == 1
+    if row.locator("summary[data-key^='row']").count():
+        row.locator("summary").click()
+    row.get_by_role("button", name="Watch this").click()
+    expect(page.locator(f"[data-card='{movie}']")).to_have_count(0)
+    assert page.locator(".card").count() == 12
+
+
+def test_off_line__search_and_chips_say_so_and_the_list_comes_with_the_line(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("searchbox").press_sequentially("matr")
+    expect(page.locator("#found")).to_contain_text("The films did not come.")
+    page.locator("[data-key='genre-Western']").click()
+    expect(page.locator(".toast")).to_contain_text("The films did not come.")
+    page.context.set_offline(False)
+    expect(page.locator("[data-key='genre-Western']")).to_have_attribute("aria-current", "true")
+
+
+def test_a_private_link__is_in_view_when_it_is_made(visit):
+    page = visit("mine", size=PHONE)
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.locator("a.address")).to_be_in_viewport()
+
+
 def test_chips__narrow_the_list_and_the_way_back_widens_it(visit):
     page = visit()
     give(page)
@@ -356,7 +401,8 @@ def test_a_room_of_two__lists_for_both(visit):
     expect(other.locator("main")).to_contain_text("You are 2")
     expect(one.locator("main")).to_contain_text("You are 2")
     lists = [page.locator("#together .name").all_inner_texts() for page in (one, other)]
-    assert len(lists[0]) == 12
+    assert len(lists[0]) == 11  # below the first choice
+    assert len({page.locator("#together .pick h2").inner_text() for page in (one, other)}) == 1
     assert lists[0] == lists[1]
 
 

@@ -90,6 +90,11 @@ class Catalog:
         return tuple(sorted(pc.unique(pc.list_flatten(self.table["genres"])).to_pylist()))
 
     @cached_property
+    def genre_counts(self) -> dict[str, int]:
+        """How many movies have each genre."""
+        return dict(zip(self.genre_names, self.genre_flags.sum(axis=0).tolist(), strict=True))
+
+    @cached_property
     def genre_flags(self) -> NDArray[np.bool_]:
         """(n_movies, n_genres) in the order of `genre_names`."""
         flags = np.zeros((len(self), len(self.genre_names)), bool)

@@ -53,6 +53,7 @@ def as_page(answer: Response) -> Response:
     """Write a problem as a page where a person's browser asked for one."""
     by_person = HTML in request.headers.get("Accept", "") and not request.path.startswith(OF_PROGRAMS)
     if by_person and answer.mimetype == PROBLEM:
-        answer.set_data(render_template("error.html", detail=json.loads(answer.get_data())["detail"]))
+        detail = json.loads(answer.get_data())["detail"]
+        answer.set_data(render_template("error.html", detail=detail, missing=answer.status_code == 404))
         answer.mimetype = HTML
     return answer

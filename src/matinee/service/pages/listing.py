@@ -20,6 +20,8 @@ from matinee.service.serving import recommender
 LISTED = 25
 SEARCHED_FOR_LESS_KNOWN = 500
 BECAUSE = 2
+STRONG = 0.25
+"""Of the largest contribution: what a film that is named as a reason adds at least."""
 FEW = 10
 """Ratings below which a list is a rough guess."""
 
@@ -38,11 +40,11 @@ class Tonight:
 
 def tonight(user: str | None, said: Told, choice: Choice) -> Tonight:
     """Return the list for a person, None for somebody who comes for the first time."""
-    films = [{**film, "because": _because(film, said)} for film in listed(_answer(user, choice))["items"]]
+    films = listed(_answer(user, choice))["items"]
     place = choice.skip % len(films) if films else 0
-    pick = films[place] if films else None
-    note = _note(len(said.stars), len(films), choice)
-    return Tonight(pick, films[:place] + films[place + 1 :], bool(said.stars), note)
+    pick = {**films[place], "because": _because(films[place], said, BECAUSE)} if films else None
+    rows = [{**film, "because": _because(film, said, 1)} for film in films[:place] + films[place + 1 :]]
+    return Tonight(pick, rows, bool(said.stars), _note(len(said.stars), len(films), choice))
 
 
 def _answer(user: str | None, choice: Choice) -> Answer:
@@ -63,11 +65,12 @@ def _middle() -> float:
     return float(np.median(eligible)) if len(eligible) else 0.0
 
 
-def _because(film: Film, said: Told) -> str:
-    """Return the rated films that add most to a film's place: those that were loved, or else the first."""
+def _because(film: Film, said: Told, n: int) -> str:
+    """Return up to n rated films that add most to a film's place: those that were loved, or else the first."""
     liked = recommender().dataset.ratings.scale.liked
     reasons = film.get("why", ())
-    loved = [main_title(one["title"]) for one in reasons if said.stars.get(one["movie"], 0) >= liked][:BECAUSE]
+    strong = [one for one in reasons if one["contribution"] >= STRONG * reasons[0]["contribution"]]
+    loved = [main_title(one["title"]) for one in strong if said.stars.get(one["movie"], 0) >= liked][:n]
     t = texts()["why"]
     if loved:
         return str(t["loved"]).format(titles=t["and"].join(loved))
@@ -77,7 +80,7 @@ def _because(film: Film, said: Told) -> str:
 def _note(n_rated: int, n_films: int, choice: Choice) -> str:
     t = texts()["tonight"]
     if n_films < LISTED and choice.is_narrow:
-        return str(t["narrow"] if n_films else t["none_match"]).format(n=n_films)
+        return str(t["narrow"] if n_films else t["none_match"]).format(n=n_films, es="es" if n_films == 1 else "")
     if not n_films:
         return str(t["none_left"])
     if not n_rated:

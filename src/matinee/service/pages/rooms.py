@@ -13,7 +13,7 @@ from matinee.service.api.rows import predicted, with_columns
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code
-from matinee.service.pages.visitors import known_visitor, on_to, part, visitor, welcomed
+from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
 from matinee.service.serving import live, recommender
 
 HOW = ("mean", "least-misery")
@@ -60,6 +60,7 @@ def _room(token: str) -> dict[str, Any]:
         "token": token,
         "joined": joined,
         "members": len(found.members),
+        "rated": bool(own().stars),
         "hows": HOW,
         "how": how,
         "films": _films(found, how) if joined else [],

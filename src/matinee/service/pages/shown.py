@@ -12,6 +12,8 @@ from matinee.service.pages.blueprint import routes
 from matinee.service.serving import recommender
 
 HALF = 0.5
+FORMAT = "IMAX"
+"""What MovieLens lists among the genres without being one."""
 MOST_STARS = 10
 """Choices of stars, where the data's scale has no steps of its own or more of them."""
 
@@ -44,9 +46,16 @@ def given(value: float) -> str:
     return f"{value:g}"
 
 
+@routes.app_template_filter("telling")
+def telling(genres: Sequence[str]) -> list[str]:
+    """Return a film's genres, first the one that fewest films have: it says most."""
+    counts = recommender().dataset.catalog.genre_counts
+    return sorted(genres, key=lambda genre: (genre == FORMAT, counts.get(genre, 0), genre))
+
+
 @routes.app_template_filter("tint")
 def tint(genres: Sequence[str]) -> str:
-    """Return the class that colours a film, by its first genre.
+    """Return the class that colours a film, by the first of its genres.
 
     >>> tint(["Sci-Fi", "Drama"]), tint([])
     ('g-sci-fi', 'g-none')

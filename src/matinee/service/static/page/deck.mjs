@@ -48,6 +48,15 @@ export async function skip(card) {
 }
 
 /**
+ * Show another card for a film of which something was said elsewhere on the page.
+ * @param {string} movie
+ */
+export function drop(movie) {
+  const card = document.querySelector(`[data-card="${CSS.escape(movie)}"]:not(.folded)`);
+  if (card) renew(card);
+}
+
+/**
  * Put another film into this card's place; the card stays where none comes.
  * @param {Element} card
  * @param {boolean} [focus] on the new card

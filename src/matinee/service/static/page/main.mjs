@@ -1,6 +1,6 @@
 /** The page's scripts: what is said goes to the queue, and what comes back changes the deck and the list. */
 
-import { fold, skip } from "./deck.mjs";
+import { drop, fold, skip } from "./deck.mjs";
 import { listen, takeBack } from "./forms.mjs";
 import { events as model } from "./parts.mjs";
 import { events as queue, send, waiting } from "./queue.mjs";
@@ -37,6 +37,7 @@ queue.addEventListener("sent", (event) => {
   if (folded.delete(detail.movie)) return;
   tonight.refresh();
   sheet.refresh(detail);
+  if (detail.value !== null) drop(detail.movie);
 });
 queue.addEventListener("refused", (event) => {
   toast(text("refused", { why: /** @type {CustomEvent} */ (event).detail.why }));

@@ -1,7 +1,7 @@
 /** Search as one types: what a title may mean, below the field, reached by the arrow keys. */
 
 import { address, part } from "./parts.mjs";
-import { say } from "./tell.mjs";
+import { paragraph, say } from "./tell.mjs";
 import { text } from "./texts.mjs";
 
 const PAUSE_MS = 120;
@@ -24,10 +24,10 @@ export function searchAsTyped() {
     if (!query) return close();
     asked = query;
     const films = await part(address(`parts/search?q=${encodeURIComponent(query)}`)).catch(() => undefined);
-    if (!films || asked !== query) return;
-    found.replaceChildren(films);
+    if (asked !== query) return;
+    found.replaceChildren(films ?? paragraph(text("failed")));
     found.hidden = false;
-    say(text("results", { n: found.querySelectorAll("li").length }));
+    say(films ? text("results", { n: found.querySelectorAll("li").length }) : text("failed"));
   };
 
   field.addEventListener("input", () => {

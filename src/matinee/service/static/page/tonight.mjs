@@ -126,4 +126,5 @@ function fail() {
   button.textContent = text("again");
   button.addEventListener("click", refresh);
   toast(text("failed"), button);
+  addEventListener("online", refresh, { once: true });
 }
