@@ -54,6 +54,25 @@ def test_settings_by_name__are_read_from_anywhere(matinee: Run, folder: Path, mo
     assert len(listed(matinee("recommend", "--user", "1", MATINEE_SETTINGS="../matinee.toml"))) == 2
 
 
+def test_an_option_that_is_named_as_a_command__holds_for_every_command(matinee: Run, folder: Path) -> None:
+    (folder / "matinee.toml").write_text(f'store = "{folder / "empty"}"\nlive = "said.sqlite3"\n')
+    assert matinee("key", "create", "--scope", "read").exit_code == 0
+    assert (folder / "said.sqlite3").is_file()
+    migrated = matinee("live", "migrate")
+    assert (migrated.exit_code, "as it was" in migrated.stdout) == (0, True), migrated.output
+
+
+def test_an_option_of_a_group__is_one_of_its_commands(matinee: Run, folder: Path) -> None:
+    (folder / "matinee.toml").write_text('[key]\nlive = "said.sqlite3"\n[key.create]\nscope = ["read"]\n')
+    assert matinee("key", "create").exit_code == 0
+    assert (folder / "said.sqlite3").is_file()
+
+
+def test_a_settings_file_that_is_a_folder__is_an_error(matinee: Run, folder: Path) -> None:
+    result = matinee("--settings", folder, "info", "sample")
+    assert (result.exit_code, "cannot be read: Is a directory" in result.stderr) == (2, True), result.output
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -61,6 +80,9 @@ def test_settings_by_name__are_read_from_anywhere(matinee: Run, folder: Path, mo
         ("[serv]\nport = 1", "there is no command 'serv'"),
         ("[serve]\nprt = 1", "`matinee serve` has no option --prt"),
         ("[snapshot.list]\nprt = 1", "`matinee list` has no option --prt"),
+        ("[snapshot]\nlist = 3", "no command has the option --list"),
+        ("[snapshot]\nprt = 3", "no command has the option --prt"),
+        ("serve = 1", "no command has the option --serve"),
         ("[serve", "cannot be read as TOML"),
         ('[info]\non-bad-rows = "maybe"', "--on-bad-rows is error or skip"),
     ],

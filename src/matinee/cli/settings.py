@@ -3,10 +3,13 @@
     store = "/srv/matinee"      # of every command that has --store
     [serve]                     # of this command alone
     port = 80
+    [snapshot]                  # of every command of `matinee snapshot` that has --keep
+    keep = 5
     [snapshot.list]             # of a command of a command
     json = true
 
-An option on the command line wins over its variable, and that over the file.
+Where an option and a command share a name, a value is the option's and a section the command's: `live = "..."` is
+--live everywhere, `[live.migrate]` is of `matinee live migrate`. An option on the command line wins over its variable, and that over the file.
 """
 
 from __future__ import annotations
@@ -34,19 +37,23 @@ def read(path: Path | None, group: Any) -> dict[str, Any]:
         given = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"there is no settings file {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+    except OSError as problem:
+        raise UsageError(f"{path} cannot be read: {problem.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise UsageError(f"{path} cannot be read as TOML: {problem}") from None
-    common = {name: value for name, value in given.items() if not isinstance(value, Mapping)}
-    for name in common.keys() - {name for command in _commands(group) for name in _options(command)}:
-        raise UsageError(f"{path}: no command has the option --{name}; write it as in `matinee COMMAND --help`")
-    return _defaults(path, group, given, common)
+    return _defaults(path, group, given, {})
 
 
 def _defaults(path: Path, group: Any, given: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
-    for name, value in given.items():
-        if isinstance(value, Mapping) and name not in group.commands:
-            raise UsageError(f"{path}: there is no command {name!r}; [...] names one of {', '.join(group.commands)}")
-    return {name: _of(path, name, command, given.get(name, {}), common) for name, command in group.commands.items()}
+    """Return the defaults of each command of a group; `common` are the options that stand further up in the file."""
+    sections = {name: value for name, value in given.items() if isinstance(value, Mapping)}
+    for name in sections.keys() - group.commands.keys():
+        raise UsageError(f"{path}: there is no command {name!r}; [...] names one of {', '.join(group.commands)}")
+    own = {name: value for name, value in given.items() if name not in sections}
+    for name in own.keys() - {name for command in _commands(group) for name in _options(command)}:
+        raise UsageError(f"{path}: no command has the option --{name}; write it as in `matinee COMMAND --help`")
+    both = {**common, **own}
+    return {name: _of(path, name, command, sections.get(name, {}), both) for name, command in group.commands.items()}
 
 
 def _of(path: Path, name: str, command: Any, own: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
