@@ -126,6 +126,15 @@ def test_a_backup__is_for_its_owner_alone_and_replaces_nothing(store, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if "writing" in path.name] == []
 
 
+def test_a_backup_of_a_damaged_snapshot__is_refused_by_the_name_of_the_file(store, tmp_path):
+    damaged = store.snapshots / store.current_id() / "rater-movie-factors.arrow"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with LiveRatings(tmp_path / "live.sqlite3") as live, pytest.raises(StoreError, match=re.escape(str(damaged))):
+        copies.backup(store, live, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
 def test_a_damaged_backup__is_refused_and_nothing_is_restored(store, tmp_path):
     with LiveRatings(tmp_path / "live.sqlite3") as live:
         say_things(live)

@@ -202,6 +202,34 @@ def test_refit__keeps_the_newest_snapshots_and_the_one_that_is_served(store, liv
     assert store.ids() == [made[-2]]
 
 
+def test_refit__keeps_what_was_served_before_though_there_are_newer_ones_to_go_back_to_it_again(store, live):
+    good = store.current_id()
+    for stars in (1.0, 2.0):
+        live.rate("7", {"1": stars})
+        bad = refit(store, live).snapshot
+    activate(store, live, good)
+    live.rate("7", {"1": 3.0})
+    outcome = refit(store, live, keep=2)
+    assert outcome.parent == good
+    assert store.ids() == [outcome.snapshot, good]
+    assert bad in outcome.removed
+    live.rate("7", {"1": 4.0})
+    newest = refit(store, live, keep=1).snapshot
+    assert store.ids() == [newest]
+
+
+def test_a_store__is_rolled_back_while_an_older_snapshot_than_the_newest_is_served(store, live, tmp_path):
+    first = store.current_id()
+    assert not Store(tmp_path / "nothing").is_rolled_back()
+    live.rate("7", {"1": 1.0})
+    second = refit(store, live).snapshot
+    assert not store.is_rolled_back()
+    activate(store, live, first)
+    assert store.is_rolled_back()
+    store.remove(second)
+    assert not store.is_rolled_back()
+
+
 def test_refit__one_at_a_time(store, live):
     with live.lock("refit"), LiveRatings(store.path / "live.sqlite3") as other, pytest.raises(BusyError):
         refit(store, other)

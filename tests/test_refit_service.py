@@ -177,6 +177,25 @@ def test_refit_every__reads_its_options_from_the_settings_file(store, tmp_path, 
     assert list(store.ids()) == [refit.state(live)["snapshot"]]
 
 
+@pytest.mark.slow
+def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_for(store, live):
+    good = store.current_id()
+    live.rate("newcomer", {"1": 3.0})
+    refit.refit(store, live)
+    refit.activate(store, live, good)
+    with started(store.path, workers=1, refit_every=0.5) as server:
+        live.rate("newcomer", {"2": 4.0})
+        time.sleep(7)
+        assert (store.current_id(), refit.state(live)["state"]) == (good, "published")
+        assert send(f"{server.url}api/v1/admin/refit")[0] == 202
+        wait_until(lambda: store.current_id() != good, "no refit though one was asked for")
+        asked = ended(server, "published")["snapshot"]
+        live.rate("newcomer", {"3": 2.0})
+        wait_until(lambda: store.current_id() != asked, "no refit by itself")
+        code, stderr = server.end()
+    assert (code, stderr.count(f"snapshot {good} is served though there is a newer one")) == (0, 1)
+
+
 @pytest.mark.parametrize("options", [{"refit_every": 0}, {"refit_every": float("nan")}, {"refit_after": 0}])
 def test_serve__refuses_a_plan_that_cannot_be(store, options):
     with pytest.raises(UsageError, match="cannot be"):

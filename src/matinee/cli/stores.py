@@ -175,11 +175,12 @@ def pull(
 
     here, there = Store(store), Store(source)
     manifest = there.manifest()
-    if fresh := manifest.id != here.current_id():
+    before = here.current_id()
+    if fresh := manifest.id != before:
         here.take(there.snapshots / manifest.id)
         with options.live_ratings(store, live) as opened:
             refit.activate(here, opened, manifest.id)
-        here.prune(keep)
+        here.prune(keep, before)
     if as_json:
         return output.document({"snapshot": manifest.id, "fresh": fresh})
     return output.line(f"snapshot {manifest.id} is served {'from now on' if fresh else 'already'}")

@@ -167,7 +167,7 @@ def _outcome(
         why = f"the candidate is worse than what is served: {verdict}"
         return Outcome("refused", why, present.id, present.id, verdict, candidate.left_out)
     published = candidate.published(as_of)
-    removed = (*_forget(store, said, published), *store.prune(keep))
+    removed = (*_forget(store, said, published), *store.prune(keep, before=present.id))
     why = "not compared, there are too few ratings to hold some out" if verdict is None else str(verdict)
     return Outcome("published", why, present.id, published, verdict, candidate.left_out, removed)
 

@@ -2,6 +2,7 @@
 
 The watching process of a service looks at the live database. Of all services on it one starts `matinee refit`, which
 publishes; the workers follow the store as they always do. A service that stops ends its refit: the next one repeats it.
+After somebody went back to an older snapshot, refits wait to be asked for: they would learn the same again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from matinee import refit
 from matinee.errors import MatineeError, UsageError
 from matinee.live import LiveRatings
+from matinee.snapshot import Store
 
 COMMAND = (sys.executable, "-P", "-m", "matinee", "refit", "--json")
 NICENESS = 10  # at 19 a busy machine would never let it end
@@ -70,12 +72,13 @@ class Refits:
     """
 
     def __init__(self, store: str, live: str, plan: Plan, environment: Mapping[str, str] = os.environ) -> None:
-        self._live, self._plan = LiveRatings(live), plan
+        self._store, self._live, self._plan = Store(store), LiveRatings(live), plan
         self._environment = {**environment, "MATINEE_STORE": store, "MATINEE_LIVE": live}  # a URL may hold a password
         self._thread = threading.Thread(target=self._watch, name="watch-refits", daemon=True)
         self._stopping, self._starting = threading.Event(), threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._began, self._count_at, self._trouble = datetime.now(UTC), 0.0, ""
+        self._gone_back_to: str | None = None
 
     def __enter__(self) -> Refits:
         self._thread.start()
@@ -113,7 +116,15 @@ class Refits:
         due = self._plan.is_due(self._live, seen, self._began)
         took = time.monotonic() - start
         self._count_at = start + max(COUNT_EVERY, took / MOST_COUNTING)
-        return due
+        return due and not self._waits()
+
+    def _waits(self) -> bool:
+        """Return whether somebody went back to an older snapshot, and log it once."""
+        served = self._store.current_id() if self._store.is_rolled_back() else None
+        if served not in (None, self._gone_back_to):
+            log.warning("refits wait to be asked for, as snapshot %s is served though there is a newer one", served)
+        self._gone_back_to = served
+        return served is not None
 
     def _run(self) -> tuple[int, str, str]:
         """Run the program to its end; return its exit code and what it said."""

@@ -81,6 +81,10 @@ class Store:
         folders = (path for path in self.snapshots.iterdir() if path.is_dir() and not path.name.startswith("."))
         return sorted((path.name for path in folders), reverse=True)
 
+    def is_rolled_back(self) -> bool:
+        """Return whether a newer snapshot than the one that is served is here: somebody went back."""
+        return self.current_id() not in (None, *self.ids()[:1])
+
     def list(self) -> Sequence[Manifest]:
         """Return the manifests of all snapshots, the newest first. Raises StoreError where one is damaged."""
         return [read(self.snapshots / name) for name in self.ids()]
@@ -131,24 +135,31 @@ class Store:
             files.sync_folder(self.snapshots)
             shutil.rmtree(gone)
 
-    def prune(self, keep: int = KEPT) -> Sequence[str]:
-        """Delete all but the newest `keep` snapshots and the one that is served, and return the ids of the deleted."""
+    def prune(self, keep: int = KEPT, before: str | None = None) -> Sequence[str]:
+        """Delete all but the newest `keep` snapshots and the one that is served, and return the ids of the deleted.
+
+        before   was served before: where two or more are kept it stays to go back to, instead of the oldest of them
+        """
         if keep < 1:
             raise UsageError(f"--keep {keep}: keep at least 1 snapshot, the one that is served")
-        old = [snapshot for snapshot in self.ids()[keep:] if snapshot != self.current_id()]
+        newest, older = list(self.ids()[:keep]), self.ids()[keep:]
+        if keep > 1 and before in older:
+            newest[-1] = before
+        old = [snapshot for snapshot in self.ids() if snapshot not in (self.current_id(), *newest)]
         for snapshot in old:
             self.remove(snapshot)
         return old
 
     def copy(self, folder: Path) -> Manifest:
-        """Copy the snapshot that is served into a new folder elsewhere, on disk when this returns.
+        """Copy the snapshot that is served, every byte checked, into a new folder elsewhere, on disk when this returns.
 
-        Nothing is published or deleted meanwhile. Raises StoreError where there is no snapshot.
+        Nothing is published or deleted meanwhile. Raises StoreError where there is no snapshot or it is damaged.
         """
         self._folder(None)  # a store that is not there gets no lock
         with self._writable(), self._locked():
+            manifest = self.verify()
             files.copy_folder(self._folder(None), folder)
-        return read(folder)
+        return manifest
 
     def take(self, folder: Path) -> Manifest:
         """Copy a snapshot's folder into this store, every byte checked; it is served when it is activated.
