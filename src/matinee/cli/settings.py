@@ -9,7 +9,9 @@
     json = true
 
 Where an option and a command share a name, a value is the option's and a section the command's: `live = "..."` is
---live everywhere, `[live.migrate]` is of `matinee live migrate`. An option on the command line wins over its variable, and that over the file.
+--live everywhere, `[live.migrate]` is of `matinee live migrate`.
+
+An option on the command line wins over its variable, and that over the file.
 """
 
 from __future__ import annotations
