@@ -142,10 +142,9 @@ class Store:
         """
         if keep < 1:
             raise UsageError(f"--keep {keep}: keep at least 1 snapshot, the one that is served")
-        newest, older = list(self.ids()[:keep]), self.ids()[keep:]
-        if keep > 1 and before in older:
-            newest[-1] = before
-        old = [snapshot for snapshot in self.ids() if snapshot not in (self.current_id(), *newest)]
+        ids = self.ids()
+        stay = (*ids[: keep - 1], before) if keep > 1 and before in ids[keep:] else ids[:keep]
+        old = [snapshot for snapshot in ids if snapshot not in (self.current_id(), *stay)]
         for snapshot in old:
             self.remove(snapshot)
         return old
