@@ -263,7 +263,7 @@ def test_a_link__warns_who_would_leave_ratings_behind(app, visitor):
 def test_forget_me__ends_in_a_new_visitor_without_ratings(visitor, live):
     rated(visitor)
     before = visitor.get_cookie("matinee").value
-    submit(visitor, "/mine/forget", sure="1")
+    assert "Everything you said is deleted." in submit(visitor, "/mine/forget", sure="1").text
     assert visitor.get_cookie("matinee").value != before
     assert "You have rated nothing yet" in open_page(visitor, "/mine")
     assert live.count() == 0

@@ -112,6 +112,27 @@ def test_first_visit__three_stars_and_the_list_is_there(visit):
     assert len(films(page)) == 25
 
 
+def test_stars_of_a_scale_to_ten__stay_on_their_card_and_are_all_reached(visit, tmp_path):
+    pairs = ((user, movie) for user in range(40) for movie in range(30))
+    rows = (f"{user},{movie},{1 + (user * movie + user) % 10}" for user, movie in pairs)
+    table = tmp_path / "ten.csv"
+    table.write_text("userId,movieId,rating\n" + "\n".join(rows), "utf-8")
+    dataset = mt.load(table, scale="1:10")
+    Recommender(dataset, ALS(rank=4, iterations=2).fit(dataset.ratings, dataset.catalog)).publish(tmp_path / "store")
+    other = Server(tmp_path / "store")
+    try:
+        for size in (DESKTOP, PHONE):
+            page = visit(size=size)
+            page.goto(other.url)
+            assert page.locator(".card").evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
+            last = page.locator(".card input[value='10']").first
+            assert last.evaluate(ON_TOP)
+            last.click()
+            expect(page.locator(".fold")).to_contain_text("10 stars")
+    finally:
+        other.stop()
+
+
 def test_reload__keeps_the_ratings(visit):
     page = visit()
     title = give(page)
@@ -268,6 +289,27 @@ def test_a_private_link__is_in_view_when_it_is_made(visit):
     page = visit("mine", size=PHONE)
     page.get_by_role("button", name="Make a link").click()
     expect(page.locator("a.address")).to_be_in_viewport()
+
+
+def test_a_chip_chosen_by_the_address__is_in_sight_on_a_phone(visit):
+    page = visit("?genre=Western", size=PHONE)
+    expect(page.get_by_role("link", name="Western")).to_be_in_viewport(ratio=1)
+
+
+def test_in_forced_colours__stars_and_chosen_chips_are_seen(visit):
+    page = visit(forced_colors="active")
+    colour = "one => getComputedStyle(one).backgroundColor"
+    page.mouse.move(1, 1)
+    canvas = page.locator("body").evaluate(colour)
+    star = page.locator(".card .give b").first
+    empty = star.evaluate(colour)
+    page.locator(".card .give input").nth(3).focus()
+    page.keyboard.press("ArrowRight")
+    assert len({canvas, empty, star.evaluate(colour)}) == 3
+    chosen, other = (
+        page.locator(f".chip{which}").first.evaluate(colour) for which in ("[aria-current]", ":not([aria-current])")
+    )
+    assert chosen != other
 
 
 def test_chips__narrow_the_list_and_the_way_back_widens_it(visit):
@@ -502,6 +544,10 @@ def test_first_load__shifts_nothing_and_comes_from_here_alone(visit):
     )
     home = re.match("http://[^/]+/", page.url)[0]
     page.goto(home, wait_until="networkidle")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shift") == 0
+    page.get_by_role("button", name="Tonight together").click()
+    expect(page.get_by_role("button", name="Copy the link")).to_be_visible()
     page.wait_for_timeout(300)
     assert page.evaluate("window.shift") == 0
     assert all(url.startswith(home) for url in asked)

@@ -69,7 +69,7 @@ def bring() -> Response:
 def forget() -> Response:
     """Forget the visitor at once, and welcome a new one."""
     live().forget(known_visitor())
-    return auth.sign_in(on_to(url_for("pages.home")), auth.new_visitor())
+    return auth.sign_in(make_response(_mine(forgotten=True)), auth.new_visitor())
 
 
 @routes.post("/mine/link")

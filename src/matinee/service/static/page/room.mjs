@@ -38,16 +38,18 @@ function same(found, shown) {
   return one.map((element) => element.textContent).join() === other.map((element) => element.textContent).join();
 }
 
+/** Copy the link at a press; where the browser keeps the clipboard from plain HTTP, as a selection is copied. */
 function offerCopy() {
-  const link = document.querySelector("[data-link]");
-  if (!(link instanceof HTMLAnchorElement) || !navigator.clipboard) return;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = text("copy");
+  const button = document.querySelector("[data-copy]");
+  if (!(button instanceof HTMLButtonElement)) return;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(link.href);
+    const link = document.querySelector(".address");
+    if (navigator.clipboard) await navigator.clipboard.writeText(button.dataset.copy ?? "");
+    else if (link) {
+      getSelection()?.selectAllChildren(link);
+      document.execCommand("copy");
+    }
     button.textContent = text("copied");
     say(text("copied"));
   });
-  link.parentElement?.after(button);
 }

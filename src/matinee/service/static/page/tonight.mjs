@@ -63,6 +63,16 @@ export function followChoices() {
     refresh();
   });
   addEventListener("popstate", refresh);
+  for (const chosen of document.querySelectorAll("a.chip[aria-current]")) bringIntoRow(/** @type {HTMLElement} */ (chosen));
+}
+
+/**
+ * Bring a chosen chip into sight where its row is scrolled, as on a phone.
+ * @param {HTMLElement} chosen
+ */
+function bringIntoRow(chosen) {
+  const row = /** @type {HTMLElement} */ (chosen.parentElement);
+  row.scrollLeft = chosen.offsetLeft - row.offsetLeft - (row.clientWidth - chosen.offsetWidth) / 2;
 }
 
 /** @param {DocumentFragment} found */
