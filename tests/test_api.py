@@ -107,6 +107,20 @@ def test_movies__what_cannot_be_meant_is_said(client, query, message):
     assert message in said
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/users/ann/recommendations?rated_since=lately", None, 'it should be a day, such as "2018-01-31"'),
+        ("/recommendations", {"ratings": [{"movie": "1"}]}, 'it should be an object, such as {"1": 4.5}'),
+        ("/users/ann/ratings", {"ratings": [{"stars": 1}] * 50_001}, "it should have at most 50000 items, not 50001"),
+    ],
+)
+def test_what_cannot_be_meant__is_said_with_an_example_and_without_words_of_python(client, path, body, message):
+    answer = client.get(f"/api/v1{path}") if body is None else client.post(f"/api/v1{path}", json=body)
+    status, said = detail(answer)
+    assert (status, said.endswith(message)) == (400, True), said
+
+
 def test_movie__has_facts_and_a_histogram_of_its_ratings(client, dataset, movie):
     matrix = movie("The Matrix")
     found = get(client, f"/movies/{matrix}")

@@ -47,6 +47,20 @@ def test_a_new_movie__is_found_shown_and_rated_at_once(client):
     assert client.get("/api/v1/users/ann/ratings/new-1").json["title"] == "Zorblax Rising"
 
 
+def test_a_new_movie__is_not_called_unknown_where_only_a_refit_can_answer(client):
+    add(client)
+    for path in ("users/ann/predictions?movie=new-1", "users/ann/explanations/new-1", "movies/new-1/similar"):
+        answer = client.get(f"/api/v1/{path}")
+        assert (answer.status_code, "new: it can be rated now" in answer.json["detail"]) == (404, True), answer.json
+
+
+def test_a_new_movie_with_the_imdb_id_of_another__is_refused_by_the_others_name(client):
+    assert add(client).status_code == add(client).status_code == 200
+    answer = add(client, movie="new-2")
+    assert (answer.status_code, "movie 'new-1' has the IMDb id 'tt9999999'" in answer.json["detail"]) == (409, True)
+    assert add(client, movie="new-2", imdb=None).status_code == 200
+
+
 def test_a_new_movie__is_of_the_data_after_a_refit(client, store, live):
     add(client)
     for number in range(30):
@@ -58,6 +72,7 @@ def test_a_new_movie__is_of_the_data_after_a_refit(client, store, live):
         assert [row["movie"] for row in after.get("/api/v1/movies?query=zorblax").json["items"]] == ["new-1"]
         assert after.get("/api/v1/users/ann/predictions?movie=new-1").json["items"][0]["stars"] > 3
         assert add(after).status_code == 409
+        assert "movie 'new-1' has the IMDb id" in add(after, movie="new-2").json["detail"]
 
 
 def test_the_same_id_again__replaces_what_was_said(client):

@@ -88,6 +88,17 @@ def test_ratings__come_in_pages_that_hold_each_movie_once(client: FlaskClient) -
     assert seen == sorted(RATED)
 
 
+def test_ratings__go_on_behind_a_movie_whose_rating_is_gone_and_refuse_a_cursor_of_another_list(
+    client: FlaskClient,
+) -> None:
+    first = client.get(of(USER, "ratings"), query_string={"limit": 3}).json
+    client.delete(of(USER, f"ratings/{first['next']}"))
+    second = client.get(of(USER, "ratings"), query_string={"limit": 3, "cursor": first["next"]}).json
+    assert [item["movie"] for item in second["items"]] == sorted(RATED)[3:6]
+    refused = client.get(of(USER, "ratings"), query_string={"cursor": "zz"})
+    assert (refused.status_code, "the cursor 'zz' is not of this list" in refused.json["detail"]) == (400, True)
+
+
 def test_ratings__carry_the_facts_of_their_movies(client: FlaskClient) -> None:
     [item] = client.get(of(USER, "ratings"), query_string={"limit": 1}).json["items"]
     position = DATA.catalog.ids.position(item["movie"])

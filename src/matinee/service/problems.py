@@ -106,7 +106,7 @@ def of_surprise(error: Exception) -> Response:
 
 def _detail(error: HTTPException) -> str:
     if error.code == HTTPStatus.NOT_FOUND:
-        return f"there is nothing at {request.path}; the page at / lists what there is"
+        return f"there is nothing at {request.path}; {request.root_path}/api/docs lists what there is"
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{request.path} does not take {request.method}; the Allow header lists what it takes"
     if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

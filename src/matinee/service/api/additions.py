@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import pyarrow.compute as pc
 from pydantic import Field
 
 from matinee.live import NewMovie
@@ -45,8 +46,19 @@ def add_movie(movie: str, body: Description) -> Fields:
     """It can be searched and rated at once, and is recommended after the next refit. The same id again replaces it."""
     if movie in recommender().dataset.catalog.ids:
         raise ConflictError(f"movie {movie!r} is in the data already; choose another id")
+    _check_imdb(movie, body.imdb)
     live().add_movie(NewMovie(movie, **{**body.model_dump(), "genres": tuple(body.genres)}))
     return facts([movie])[0]
+
+
+def _check_imdb(movie: str, imdb: str | None) -> None:
+    """Raise ConflictError where another movie has this IMDb id, by which people's files name movies."""
+    catalog = recommender().dataset.catalog
+    position = pc.index(catalog.table["imdb"], imdb).as_py() if imdb else -1
+    new = (known.movie for known in added().values() if imdb and known.imdb == imdb and known.movie != movie)
+    other = catalog.ids[position] if position >= 0 else next(new, None)
+    if other is not None:
+        raise ConflictError(f"movie {other!r} has the IMDb id {imdb!r} already; rate that one, or leave imdb out")
 
 
 def additions(query: str, filters: Filters) -> list[dict[str, Any]]:

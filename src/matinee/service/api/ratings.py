@@ -106,11 +106,18 @@ def ratings(user: str, query: Page) -> Fields:
     """Ratings of the data and live ones, in the order of the movies' ids."""
     kept = told(user)
     movies = list(kept.stars)
-    start = bisect_right(movies, query.cursor) if query.cursor is not None else 0
+    start = _behind(query.cursor, movies) if query.cursor is not None else 0
     page = movies[start : start + query.limit]
     items = [{**row, "stars": kept.stars[row["movie"]]} for row in facts(page)]
     more = page[-1] if start + query.limit < len(movies) else None
     return {"user": user, "revision": kept.revision, "items": items, "next": more}
+
+
+def _behind(cursor: str, movies: list[str]) -> int:
+    """Return the place behind the movie that a page ended with, though its rating may be gone by now."""
+    if cursor not in movies and cursor not in recommender().dataset.catalog.ids and cursor not in added():
+        raise UsageError(f"the cursor {cursor[:40]!r} is not of this list; begin again without a cursor")
+    return bisect_right(movies, cursor)
 
 
 @route(

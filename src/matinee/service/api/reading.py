@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from functools import lru_cache
 from types import UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -15,6 +17,7 @@ from matinee.service import bodies
 
 JSON = "application/json"
 MOST_SHOWN = 60
+WHAT = re.compile(r"^(Input|String|List|Tuple|Dictionary|Value error,) | after validation(?=,)")  # what a rule is of
 MOST_UPLOADED = 5_000_000  # bytes, where files are taken
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -80,7 +83,7 @@ def _said(whose: str, model: type[BaseModel], error: ValidationError) -> str:
     """Return one line about the first error: the field, its value, the rule."""
     first = error.errors(include_url=False)[0]
     name, rule, value = ".".join(map(str, first["loc"])), first["msg"], str(first["input"])[:MOST_SHOWN]
-    match first["type"]:
+    match kind := first["type"]:
         case "json_invalid":
             return f"the body is not JSON: {rule.removeprefix('Invalid JSON: ')}"
         case "extra_forbidden":
@@ -89,5 +92,10 @@ def _said(whose: str, model: type[BaseModel], error: ValidationError) -> str:
         case "missing":
             return f"{whose}{name} is missing; give it"
         case _:
-            rule = rule.removeprefix("Input ").removeprefix("Value error, ")
+            rule = ("should be a day" if kind.startswith("date_") else WHAT.sub("", rule)) + _example(model, name)
             return f"{whose}{name} is {value!r}: it {rule}" if name else f"{whose.removesuffix(chr(39) + 's ')} {rule}"
+
+
+def _example(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields.get(name)
+    return f", such as {json.dumps(field.examples[0])}" if field is not None and field.examples else ""

@@ -27,7 +27,9 @@ class ListOptions(Asked):
     not_genre: Genres = Field((), description="may be given several times: none of them")
     year_from: Year | None = None
     year_to: Year | None = None
-    rated_since: date | None = Field(None, description="count only ratings since this day, UTC, for min_ratings")
+    rated_since: date | None = Field(
+        None, description="count only ratings since this day, UTC, for min_ratings", examples=["2018-01-31"]
+    )
     min_ratings: Annotated[int, Field(ge=0), WHOLE] = Field(
         MIN_RATINGS, description="only movies with at least so many ratings"
     )
@@ -43,7 +45,9 @@ class UserListOptions(ListOptions):
 class GivenRatings(ListOptions):
     """Somebody's ratings, and what list they want."""
 
-    ratings: dict[IdAsKey, float] = Field(max_length=MOST_RATINGS, description="stars by the movies' ids")
+    ratings: dict[IdAsKey, float] = Field(
+        max_length=MOST_RATINGS, description="stars by the movies' ids", examples=[{"1": 4.5}]
+    )
     within: list[MovieId] | None = Field(None, max_length=MOST_RATINGS, description="only these movies")
     scale: str | None = Field(None, description="of all stars, LOW:HIGH such as 1:10, where not the data's")
 

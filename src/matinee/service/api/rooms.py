@@ -58,7 +58,9 @@ class Together(As):
     not_genre: Genres = Field((), description="may be given several times: none of them")
     year_from: Year | None = None
     year_to: Year | None = None
-    rated_since: date | None = Field(None, description="count only ratings since this day, UTC, for min_ratings")
+    rated_since: date | None = Field(
+        None, description="count only ratings since this day, UTC, for min_ratings", examples=["2018-01-31"]
+    )
     min_ratings: int = Field(MIN_RATINGS, ge=0, description="only movies with at least so many ratings")
 
 

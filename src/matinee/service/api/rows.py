@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
-from matinee.errors import UnknownMovieError
+from matinee.errors import MissingError, UnknownMovieError
 from matinee.ids import Positions
 from matinee.recommender import Answer, Recommender
 from matinee.recommender.columns import Reason
-from matinee.service.serving import recommender
+from matinee.service.serving import live, recommender
 from matinee.titles import with_year
 
 DECIMALS = 4  # of stars
@@ -78,9 +78,11 @@ def rows_of(found: Recommender) -> MovieRows:
 
 
 def position_of(movie: str) -> int:
-    """Return the position of a movie by its id. Raises UnknownMovieError."""
+    """Return the position of a movie by its id. Raises UnknownMovieError, MissingError where it was added since."""
     position = recommender().dataset.catalog.ids.position(movie)
     if position is None:
+        if any(movie == new.movie for new in live().movies()):
+            raise MissingError(f"movie {movie!r} is new: it can be rated now, and has answers after the next refit")
         raise UnknownMovieError(movie, hint=HINT)
     return position
 
