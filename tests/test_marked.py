@@ -89,6 +89,19 @@ def test_within_movies__lists_no_others_and_still_none_rated(served: Recommender
     assert title["movie"] == ["399"]
 
 
+def test_within_what_somebody_chose__counts_no_ratings_unless_asked_to(served: Recommender, live: LiveRatings) -> None:
+    rare = DATA.catalog.ids[int(DATA.ratings.movie_counts.argmin())]
+    assert 0 < DATA.ratings.movie_counts.min() < 25
+    live.mark("1", rare, "watchlist")
+    answer = served.recommend(user="1", n=10, within="watchlist")
+    assert answer["movie"] == [rare]
+    assert answer.note.startswith("1 instead of 10; movies on the watchlist that pass the filters: 1;")
+    assert served.recommend(user="1", n=10, within=[rare])["movie"] == [rare]
+    for asked in ({"min_ratings": 25}, {"rated_since": "1990-01-01"}):
+        few = served.recommend(user="1", n=10, within="watchlist", **asked)  # type: ignore[arg-type]
+        assert (few["movie"], "at least 25 ratings" in few.note) == ([], True)
+
+
 def test_within_what_cannot_be_meant__gets_one_clear_line(served: Recommender) -> None:
     with pytest.raises(UsageError, match="within is 'watchlist' or a list of movies, not 'favourites'"):
         served.recommend(user="1", within="favourites")  # type: ignore[arg-type]

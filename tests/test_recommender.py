@@ -236,6 +236,8 @@ def test_similar__leaves_out_the_movie_itself_and_rarely_rated_ones(recommender:
     assert movie not in table["movie"]
     assert min(table["ratings"]) >= 30
     assert table["similarity"] == sorted(table["similarity"], reverse=True)
+    assert table.note.startswith("nearest to ")
+    assert recommender.similar(movie, n=8, min_ratings=10**6).note.startswith("0 instead of 8: nearest to ")
 
 
 @dataclass

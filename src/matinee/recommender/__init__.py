@@ -120,7 +120,7 @@ class Recommender:
         year_from: int | None = None,
         year_to: int | None = None,
         rated_since: str | date | None = None,
-        min_ratings: int = MIN_RATINGS,
+        min_ratings: int | None = None,
         within: Within = None,
         order: Order = "match",
         explain: bool = False,
@@ -130,6 +130,7 @@ class Recommender:
 
         ratings     {movie id or title: stars}, pairs, or a table, or a list of them for several people; or `user` by
                     id, or several `users`; nothing at all is a person without ratings
+        min_ratings of each movie listed; by default 25, or 0 within movies that somebody chose
         within      "watchlist", the user's; or movies (ids or titles): list no others
         order       "match" by the ranker where there is one, "stars" by predicted stars
         explain     adds a column `why`: the rated movies that add most to the score that orders
@@ -145,6 +146,8 @@ class Recommender:
             raise UsageError(f"order is match or stars, not {order!r}")
         shown = _scale(scale)
         people = self._people(ratings, user, users, shown)
+        if min_ratings is None:
+            min_ratings = MIN_RATINGS if within is None or rated_since is not None else 0
         filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
         allowed = among(self.allowed(filters), within, people, self.dataset.catalog)
         positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles, people.unlisted)
@@ -248,8 +251,9 @@ class Recommender:
         order = np.argsort(-closeness, kind="stable")[:n].astype(np.int32)
         order = order[np.isfinite(closeness[order])]
         columns = {"similarity": closeness[order], "ratings": self._columns.counts(order)}
+        fewer = f"{len(order)} instead of {n}: " if len(order) < n else ""
         note = f"nearest to {self.dataset.catalog.title(position)}, movies with at least {min_ratings} ratings"
-        return self._answer(order, columns, (), note)
+        return self._answer(order, columns, (), fewer + note)
 
     def explain(
         self,

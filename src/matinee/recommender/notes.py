@@ -43,8 +43,8 @@ def fewer_together(found: int, n: int, passing: NDArray[np.bool_], left: NDArray
 
 def _passing(allowed: NDArray[np.bool_], filters: Filters, of_them: str = "") -> str:
     since = f" since {filters.rated_since}" if filters.rated_since else ""
-    least = f"at least {filters.min_ratings} ratings{since}"
-    return f"movies{of_them} that pass the filters and have {least}: {allowed.sum():,}"
+    least = f" and have at least {filters.min_ratings} ratings{since}" if filters.min_ratings else ""
+    return f"movies{of_them} that pass the filters{least}: {allowed.sum():,}"
 
 
 def voices(heard: int, people: int) -> str:

@@ -30,8 +30,8 @@ class ListOptions(Asked):
     rated_since: date | None = Field(
         None, description="count only ratings since this day, UTC, for min_ratings", examples=["2018-01-31"]
     )
-    min_ratings: Annotated[int, Field(ge=0), WHOLE] = Field(
-        MIN_RATINGS, description="only movies with at least so many ratings"
+    min_ratings: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description=f"only movies with at least so many ratings; by default {MIN_RATINGS}, or 0 with within"
     )
     explain: bool = Field(False, description="add to each movie why it is here")
 
