@@ -255,7 +255,9 @@ def run_sql(path, statements):
 
 def test_migrate__brings_the_oldest_database_to_today_and_keeps_what_it_holds(live_address):
     make_oldest(live_address)
-    with pytest.raises(LiveError, match="run `matinee live migrate`"):
+    with pytest.raises(
+        LiveError, match=r"copy it \(`matinee backup` of that version\), and run `matinee live migrate`"
+    ):
         LiveRatings(live_address)
     assert migrate(live_address) == (1, SCHEMA_VERSION)
     assert migrate(live_address) == (SCHEMA_VERSION, SCHEMA_VERSION)

@@ -145,7 +145,17 @@ def test_settings_that_are_shipped__are_options_of_serve(matinee) -> None:
     assert matinee("--settings", DEPLOY / "matinee.toml", "serve", "--help").exit_code == 0
     result = matinee("--settings", DEPLOY / "matinee.toml", "serve", "--store", "nowhere", "--json")
     assert "there is no snapshot" in result.stderr
-    assert tomllib.loads((DEPLOY / "matinee.toml").read_text())["serve"]["host"] == "127.0.0.1"
+    settings = tomllib.loads((DEPLOY / "matinee.toml").read_text())
+    assert settings["serve"]["host"] == "127.0.0.1"
+    assert f"StateDirectory={Path(settings['store']).parent.name}\n" in (DEPLOY / "matinee.service").read_text()
+
+
+def test_settings_that_are_shipped__name_a_database_for_every_command(matinee, tmp_path: Path) -> None:
+    shipped = (DEPLOY / "matinee.toml").read_text()
+    [database] = re.findall(r'^# (live = "postgresql\+psycopg://.*")$', shipped, re.MULTILINE)
+    (tmp_path / "ours.toml").write_text(shipped.replace(f"# {database}", f'live = "{tmp_path}/said.sqlite3"'))
+    made = matinee("--settings", tmp_path / "ours.toml", "key", "create", "--scope", "read")
+    assert (made.exit_code, (tmp_path / "said.sqlite3").is_file()) == (0, True), made.output
 
 
 def test_image__copies_what_is_there_and_starts_with_options_that_exist(matinee) -> None:

@@ -21,7 +21,7 @@ def prepare(connection: Connection, database: str) -> None:
     elif found < SCHEMA_VERSION:
         raise LiveError(
             f"live ratings {database}: written by an older Matinee (schema {found}, this one needs {SCHEMA_VERSION}); "
-            "stop its servers, take a backup and run `matinee live migrate`"
+            "stop its servers, copy it (`matinee backup` of that version), and run `matinee live migrate`"
         )
 
 
