@@ -151,6 +151,21 @@ def test_a_damaged_parquet_part__is_named(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_part_with_other_columns__is_named_and_not_read_in_their_place(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    (folder / "parts" / "0.csv").write_text(RATINGS)
+    other = folder / "parts" / "1.csv"
+    other.write_text("movieId,userId,rating\n1,2,3\n")
+    found = complaint(folder, ("train", "parts", *LOCAL))
+    assert f"file://{other} begins with movieId, userId, rating, where a file beside it begins with userId" in found
+    other.write_text("1,2,3\n")
+    assert f"file://{other} begins with 1, 2, 3, where a file" in complaint(folder, ("train", "parts", *LOCAL))
+    other.write_text("userId,movieId,rating,timestamp\n1,2,3,4\n")
+    found = complaint(folder, ("train", "parts", *LOCAL))
+    assert " has another number of columns than the files beside it; give all files the same columns" in found
+
+
+@pytest.mark.slow
 def test_an_output_that_exists__is_kept(folder: Path) -> None:
     trained = run(folder, "train", "ratings.csv", "--no-measure", "--store", "store", *LOCAL)
     assert trained.returncode == 0, trained.stderr

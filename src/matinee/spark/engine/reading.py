@@ -169,7 +169,14 @@ def _read_text(spark: Any, path: str, layout: Layout) -> Any:
     schema = StructType([StructField(name, StringType()) for name in layout.header])
     quote = '"' if layout.delimiter == "," else ""
     return spark.read.csv(
-        path, schema=schema, header=layout.has_header, sep=layout.delimiter, quote=quote, escape=quote, nullValue="\0"
+        path,
+        schema=schema,
+        enforceSchema=False,  # each file's own header is checked, or columns in another order would be swapped
+        header=layout.has_header,
+        sep=layout.delimiter,
+        quote=quote,
+        escape=quote,
+        nullValue="\0",
     )
 
 

@@ -38,6 +38,7 @@ LONGEST_MESSAGE = 400
 PHASE = "matinee.phase"
 STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
+HEADERS = re.compile(r"Header: (.*)\n *Schema: (.*)")
 
 log = logging.getLogger(__name__)
 
@@ -317,7 +318,19 @@ def reason(problem: Exception) -> str | None:
         java = java.getCause()
     unread = next((found[1] for found in map(UNREAD.search, said) if found), None)
     root = next((line.strip() for line in said[-1].splitlines() if line.strip()), "")[:LONGEST_MESSAGE]
-    return root if unread is None else f"{unread} cannot be read ({root.rstrip('.')}); copy it again, or leave it out"
+    if unread is None:
+        return root
+    if "CSV header" in root:
+        return f"{unread} {_other_columns(said[-1])}; give all files the same columns, or leave it out"
+    return f"{unread} cannot be read ({root.rstrip('.')}); copy it again, or leave it out"
+
+
+def _other_columns(said: str) -> str:
+    """Return how a file of CSV differs from those beside it, from what Spark says of its header."""
+    headers = HEADERS.search(said)
+    if headers is None:
+        return "has another number of columns than the files beside it"
+    return f"begins with {headers[1]}, where a file beside it begins with {headers[2]}"
 
 
 def _last_word(spark_log: Any) -> str:
