@@ -70,7 +70,9 @@ def test_stored_ratings__know_what_can_be_known_without_their_rows(stored: Store
     np.testing.assert_allclose(stored.movie_sums, DATA.ratings.movie_sums, rtol=1e-6)
     day = int(np.median(DATA.ratings.timestamps))  # type: ignore[arg-type]
     np.testing.assert_array_equal(stored.movie_counts_since(day), DATA.ratings.movie_counts_since(day))
-    with pytest.raises(ModelError, match="train, tune and measure them with --engine spark"):
+    with pytest.raises(
+        ModelError, match=r"files they came from with --engine spark, or fit them anew with `matinee refit`"
+    ):
         _ = stored.by_user
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from matinee.models.blend import Blend
 from matinee.models.ease import Ease
 from matinee.models.ials import IALS
 from matinee.models.registry import PLACES, RANKERS, RATERS, by_name, from_json, to_json, with_settings
+from matinee.spark.engine import Cluster
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -33,6 +35,13 @@ def test_every_model__is_a_rater_or_a_ranker() -> None:
 def test_settings__are_read_as_people_write_them() -> None:
     assert with_settings(ALS(), {"rank": "12", "reg": "1", "intervals": "no"}) == ALS(rank=12, reg=1.0, intervals=False)
     assert with_settings(IALS(alpha=1.0), {"alpha": "none"}).alpha is None
+
+
+def test_settings_that_are_text__stay_text() -> None:
+    said = {"cold_start": "nan", "checkpoint_dir": "2026"}
+    found: Any = with_settings(Cluster(), said)  # type: ignore[arg-type]
+    assert {name: getattr(found, name) for name in said} == said
+    assert with_settings(found, {"checkpoint_dir": "none"}) == Cluster(cold_start="nan")
 
 
 @pytest.mark.parametrize(

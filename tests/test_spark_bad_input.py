@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,6 +96,36 @@ def test_without_pyspark__says_how_to_get_it(folder: Path) -> None:
     )
 
 
+def test_with_an_older_pyspark__names_it(folder: Path) -> None:
+    (folder / "pyspark" / "sql").mkdir(parents=True)
+    (folder / "pyspark" / "__init__.py").write_text("__version__ = '3.5.3'")
+    (folder / "pyspark" / "sql" / "__init__.py").write_text("SparkSession = None")
+    found = complaint(folder, TRAIN, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
+    assert found.startswith("the engine spark needs pyspark 4 or newer, and here is 3.5.3; install it with `pip")
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--set", "spark.user_blocks=0"), "spark.user_blocks is at least 1, not 0"),
+        (("--set", "spark.block_size=-4"), "spark.block_size is at least 1, not -4"),
+        (("--set", "spark.checkpoint_interval=0"), "spark.checkpoint_interval is at least 1, or -1 for none, not 0"),
+        (("--set", "als.rank=600"), "als needs reg > 0, a rank from 1 to 512 and at least one iteration, not reg=0.1"),
+        (("--reg", "-1"), "als needs reg > 0, a rank from 1 to 512 and at least one iteration, not reg=-1"),
+        (("--ranker", "ials", "--set", "ials.alpha=1", "--set", "ials.rank=0"), "ials needs reg > 0, a rank from 1"),
+    ],
+)
+def test_settings_that_cannot_be_meant__are_refused_before_spark_starts(
+    folder: Path, options: tuple[str, ...], rule: str
+) -> None:
+    assert complaint(folder, (*TRAIN, *options), 2, JAVA_HOME="/nowhere").startswith(rule)
+
+
+def test_candidates_that_cannot_be_meant__are_refused_before_spark_starts(folder: Path) -> None:
+    tune = ("tune", "ratings.csv", "--engine", "spark", "--ranks", "4,600")
+    assert "not reg=0.1, rank=600" in complaint(folder, tune, 2, JAVA_HOME="/nowhere")
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -130,7 +162,8 @@ def test_data_that_is_not_there__is_named(folder: Path) -> None:
     address = f"hdfs://127.0.0.1:{free_port()}/ratings.csv"
     elsewhere = complaint(folder, ("train", address, *LOCAL))
     assert elsewhere.startswith(f"Spark cannot reach {address}: Connection refused; check the address")
-    movies = complaint(folder, ("train", "ratings.csv", "--movies", address, *LOCAL))
+    (folder / "bad.csv").write_text(RATINGS + "1,2,none\n")
+    movies = complaint(folder, ("train", "bad.csv", "--movies", address, *LOCAL))
     assert movies.startswith(f"Spark cannot reach {address}: Connection refused; check the address")
 
 
@@ -166,6 +199,46 @@ def test_a_part_with_other_columns__is_named_and_not_read_in_their_place(folder:
 
 
 @pytest.mark.slow
+def test_folders_of_something_else__are_told_apart(folder: Path) -> None:
+    for name in ("ml-1m/ratings.dat", "store/snapshots/x", "store/current", "empty/_SUCCESS"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("1::2::3::4\n")
+    cases = {
+        "ml-1m": "Spark cannot read ratings.dat of ml-1m; write the ratings as CSV, or leave --engine spark out",
+        "store": "store is a store, whose ratings only `matinee refit` reads again; name the files that they came from",
+        "empty": "the folder empty is empty; name one with CSV or Parquet files",
+    }
+    for data, rule in cases.items():
+        assert complaint(folder, ("train", data, *LOCAL)) == rule
+
+
+@pytest.mark.slow
+def test_what_java_says_of_its_settings__is_told(folder: Path) -> None:
+    memory = complaint(
+        folder, ("train", "ratings.csv", "--engine", "spark", "--spark-conf", "spark.driver.memory=lots")
+    )
+    assert memory.startswith("Spark failed: Invalid maximum heap size: -Xmxlots; ")
+    found = complaint(folder, ("train", "ratings.csv", *LOCAL, "--set", "spark.checkpoint_dir=/proc/none"), 2)
+    assert found.startswith("spark.checkpoint_dir /proc/none cannot be written (")
+    assert found.endswith("; name a folder that executors reach")
+
+
+@pytest.mark.slow
+def test_ctrl_c__ends_training_without_a_trace(folder: Path) -> None:
+    command = ("train", "ratings.csv", "--iterations", "200", "--no-measure", "--store", "store", *LOCAL)
+    with subprocess.Popen(
+        [sys.executable, "-m", "matinee", *command], cwd=folder, stdout=-1, stderr=-1, text=True, start_new_session=True
+    ) as process:
+        while not list(folder.rglob("part=0")) and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(4)  # so that it trains
+        os.killpg(process.pid, signal.SIGINT)
+        said, complained = process.communicate(timeout=60)
+    assert (process.returncode, said, complained.strip()) == (130, "", "stopped by Ctrl-C")
+    assert not list(folder.rglob("part=0"))
+
+
+@pytest.mark.slow
 def test_an_output_that_exists__is_kept(folder: Path) -> None:
     trained = run(folder, "train", "ratings.csv", "--no-measure", "--store", "store", *LOCAL)
     assert trained.returncode == 0, trained.stderr
@@ -176,7 +249,8 @@ def test_an_output_that_exists__is_kept(folder: Path) -> None:
     address = f"file://{folder / 'lists'}"
     found = complaint(folder, (*ask, "--out", address), 2)
     assert found == f"--out {address} exists already; name a new folder"
-    found = complaint(folder, ("train", "ratings.csv", "--histories", "lists", *LOCAL), 2)
+    (folder / "bad.csv").write_text(RATINGS + "1,2,none\n")  # which takes long to find out in many
+    found = complaint(folder, ("train", "bad.csv", "--histories", "lists", *LOCAL), 2)
     assert found == "--histories lists exists already; name a new folder"
     made = run(folder, *ask, "--out", "new")
     assert made.returncode == 0, made.stderr

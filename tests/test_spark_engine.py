@@ -288,6 +288,40 @@ class TestInput:
         ) as found:
             assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 1)
 
+    def test_beside_its_movies_is_read_on_storage_that_needs_no_name(self, spark: Any, tmp_path: Path) -> None:
+        (tmp_path / "ratings.csv").write_text("userId,movieId,rating\na,m,3\n")
+        (tmp_path / "movies.csv").write_text("movieId,title,genres\nm,A Film (1999),Drama\n")
+        hadoop = spark._jsc.hadoopConfiguration()
+        usual = hadoop.get("fs.defaultFS")
+        hadoop.set("fs.viewfs.mounttable.here.link./of-the-cluster", f"file://{tmp_path}")
+        hadoop.set("fs.defaultFS", "viewfs://here/")
+        try:
+            with prepared(spark, Source("/of-the-cluster"), CLUSTER, tmp_path / "store") as found:
+                assert found.dataset.catalog.table["title"].to_pylist() == ["A Film"]
+        finally:
+            hadoop.set("fs.defaultFS", usual)
+
+    def test_in_folders_by_a_column_is_read_as_what_it_is(self, spark: Any, tmp_path: Path) -> None:
+        for year in (1999, 2001):
+            (tmp_path / "data" / f"year={year}").mkdir(parents=True)
+            (tmp_path / "data" / f"year={year}" / "0.csv").write_text(f"userId,movieId,rating\na,{year},3\n")
+        assert read(spark, tmp_path / "data", tmp_path).n == 2
+
+    def test_of_a_run_that_fails_leaves_no_histories_behind(
+        self, spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place, written = tmp_path / "histories", []
+
+        def fail(*_: Any) -> None:
+            written.extend(place.rglob("*.parquet"))
+            raise EngineError("the training failed")
+
+        monkeypatch.setattr(learning, "fitted", fail)
+        with pytest.raises(EngineError, match="the training failed"):
+            train(Source(str(folder / "test.csv")), tmp_path / "store", cluster=CLUSTER, histories=str(place))
+        assert written
+        assert not place.exists()
+
     def test_that_is_not_there_is_named(self, spark: Any, tmp_path: Path) -> None:
         (tmp_path / "ratings.csv").write_text("userId,movieId,rating\na,m,3\n")
         (tmp_path / "empty.csv").write_text("")

@@ -7,7 +7,7 @@ ease.reg=250                                       one setting, as in `--set`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from importlib import import_module
@@ -92,7 +92,8 @@ def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
     >>> with_settings(by_name("als")(), {"rank": "12", "reg": ".05"}).reg
     0.05
     """
-    return with_values(config, {name: _read(text) for name, text in settings.items()})
+    kinds = _kinds(config)
+    return with_values(config, {name: _read(text, kinds.get(name, ())) for name, text in settings.items()})
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
@@ -102,8 +103,15 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     return changed
 
 
-def _read(text: str) -> Any:
-    """Return what a person wrote as a number, a yes or no, or nothing at all; otherwise the text itself."""
+def _kinds(config: Config) -> dict[str, list[str]]:
+    """Return what each setting of a config can be: {"alpha": ["float", "None"]}."""
+    return {field.name: str(field.type).split(" | ") for field in fields(config)}  # type: ignore[arg-type]
+
+
+def _read(text: str, kinds: Collection[str]) -> Any:
+    """Return what a person wrote: text for a setting that is text, else a number, a yes or no, nothing, or the text."""
+    if "str" in kinds and not ("None" in kinds and text.lower() == "none"):
+        return text
     words = {"none": None, "yes": True, "true": True, "no": False, "false": False}
     if text.lower() in words:
         return words[text.lower()]
@@ -115,14 +123,14 @@ def _read(text: str) -> Any:
 
 def _checked(config: Config, name: str, value: Any) -> Any:
     """Return the value as this setting of the config holds it."""
-    kinds = {field.name: str(field.type) for field in fields(config)}  # type: ignore[arg-type]
+    kinds = _kinds(config)
     if name not in kinds:
         raise UsageError(f"{config.name} has no setting {name!r}; it has {', '.join(kinds) or 'none'}")
     value = from_json(value) if isinstance(value, Mapping) else value
     kind = "None" if value is None else type(value).__name__
-    allowed = kinds[name].split(" | ")
+    allowed = kinds[name]
     if kind in allowed:
         return value
     if kind == "int" and "float" in allowed:
         return float(value)
-    raise UsageError(f"{config.name}.{name} is {kinds[name]}, not {value!r}")
+    raise UsageError(f"{config.name}.{name} is {' | '.join(allowed)}, not {value!r}")

@@ -209,7 +209,7 @@ class StoredRatings(Ratings):
         """Not here. Raises ModelError."""
         raise ModelError(
             "the ratings of this snapshot are kept as a cluster wrote them, person by person; "
-            "train, tune and measure them with --engine spark"
+            "train or tune on the files they came from with --engine spark, or fit them anew with `matinee refit`"
         )
 
     @property

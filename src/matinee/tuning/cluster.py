@@ -11,7 +11,7 @@ from matinee.dataset import Dataset
 from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.spark.engine import Cluster, Prepared, Source, Told, phase, prepared, started
-from matinee.spark.engine.learning import parts
+from matinee.spark.engine.learning import check, parts
 from matinee.split import read_proportions
 from matinee.tuning import Tuning, conclude, silent, try_all
 from matinee.tuning.search import grid_candidates
@@ -67,6 +67,8 @@ def tune_on_spark(
     shares, candidates = read_proportions(split), grid_candidates(config, grid)
     if len(shares) != 3:
         raise UsageError(f"tuning needs a validation part to choose by, such as 6:2:2, not {split!r}")
+    for candidate in candidates:
+        check(candidate)
     cluster = cluster or Cluster()
     with (
         tempfile.TemporaryDirectory() as folder,

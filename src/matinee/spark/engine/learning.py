@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matinee.catalog import Catalog
 from matinee.errors import ModelError, UsageError
 from matinee.kernels import Csr
+from matinee.kernels.check import MAX_RANK
 from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
 from matinee.ratings import Ratings, Scale
@@ -49,6 +50,11 @@ def check(config: Any) -> None:
         raise UsageError(f"Spark trains als and ials, not {config.name}; choose one of them, or --engine local")
     if config.name == "ials" and config.alpha is None:
         raise UsageError("Spark knows ials only with a confidence per star; say which with --set ials.alpha=1")
+    if config.name != "bias" and not (config.reg > 0 and 1 <= config.rank <= MAX_RANK and config.iterations >= 1):
+        raise UsageError(
+            f"{config.name} needs reg > 0, a rank from 1 to {MAX_RANK} and at least one iteration, "
+            f"not reg={config.reg:g}, rank={config.rank}, iterations={config.iterations}"
+        )
 
 
 def fitted(config: Any, ratings: Any, cluster: Cluster) -> Any:

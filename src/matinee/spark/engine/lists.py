@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
@@ -46,10 +46,15 @@ def batch_recommend(
     if not isinstance(ratings, StoredRatings):
         raise UsageError("this snapshot was trained here and has no histories that a cluster reads; use --engine local")
     allowed = recommender.allowed(filters or Filters())
-    with _folder(out) as address, started(cluster or Cluster(), progress) as spark:
+    with ExitStack() as places:
+        here = None if _is_elsewhere(out) else places.enter_context(new_folder(out))
+        spark = places.enter_context(started(cluster or Cluster(), progress))
         phase(spark, "recommending")
-        if _is_elsewhere(out):
-            reading.check_new(spark, "--out", address)
+        address = (
+            places.enter_context(reading.new_folder(spark, f"--out {out}", str(out)))
+            if here is None
+            else f"file://{here.resolve()}"
+        )
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(PEOPLE))
         carried = spark.sparkContext.broadcast(
             ((recommender.dataset, recommender.rater, recommender.ranker), allowed, n, order)
@@ -58,16 +63,6 @@ def batch_recommend(
         schema = ", ".join(f"`{field.name}` {_sql(field.type)}" for field in SCHEMA)
         people.mapInArrow(_maker(carried), schema).write.mode("append").parquet(address)
         return int(spark.read.parquet(address).count())
-
-
-@contextmanager
-def _folder(out: str | os.PathLike[str]) -> Iterator[str]:
-    """Give the address to write to: of a new folder here that appears when the block ends well, or what was given."""
-    if _is_elsewhere(out):
-        yield str(out)
-        return
-    with new_folder(out) as folder:
-        yield f"file://{folder.resolve()}"
 
 
 def _is_elsewhere(out: str | os.PathLike[str]) -> bool:

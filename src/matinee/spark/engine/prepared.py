@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,10 +73,12 @@ def prepared(
     """Read a source and write its histories: into a folder that is removed in the end, or into `histories`."""
     phase(spark, "looking at every row")
     found = reading.opened(spark, source)
-    survey = reading.surveyed(found, source)
     movies = _movies(spark, found.movies)
-    ids = Ids(pa.concat_arrays([survey.movies, *movies["movie"].cast(pa.string()).chunks]))
-    with folder(spark, store, histories) as place:
+    with ExitStack() as places:
+        elsewhere = histories and places.enter_context(folder(spark, store, histories))  # said before hours of reading
+        survey = reading.surveyed(found, source)
+        ids = Ids(pa.concat_arrays([survey.movies, *movies["movie"].cast(pa.string()).chunks]))
+        place = elsewhere or places.enter_context(folder(spark, store, None))
         phase(spark, "writing everybody's history")
         kept = keeping.keep(spark, found, survey, ids, source.scale, place)
         dropped = survey.rows - survey.bad - kept.ratings.n
@@ -88,7 +90,7 @@ def _movies(spark: Any, path: str | None) -> pa.Table:
     """Return the table of movies, read here where it lies here, else by Spark."""
     if path is None:
         return no_movies()
-    if "://" not in path:
+    if "://" not in path and Path(path).exists():
         return movie_table(path)
     reading.located(spark, path)
     read = (
@@ -101,10 +103,14 @@ def _movies(spark: Any, path: str | None) -> pa.Table:
 
 @contextmanager
 def folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | None) -> Iterator[str]:
-    """Give the address to write histories to: in the store until the block ends, or `histories`, which must be new."""
+    """Give the address to write histories to: in the store until the block ends, or `histories`.
+
+    The latter must be new, and is removed again where the block fails.
+    """
     if histories is None:
         with Store(store).scratch() as scratch:
             yield f"file://{scratch.resolve()}"
         return
-    reading.check_new(spark, "--histories", histories)
-    yield histories if "://" in histories else f"file://{Path(histories).resolve()}"
+    address = histories if "://" in histories else f"file://{Path(histories).resolve()}"
+    with reading.new_folder(spark, f"--histories {histories}", address):
+        yield address

@@ -8,8 +8,8 @@ Source  --opened-->  rows: user, movie, stars, time, order, bad    nothing is re
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from matinee.errors import DataError, UsageError
 from matinee.ratings import Scale
 from matinee.spark.engine.session import reason
 
+PARQUET = (".parquet", ".pq")
 UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}]|[\p{Zs}&&[^ ]]"
 LATEST = 2**53
 """Seconds since 1970 beyond which a number is no time."""
@@ -96,7 +97,7 @@ def surveyed(found: Opened, source: Source) -> Survey:
             "or leave bad rows out with --on-bad-rows skip"
         )
     if row["rows"] == row["bad"]:
-        raise DataError(f"{source.data} holds no ratings")
+        raise DataError(f"{source.data} holds no ratings, only {'bad rows' if row['bad'] else 'names of columns'}")
     return Survey(row["rows"], row["bad"], pa.array(row["movies"], pa.string()))
 
 
@@ -110,13 +111,23 @@ def located(spark: Any, path: str) -> list[Any]:
     return list(found)
 
 
-def check_new(spark: Any, option: str, path: str) -> None:
-    """Raise UsageError where there is something at a path already, DataError where Spark cannot reach it."""
-    with _reaching(path):
-        hadoop, system = _storage(spark, path)
+@contextmanager
+def new_folder(spark: Any, named: str, address: str) -> Iterator[None]:
+    """Let the block write to an address where nothing is yet; where the block fails, what it wrote is removed.
+
+    Raises UsageError, with what was `named`, where there is something already, DataError where Spark cannot reach it.
+    """
+    with _reaching(address):
+        hadoop, system = _storage(spark, address)
         exists = system.exists(hadoop)
     if exists:
-        raise UsageError(f"{option} {path} exists already; name a new folder")
+        raise UsageError(f"{named} exists already; name a new folder")
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # of why the block failed is to be told
+            system.delete(hadoop, True)
+        raise
 
 
 def _storage(spark: Any, path: str) -> tuple[Any, Any]:
@@ -141,14 +152,42 @@ def _located(spark: Any, source: Source) -> tuple[str, str | None, bool]:
     path = source.data.rstrip("/")
     first = located(spark, path)[0]
     if first.isFile():
-        if path.endswith(".zip"):
-            raise DataError(f"Spark cannot read {path}; unpack it and name the folder")
-        return path, None, path.endswith((".parquet", ".pq"))
+        _check_readable(path, {path.rpartition("/")[2]})
+        return path, None, path.endswith(PARQUET)
     hadoop, system = _storage(spark, first.getPath().toString())
     names = {one.getPath().getName() for one in system.listStatus(hadoop)}
+    _check_readable(path, names)
     if "ratings.csv" in names:
-        return f"{path}/ratings.csv", f"{path}/movies.csv" if "movies.csv" in names else None, False
-    return path, None, any(name.endswith((".parquet", ".pq")) or "=" in name for name in names)
+        return f"{path}/ratings.csv", _beside(first) if "movies.csv" in names else None, False
+    return path, None, _some_file(path, system.listFiles(hadoop, True)).endswith(PARQUET)
+
+
+def _check_readable(path: str, names: Collection[str]) -> None:
+    """Raise DataError where a file, or a folder with files of these names, is nothing that Spark can read."""
+    if path.endswith(".zip"):
+        raise DataError(f"Spark cannot read {path}; unpack it and name the folder")
+    if {"snapshots", "current"} <= set(names):
+        raise DataError(
+            f"{path} is a store, whose ratings only `matinee refit` reads again; name the files that they came from"
+        )
+    old = next((name for name in sorted(names) if name.endswith(".dat") or name == "u.item"), None)
+    if old is not None:
+        raise DataError(f"Spark cannot read {old} of {path}; write the ratings as CSV, or leave --engine spark out")
+
+
+def _beside(folder: Any) -> str:
+    """Return the path of the movies in a folder: a plain one on this machine, else the whole address."""
+    at = folder.getPath()
+    return f"{at.toUri().getPath() if at.toUri().getScheme() == 'file' else at.toString()}/movies.csv"
+
+
+def _some_file(path: str, files: Any) -> str:
+    """Return the name of a file of data in a folder, of whose kind all are. Raises DataError where there is none."""
+    while files.hasNext():
+        name = str(files.next().getPath().getName())
+        if not name.startswith(("_", ".")):
+            return name
+    raise DataError(f"the folder {path} is empty; name one with CSV or Parquet files")
 
 
 def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layout:

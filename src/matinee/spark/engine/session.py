@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ Told = Callable[[str, int, int], None]
 """Called now and then with (what Spark is doing, tasks done, tasks of the stages that run)."""
 
 OLDEST_JAVA = 17
+OLDEST_PYSPARK = 4
 INSTALL_JAVA = "install Java 17 (Debian: apt-get install openjdk-17-jre-headless), or name its folder in JAVA_HOME"
 MASTERS = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?$|spark://|yarn$|k8s://")
 LOOK = 0.3
@@ -38,6 +40,7 @@ LONGEST_MESSAGE = 400
 PHASE = "matinee.phase"
 STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
+TELLING = re.compile(r"Exception|Error|error:|^Invalid|^Unrecognized|^Too small")
 HEADERS = re.compile(r"Header: (.*)\n *Schema: (.*)")
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,11 @@ class Cluster:
             raise UsageError(f"--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not {self.master!r}")
         if self.cold_start not in ("drop", "nan"):
             raise UsageError(f"spark.cold_start is drop or nan, not {self.cold_start!r}")
+        for name in ("user_blocks", "item_blocks", "block_size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"spark.{name} is at least 1, not {getattr(self, name)}")
+        if self.checkpoint_interval < 1 and self.checkpoint_interval != -1:
+            raise UsageError(f"spark.checkpoint_interval is at least 1, or -1 for none, not {self.checkpoint_interval}")
 
     @classmethod
     def of(cls, said: Mapping[str, Any] | None, **others: Any) -> Cluster:
@@ -106,7 +114,7 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
     if active is None:
         _check_java()
         _check_master(cluster.master)
-    with tempfile.TemporaryFile() as spark_log, warnings.catch_warnings():
+    with tempfile.TemporaryFile() as spark_log, warnings.catch_warnings(), _without_traces():
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # no frame of pandas is made
         with _one_line(cluster, spark_log):
             spark = active or _start(spark_session, cluster, spark_log)
@@ -115,7 +123,7 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
                 if not cluster.is_local:
                     _wait_for_workers(spark, cluster)
                 if cluster.checkpoint_dir:
-                    spark.sparkContext.setCheckpointDir(cluster.checkpoint_dir)
+                    _checkpoint_into(cluster.checkpoint_dir, spark)
                 with _watched(spark, progress):
                     yield spark
         finally:
@@ -130,14 +138,16 @@ def phase(spark: Any, name: str) -> None:
 
 
 def _pyspark() -> Any:
+    install = "install it with `pip install 'matinee[spark]'`, or use --engine local"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            from pyspark import __version__ as version
             from pyspark.sql import SparkSession
     except ImportError:
-        raise EngineError(
-            "the engine spark needs pyspark; install it with `pip install 'matinee[spark]'`, or use --engine local"
-        ) from None
+        raise EngineError(f"the engine spark needs pyspark; {install}") from None
+    if int(version.partition(".")[0]) < OLDEST_PYSPARK:
+        raise EngineError(f"the engine spark needs pyspark {OLDEST_PYSPARK} or newer, and here is {version}; {install}")
     return SparkSession
 
 
@@ -195,14 +205,32 @@ def _start(session: Any, cluster: Cluster, spark_log: Any) -> Any:
     builder = session.builder.appName("matinee").master(cluster.master)
     for name, value in conf.items():
         builder = builder.config(name, value)
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings(), _output_to(None if log.isEnabledFor(logging.INFO) else spark_log):
         warnings.simplefilter("ignore")
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_interrupt)  # pyspark's own asks Java first, in the middle of a call
+    return session
 
 
 def _heap() -> str:
     """Return half of this machine's memory: more than Spark's 1 GB, which ends at a few million ratings."""
     return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}m"
+
+
+@contextmanager
+def _without_traces() -> Iterator[None]:
+    """Keep off the console the traces that the wire to Java logs when Ctrl-C breaks a call."""
+
+    def is_told(record: logging.LogRecord) -> bool:
+        return record.module not in ("clientserver", "java_gateway") or log.isEnabledFor(logging.INFO)
+
+    logging.getLogger().addFilter(is_told)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(is_told)
 
 
 @contextmanager
@@ -237,6 +265,15 @@ def _stop(spark: Any) -> None:
         gateway.proc.stdin.close()
         gateway.proc.wait()
         SparkContext._gateway = SparkContext._jvm = None
+
+
+def _checkpoint_into(folder: str, spark: Any) -> None:
+    try:
+        spark.sparkContext.setCheckpointDir(folder)
+    except Exception as problem:
+        raise UsageError(
+            f"spark.checkpoint_dir {folder} cannot be written ({reason(problem)}); name a folder that executors reach"
+        ) from problem
 
 
 def _wait_for_workers(spark: Any, cluster: Cluster) -> None:
@@ -338,6 +375,6 @@ def _last_word(spark_log: Any) -> str:
     spark_log.seek(0)
     lines = [line.strip() for line in spark_log.read().decode(errors="replace").splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith("at ")]
-    telling = next((number for number, line in enumerate(said) if re.search(r"Exception|Error|error:", line)), 0)
+    telling = next((number for number, line in enumerate(said) if TELLING.search(line)), 0)
     words = "; ".join(said[telling : telling + 2]).removeprefix('Exception in thread "main" ')
     return words[:LONGEST_MESSAGE] or "it ended without a word"
