@@ -319,6 +319,12 @@ def test_a_write_from_our_page_or_a_program__is_taken(make, headers):
     assert make().test_client().post("/1/ratings", data="1,4", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["", "https://movies.example", "*.example", "['movies.example']"])
+def test_allowed_hosts__that_nobody_could_ask_by_are_refused(name):
+    with pytest.raises(UsageError, match=r"cannot be an allowed host; name each as a browser does"):
+        Policy(allowed_hosts=("movies.example", name))
+
+
 def test_allowed_hosts__are_the_only_names_besides_local_ones(make):
     client = make(no_auth=True, allowed_hosts=("Movies.example", "192.0.2.1")).test_client()
     for host in ("movies.example", "movies.example:443", "MOVIES.EXAMPLE.", "192.0.2.1:80", "localhost:8000"):

@@ -82,6 +82,7 @@ def test_a_settings_file_that_is_a_folder__is_an_error(matinee: Run, folder: Pat
         ("[snapshot.list]\nprt = 1", "`matinee list` has no option --prt"),
         ("[snapshot]\nlist = 3", "no command has the option --list"),
         ("[snapshot]\nprt = 3", "no command has the option --prt"),
+        ("[serve]\nport = [1, 2]", "port takes one value, not a list of 2"),
         ("serve = 1", "no command has the option --serve"),
         ("[serve", "cannot be read as TOML"),
         ('[info]\non-bad-rows = "maybe"', "--on-bad-rows is error or skip"),

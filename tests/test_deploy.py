@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.test_cli_serving import address, running
 
 import matinee as mt
 from matinee.models.baselines import Bias
@@ -148,6 +149,20 @@ def test_settings_that_are_shipped__are_options_of_serve(matinee) -> None:
     settings = tomllib.loads((DEPLOY / "matinee.toml").read_text())
     assert settings["serve"]["host"] == "127.0.0.1"
     assert f"StateDirectory={Path(settings['store']).parent.name}\n" in (DEPLOY / "matinee.service").read_text()
+
+
+def test_settings_that_are_shipped__let_the_site_be_asked_by_its_name(matinee, store: Path, tmp_path: Path) -> None:
+    assert matinee("key", "create", "--scope", "read", "--store", store).exit_code == 0
+    options = ["--settings", DEPLOY / "matinee.toml", "serve", "--store", store, "--port", 0]
+    with running(*options, folder=tmp_path) as (lines, _):
+        port = int(address(lines).rstrip("/").rpartition(":")[2])
+        assert [_status(port, name) for name in (NAME, "evil.example.org")] == [200, 400]
+
+
+def _status(port: int, host: str) -> int:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as asking:
+        asking.sendall(f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        return int(asking.recv(64).split()[1])
 
 
 def test_settings_that_are_shipped__name_a_database_for_every_command(matinee, tmp_path: Path) -> None:

@@ -66,13 +66,22 @@ def _of(path: Path, name: str, command: Any, own: Mapping[str, Any], common: Map
     for option in own.keys() - options.keys():
         raise UsageError(f"{path}: `matinee {name}` has no option --{option}; see `matinee {name} --help`")
     chosen = {option: value for option, value in common.items() if option in options} | dict(own)
-    return {options[option]: value for option, value in chosen.items()}
+    return {options[option].name: _value(path, option, options[option], value) for option, value in chosen.items()}
 
 
-def _options(command: Any) -> dict[str, str]:
-    """Return {option as it is typed, without dashes: the parameter's name}."""
+def _value(path: Path, option: str, parameter: Any, value: Any) -> Any:
+    """Return a value as it would be typed: a list with commas, where the option is not one to repeat."""
+    if not isinstance(value, list) or parameter.multiple:
+        return value
+    if not (parameter.metavar or "").endswith(",..."):
+        raise UsageError(f"{path}: {option} takes one value, not a list of {len(value)}")
+    return ",".join(map(str, value))
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """Return {option as it is typed, without dashes: its parameter}."""
     options = (one for one in command.params if one.param_type_name == "option" and one.name != "help")
-    return {longest(one.opts).lower().replace("_", "-"): one.name for one in options}
+    return {longest(one.opts).lower().replace("_", "-"): one for one in options}
 
 
 def _commands(group: Any) -> list[Any]:

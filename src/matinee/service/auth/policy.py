@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from matinee.errors import UsageError
@@ -9,6 +10,8 @@ from matinee.live import LiveRatings
 from matinee.live.identities import keys
 from matinee.service.auth.limits import DEFAULT_RATE
 from matinee.service.auth.proxies import Environ, host_name, is_local_name
+
+HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d+)?|[0-9a-f:.]+", re.IGNORECASE)  # with or without port
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Policy:
             raise UsageError(
                 f"{self.rate_limit:g} requests a second would keep everybody out; name a larger rate limit"
             )
+        for name in self.allowed_hosts:
+            if not HOST.fullmatch(name.strip()):
+                raise UsageError(
+                    f"{name!r} cannot be an allowed host; name each as a browser does, such as films.example.org"
+                )
         names = tuple(host_name(name.strip()) for name in self.allowed_hosts)
         object.__setattr__(self, "allowed_hosts", names)  # JSON made a list of it on its way to a worker
 
