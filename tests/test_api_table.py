@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -55,6 +56,14 @@ def test_document__has_exactly_the_routes_that_are_registered(app, client):
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert documented == registered
+
+
+def test_service_page__names_every_route():
+    page = (Path(__file__).parent.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    requests = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    for route in (endpoint.route for endpoint in TABLE):
+        named = [one for one in requests if f"{route.path}`" in one and route.method in one]
+        assert named or route.path in ("/docs", "/openapi.json"), (route.method, route.path)
 
 
 def test_document__describes_every_operation_once_and_whole():

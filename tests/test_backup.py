@@ -92,17 +92,19 @@ def test_a_restored_backup__answers_as_before(store, addresses, tmp_path):
 
 def test_a_backup_while_people_write__holds_all_or_nothing_of_each_write(store, tmp_path):
     with LiveRatings(tmp_path / "live.sqlite3") as live:
-        stop = threading.Event()
+        stop, wrote = threading.Event(), threading.Event()
 
         def write():
             number = 0
             while not stop.is_set():
                 number += 1
                 live.rate(f"user{number}", {"1": 3, "2": 4})
+                wrote.set()
 
         writer = threading.Thread(target=write)
         writer.start()
         try:
+            assert wrote.wait(30)
             for place in range(5):
                 copies.backup(store, live, tmp_path / f"backup{place}")
         finally:
@@ -208,7 +210,7 @@ def test_pull__keeps_what_is_served_where_the_other_is_damaged_or_away(matinee, 
     file = next((store.snapshots / store.current_id()).glob("*.arrow"))
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     refused = matinee("snapshot", "pull", store.path, "--store", here.path)
-    assert (refused.exit_code != 0, "damaged" in refused.stderr) == (True, True)
+    assert (refused.exit_code != 0, f"{file} is damaged; take another copy" in refused.stderr) == (True, True)
     away = matinee("snapshot", "pull", tmp_path / "away", "--store", here.path)
     assert (away.exit_code != 0, away.stderr.count("\n")) == (True, 1)
     assert (here.current_id(), list(here.ids())) == (before, [before])

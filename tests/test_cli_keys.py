@@ -61,7 +61,7 @@ def test_rotate_secrets__keeps_as_many_as_asked(matinee: Run, store: Path) -> No
         rotated = matinee("key", "rotate-secrets", "--store", store, "--json")
         assert json.loads(said(rotated)) == {"accepted": 2}
         assert first in identities(live).secrets
-        said(matinee("key", "rotate-secrets", "--keep", 1, "--store", store))
+        assert "everybody else is signed out" in said(matinee("key", "rotate-secrets", "--keep", 1, "--store", store))
         assert len(identities(live).secrets) == 1
 
 

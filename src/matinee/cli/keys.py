@@ -111,7 +111,10 @@ def rotate_secrets(
         accepted = rotate_secrets(opened, keep)
     if as_json:
         return output.document({"accepted": accepted})
-    return output.line(f"a new secret signs cookies within seconds; what the last {accepted} signed is accepted")
+    still = (
+        "everybody else is signed out" if accepted == 1 else f"what the {accepted - 1} before signed is still accepted"
+    )
+    return output.line(f"a new secret signs cookies within seconds; {still}")
 
 
 _COLUMNS = ("name", "scopes", "note", "created")

@@ -49,9 +49,10 @@ class Verdict:
         return self.low > BY_CHANCE * self.before
 
     def __str__(self) -> str:
+        by_chance = f"; up to {BY_CHANCE:.0%} may be chance" if self.low > 0 and not self.worse else ""
         return (
             f"RMSE {self.after:.4f} beside {self.before:.4f} now on {self.ratings:,} held-out ratings of "
-            f"{self.people:,} users, difference {self.low:+.4f} to {self.high:+.4f}"
+            f"{self.people:,} users, difference {self.low:+.4f} to {self.high:+.4f}{by_chance}"
         )
 
 

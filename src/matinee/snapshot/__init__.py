@@ -171,7 +171,7 @@ class Store:
         with self.scratch() as scratch, self._writable():
             files.copy_folder(folder, scratch)
             for name, entry in manifest.files.items():
-                files.check_hash(scratch / name, entry)
+                files.check_hash(scratch / name, entry, f"{folder / name} is damaged; take another copy")
             with self._locked():
                 scratch.rename(self.snapshots / manifest.id)
                 files.sync_folder(self.snapshots)

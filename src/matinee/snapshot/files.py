@@ -126,14 +126,15 @@ def column(table: pa.Table, name: str) -> NDArray[Any]:
     return np.frombuffer(values.buffers()[1], dtype, len(values), values.offset * dtype.itemsize)  # imports no pandas
 
 
-def check_hash(path: Path, entry: Entry) -> None:
-    """Read the whole file. Raises StoreError where a byte differs."""
+def check_hash(path: Path, entry: Entry, message: str | None = None) -> None:
+    """Read the whole file. Raises StoreError where a byte differs, with another message where one is given."""
     try:
         found = entry_of(path)
     except OSError as problem:
         raise StoreError(f"{path} cannot be read: {problem.strerror}") from None
     if found.sha256 != entry.sha256:
-        raise StoreError(f"{path} is damaged: its checksum is not the one written with it; activate another snapshot")
+        told = f"{path} is damaged: its checksum is not the one written with it; activate another snapshot"
+        raise StoreError(message or told)
 
 
 def entry_of(path: Path) -> Entry:
