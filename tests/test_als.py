@@ -13,6 +13,7 @@ from matinee.kernels import Csr
 from matinee.models.als import ALS
 from matinee.models.baselines import Bias, Popular
 from matinee.models.intervals import calibrate
+from matinee.models.start import drawn
 from matinee.ratings import History, Ratings, Scale, batch
 
 SCALE = Scale(0.5, 5.0, 0.5)
@@ -41,10 +42,10 @@ def solve_densely(matrix: Csr, Y: np.ndarray, reg: float) -> np.ndarray:
     return rows
 
 
-def test_als__follows_the_plain_equation_movies_first() -> None:
+def test_als__follows_the_plain_equation_from_where_movies_start() -> None:
     ratings = make_ratings()
-    X = np.random.default_rng(3).normal(size=(150, 3))
-    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    Y = drawn(ratings.movies, 3, seed=3).astype(np.float64)
+    X = solve_densely(ratings.by_user, Y / np.linalg.norm(Y, axis=1, keepdims=True), PLAIN.reg)
     for _ in range(PLAIN.iterations):
         Y = solve_densely(ratings.by_movie, X, PLAIN.reg)
         X = solve_densely(ratings.by_user, Y, PLAIN.reg)

@@ -111,6 +111,31 @@ def test_checkerboard__a_ranker_lists_the_missing_movie_of_the_same_colour_first
     np.testing.assert_array_equal(top[:, 0], missing)
 
 
+def with_more(ratings: Ratings) -> tuple[Ratings, list[int], list[int]]:
+    """Return ratings with one more person and one more movie, both in the middle, and where the former ones are now."""
+    matrix, (users, movies) = ratings.by_user, (list(ratings.users), list(ratings.movies))
+    user = [*(users[row] for row in matrix.row_of_each()), users[70] + "+", users[70] + "+"]
+    movie = [*(movies[column] for column in matrix.indices), movies[3], movies[15] + "+"]
+    now_users, now_movies = Ids({*users, *user}), Ids({*movies, *movie})
+    places = now_users.positions(user), now_movies.positions(movie)
+    stars = np.append(matrix.values, np.array([4, 2], np.float32))
+    more = Ratings.from_pairs(now_users, now_movies, *places, stars, SCALE)
+    return more, now_users.positions(users).tolist(), now_movies.positions(movies).tolist()
+
+
+@pytest.mark.parametrize("name", ["als", "ease", "ials"])
+def test_one_more_person_and_movie__hardly_change_what_others_are_answered(name: str) -> None:
+    before = tastes()
+    after, people, movies = with_more(before)
+    scores = [
+        model.scores(model.fold_in(ratings.by_user))
+        for model, ratings in ((model_of_tastes(name), before), (fitted(CONFIGS[name], after), after))
+    ]
+    known = np.isfinite(scores[0]) & (before.movie_counts > 0)
+    moved = np.abs(scores[1][np.ix_(people, movies)][known] - scores[0][known])
+    assert moved.mean() < 0.1 * scores[0][known].std()
+
+
 @every_model
 def test_fold_in__of_many_equals_one_by_one(name: str) -> None:
     model, people = model_of_tastes(name), tastes().by_user

@@ -34,7 +34,7 @@ pytest.importorskip("pyspark")
 CLUSTER = Cluster(
     "local[2]", {"spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "4"}, user_blocks=2, item_blocks=2
 )
-RATER = ALS(rank=4, iterations=10, reg=0.1)
+RATER = ALS(rank=4, iterations=20, reg=0.1)
 BIG = 9_000_000_000
 """Added to ids, so that they do not fit in 32 bits."""
 
@@ -161,8 +161,8 @@ class TestBothEngines:
 
 def test_tune__chooses_on_the_cluster_as_it_does_here(spark: Any, folder: Path) -> None:
     file, grid = folder / "train.csv", {"rank": [2, 4], "reg": [0.1, 0.9]}
-    tuned = tune_on_spark(Source(str(file)), ALS(iterations=4), cluster=CLUSTER, **grid)
-    here = tune(load(file), ALS(iterations=4), **grid)
+    tuned = tune_on_spark(Source(str(file)), ALS(iterations=20), cluster=CLUSTER, **grid)
+    here = tune(load(file), ALS(iterations=20), **grid)
     assert tuned.columns == here.columns
     np.testing.assert_allclose(list(tuned["rmse"]), list(here["rmse"]), atol=0.03)
     assert tuned.best.reg == here.best.reg == 0.1  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Positions = NDArray[np.int32]
+Bits = NDArray[np.uint64]
 
 
 class Ids(Sequence[str]):
@@ -71,6 +73,18 @@ class Ids(Sequence[str]):
     def take(self, positions: Positions) -> list[str]:
         """Return the ids at these positions."""
         return self.array.take(pa.array(positions)).to_pylist()  # type: ignore[no-any-return]
+
+    def hashes(self) -> Bits:
+        """Return 64 random bits for each id, the same everywhere and always."""
+        digests = b"".join(blake2b(one.encode(), digest_size=8).digest() for one in self)
+        return np.frombuffer(digests, "<u8").astype(np.uint64)
+
+
+def mixed(bits: Bits) -> Bits:
+    """Return bits of which each depends on all given ones (the finaliser of SplitMix64, Steele et al. 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 def _sorted(array: pa.StringArray) -> Ids:

@@ -2,9 +2,9 @@
 
     x = (sum_p y_p y_p^T + reg n I)^-1 sum_p r_p y_p        score = x . y        (or the best x >= 0)
 
-Movies are solved first and users last, so a folded-in user of the data equals the trained one. What the model cannot
-say, it leaves to the `bias` baseline: histories with fewer than `min_history` ratings of movies it knows, and movies
-without ratings. What people said of such movies is not counted.
+It starts at the movies and ends with the users, so a folded-in user of the data equals the trained one. What the model
+cannot say, it leaves to the `bias` baseline: histories with fewer than `min_history` ratings of movies it knows, and
+movies without ratings. What people said of such movies is not counted.
 
 Symbols: X (n_users, k), Y (n_movies, k) float32 factors; B people; m movies.
 """
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError
-from matinee.ids import Positions
+from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
 from matinee.models import Arrays, Explanation, Prediction, Progress, Scores
 from matinee.models.baselines import Bias, BiasModel
 from matinee.models.intervals import Calibration, calibrate
 from matinee.models.nonnegative import shares, solve_nonnegative
+from matinee.models.start import drawn
 from matinee.ratings import History, Ratings
 
 Float32 = NDArray[np.float32]
@@ -99,7 +100,7 @@ class ALS:
     def _factors(self, ratings: Ratings, threads: int | None, progress: Progress | None) -> tuple[Float32, float]:
         """Return Y (n_movies, k) and the standard deviation of the training errors."""
         by_user, by_movie = ratings.by_user, ratings.by_movie
-        X = _start(self, by_user.n_rows)
+        X = _solve(self, by_user, _start(self, ratings.movies), threads)
         for iteration in range(self.iterations):
             Y = _solve(self, by_movie, X, threads)
             X = _solve(self, by_user, Y, threads)
@@ -115,11 +116,11 @@ class ALS:
         return AlsModel(self, factors, Bias().load(arrays), sigma, calibration, rated)
 
 
-def _start(config: ALS, n_rows: int) -> Float32:
+def _start(config: ALS, movies: Ids) -> Float32:
     """Return unit vectors in random directions, nonnegative ones where factors are."""
-    X = np.random.default_rng(config.rng).normal(size=(n_rows, config.rank))
-    X = np.abs(X) if config.nonnegative else X
-    return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
+    Y = drawn(movies, config.rank, config.rng)
+    Y = np.abs(Y) if config.nonnegative else Y
+    return np.asarray(Y / np.linalg.norm(Y, axis=1, keepdims=True))
 
 
 def _ridge(config: ALS, rows: Csr) -> Float64:

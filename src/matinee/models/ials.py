@@ -5,8 +5,8 @@ Two objectives on the same equation (matinee.kernels.equation), chosen by `alpha
     tuned (alpha=None)   A0 = alpha0 Y^T Y    w = v = 1                                  reg (n + alpha0 n_other)^nu
     Spark's              A0 = Y^T Y           w = alpha |r|   v = 1 + alpha |r|, r > 0   reg n+
 
-where n counts a row's positives and n_other the rows of the other side. Movies are solved first and users last, so a
-folded-in user equals the trained one.
+where n counts a row's positives and n_other the rows of the other side. The movies' side is what a fit ends with;
+users are folded into it.
 
 Symbols: X (n_users, k), Y (n_movies, k) float32.
 """
@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError
-from matinee.ids import Positions
+from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
 from matinee.models import Arrays, Explanation, Progress, Scores
 from matinee.models.nonnegative import shares, solve_nonnegative
+from matinee.models.start import drawn
 from matinee.ratings import History, Ratings, batch
 
 Float32 = NDArray[np.float32]
@@ -71,16 +72,13 @@ class IALS:
         if by_user.n == 0:
             raise ModelError(f"ials: none of the {ratings.n:,} ratings is positive; lower --set ials.positive_from=")
         by_movie = kernels.transpose(by_user, threads=threads)
-        rng = np.random.default_rng(self.rng)
-        X = rng.normal(0, self.init_scale / np.sqrt(self.rank), (by_user.n_rows, self.rank)).astype(np.float32)
-        X = np.abs(X) if self.nonnegative else X
+        Y = _start(self, ratings.movies)
         for iteration in range(self.iterations):
+            X = solve(self, by_user, Y, kernels.gram(Y, threads=threads), threads)
             Y = solve(self, by_movie, X, kernels.gram(X, threads=threads), threads)
-            gram = kernels.gram(Y, threads=threads)
-            X = solve(self, by_user, Y, gram, threads)
             if progress:
                 progress(iteration + 1, self.iterations, None)
-        return IalsModel(self, Y, gram)
+        return IalsModel(self, Y, kernels.gram(Y, threads=threads))
 
     def around(self, factors: Float32, threads: int | None = None) -> IalsModel:
         """Return the model of movies' factors (n_movies, k) that were learned elsewhere by this config's equation."""
@@ -89,6 +87,12 @@ class IALS:
     def load(self, arrays: Arrays) -> IalsModel:
         """Return the model whose `arrays()` these are."""
         return IalsModel(self, arrays["movie_factors"], arrays["gram"])
+
+
+def _start(config: IALS, movies: Ids) -> Float32:
+    """Return small draws, nonnegative ones where factors are."""
+    Y = drawn(movies, config.rank, config.rng) * np.float32(config.init_scale / np.sqrt(config.rank))
+    return np.asarray(np.abs(Y) if config.nonnegative else Y)
 
 
 def positives(config: IALS, matrix: Csr) -> Csr:

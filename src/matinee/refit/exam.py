@@ -10,9 +10,8 @@ fit did not see is also unseen by the candidate's, and both can be asked about i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +23,7 @@ from matinee.errors import ModelError
 from matinee.evaluation import Report
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.measure import Result, answer_ms, measure
-from matinee.ids import Ids, Positions
+from matinee.ids import Ids, Positions, mixed
 from matinee.kernels import Csr
 from matinee.models import Config, Progress, Rater
 from matinee.ratings import Ratings, Stars
@@ -46,7 +45,6 @@ TESTED = pa.schema(
 )
 
 Marks = NDArray[np.bool_]
-Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,31 +75,18 @@ def split_of(ratings: Ratings) -> Split | None:
 
 def held_out(ratings: Ratings) -> Marks:
     """(n,) which ratings are held out, aligned with `by_user`."""
-    users, movies = _hashes(ratings.users), _hashes(ratings.movies)
-    mixed = _mixed(users[ratings.by_user.row_of_each()] ^ _mixed(movies)[ratings.by_user.indices])
-    return np.asarray(mixed < np.uint64(HELD_OUT * 2**64))
+    users, movies = ratings.users.hashes(), mixed(ratings.movies.hashes())
+    pairs = mixed(users[ratings.by_user.row_of_each()] ^ movies[ratings.by_user.indices])
+    return np.asarray(pairs < np.uint64(HELD_OUT * 2**64))
 
 
 def _asked(ratings: Ratings, known: NDArray[np.int64], out: Marks) -> Marks:
     """(n_users,) who is asked."""
     able = np.flatnonzero((known > 0) & (ratings.by_user.where(out).counts > 0))
-    chosen = able[np.argsort(_hashes(ratings.users)[able], kind="stable")[:MOST_ASKED]]
+    chosen = able[np.argsort(ratings.users.hashes()[able], kind="stable")[:MOST_ASKED]]
     asked = np.zeros(len(ratings.users), bool)
     asked[chosen] = True
     return asked
-
-
-def _hashes(ids: Iterable[str]) -> Hashes:
-    """Return 64 random bits for each id, the same everywhere and always."""
-    digests = b"".join(blake2b(one.encode(), digest_size=8).digest() for one in ids)
-    return np.frombuffer(digests, "<u8").astype(np.uint64)
-
-
-def _mixed(bits: Hashes) -> Hashes:
-    """Return bits of which each depends on all given ones (the finaliser of SplitMix64, Steele et al. 2014)."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
 
 
 def measured(
