@@ -131,6 +131,27 @@ def test_marks__take_films_out_of_the_list_or_keep_them(visitor):
     assert never in listed(open_page(visitor, "/"))
 
 
+def test_a_list__begins_with_films_that_are_expected_to_be_liked(visitor, dataset):
+    movie = dataset.catalog.ids.take([dataset.catalog.resolve("Star Wars: Episode IV - A New Hope")])[0]
+    submit(visitor, f"/say/{movie}", stars="0.5")
+    for address in ("/", "/?genre=Action", "/?less_known=1"):
+        stars = [float(one) for one in re.findall("★ ([0-9.]+)", open_page(visitor, address))]
+        liked = [one >= 2.75 for one in stars]
+        assert liked == sorted(liked, reverse=True), address
+        assert liked[0], address
+
+
+def test_because__never_names_a_film_that_was_not_liked(visitor):
+    for movie, stars in (("333", 0.5), ("951", 3)):
+        submit(visitor, f"/say/{movie}", stars=stars)
+    page = unescape(open_page(visitor, "/"))
+    named = set(re.findall("because (?:of your stars for|you loved) ([^<]+)<", page))
+    assert len(named) == 1
+    submit(visitor, "/say/951", stars="1")
+    page = unescape(open_page(visitor, "/"))
+    assert not re.search("because (?:of your stars for|you loved)", page)
+
+
 def test_because__names_only_films_that_add_a_good_part(visitor):
     for movie, stars in (("333", 5), ("951", 4)):
         submit(visitor, f"/say/{movie}", stars=stars)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from matinee.service.pages.shown import main_title
 from matinee.service.serving import recommender
 
 LISTED = 25
+CANDIDATES = 4
+"""Films by match for each that is listed, so that enough of them are expected to be liked."""
 SEARCHED_FOR_LESS_KNOWN = 500
 BECAUSE = 2
 STRONG = 0.25
@@ -40,11 +43,24 @@ class Tonight:
 
 def tonight(user: str | None, said: Told, choice: Choice) -> Tonight:
     """Return the list for a person, None for somebody who comes for the first time."""
-    films = listed(_answer(user, choice))["items"]
+    films = doubtful_last(listed(_answer(user, choice))["items"])[:LISTED]
     place = choice.skip % len(films) if films else 0
     pick = {**films[place], "because": _because(films[place], said, BECAUSE)} if films else None
     rows = [{**film, "because": _because(film, said, 1)} for film in films[:place] + films[place + 1 :]]
     return Tonight(pick, rows, bool(said.stars), _note(len(said.stars), len(films), choice))
+
+
+def doubtful_last(films: Sequence[Film]) -> list[Film]:
+    """Return films in their order, but those that are expected to be disliked behind the others.
+
+    A match says what people with such ratings watch, not what they like. Doubtful are stars below the middle of the
+    scale; where most of the films are expected to get less than that, stars below their median.
+    """
+    if not films:
+        return []
+    scale = recommender().dataset.ratings.scale
+    least = min((scale.low + scale.high) / 2, float(np.median([film["stars"] for film in films])))
+    return sorted(films, key=lambda film: bool(film["stars"] < least))
 
 
 def _answer(user: str | None, choice: Choice) -> Answer:
@@ -53,9 +69,9 @@ def _answer(user: str | None, choice: Choice) -> Answer:
     if choice.less_known:
         found = recommender().recommend(**asked, n=SEARCHED_FOR_LESS_KNOWN)
         counts = recommender().dataset.ratings.movie_counts
-        unknown = found.positions[counts[found.positions] <= _middle()][:LISTED]
-        return recommender().recommend(**asked, n=LISTED, explain=True, within=movie_rows().ids(unknown))
-    return recommender().recommend(**asked, n=LISTED, explain=True)
+        unknown = found.positions[counts[found.positions] <= _middle()][: CANDIDATES * LISTED]
+        asked["within"] = movie_rows().ids(unknown)
+    return recommender().recommend(**asked, n=CANDIDATES * LISTED, explain=True)
 
 
 def _middle() -> float:
@@ -66,15 +82,19 @@ def _middle() -> float:
 
 
 def _because(film: Film, said: Told, n: int) -> str:
-    """Return up to n rated films that add most to a film's place: those that were loved, or else the first."""
-    liked = recommender().dataset.ratings.scale.liked
-    reasons = film.get("why", ())
+    """Return up to n rated films that add most to a film's place: those that were loved, or else the first.
+
+    A film that the person likes less than their others, or not at all, is no reason to watch another.
+    """
+    scale, reasons = recommender().dataset.ratings.scale, film.get("why", ())
     strong = [one for one in reasons if one["contribution"] >= STRONG * reasons[0]["contribution"]]
-    loved = [main_title(one["title"]) for one in strong if said.stars.get(one["movie"], 0) >= liked][:n]
+    loved = [main_title(one["title"]) for one in strong if said.stars.get(one["movie"], 0) >= scale.liked][:n]
     t = texts()["why"]
     if loved:
         return str(t["loved"]).format(titles=t["and"].join(loved))
-    return str(t["rated"]).format(title=main_title(reasons[0]["title"])) if reasons else ""
+    least = max((scale.low + scale.high) / 2, fmean(said.stars.values())) if said.stars else scale.high
+    fair = [main_title(one["title"]) for one in strong if said.stars.get(one["movie"], 0) >= least]
+    return str(t["rated"]).format(title=fair[0]) if fair else ""
 
 
 def _note(n_rated: int, n_films: int, choice: Choice) -> str:
