@@ -392,18 +392,6 @@ def test_every_page__runs_and_asks_for_nothing_inline_or_elsewhere(visitor):
         assert len(ids) == len(set(ids)), address
 
 
-def test_first_load__is_below_100_kilobytes_in_all(visitor):
-    rated(visitor)
-    page = open_page(visitor, "/")
-    files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
-    assert len(files) > 10
-    sizes = []
-    for path in files:
-        with visitor.get(path) as answer:
-            sizes.append(len(answer.data))
-    assert len(page.encode()) + sum(sizes) < 100_000
-
-
 def test_every_text__is_used_and_every_text_asked_for_is_there():
     texts = json.loads((Path(pages.__file__).parent / "texts.json").read_text("utf-8"))
     scripts = "".join(path.read_text("utf-8") for path in MODULES.glob("*.mjs"))

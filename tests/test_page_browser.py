@@ -554,6 +554,25 @@ def test_first_load__shifts_nothing_and_comes_from_here_alone(visit):
     assert len(asked) > 10
 
 
+def test_first_load__is_below_60_kilobytes_on_the_wire_and_a_second_one_asks_for_the_page_alone(visit):
+    page = visit("api/docs")
+    page.context.clear_cookies()
+    wire = page.context.new_cdp_session(page)
+    sizes, urls = {}, {}
+    wire.on("Network.responseReceived", lambda told: urls.update({told["requestId"]: told["response"]["url"]}))
+    wire.on("Network.loadingFinished", lambda told: sizes.update({told["requestId"]: told["encodedDataLength"]}))
+    wire.send("Network.enable")
+    wire.send("Network.clearBrowserCache")
+    home = re.match("http://[^/]+/", page.url)[0]
+    page.goto(home, wait_until="networkidle")
+    asked = [urls[request] for request, size in sizes.items() if size]
+    assert len(asked) == len({*asked}) > 10
+    assert sum(sizes.values()) < 60_000
+    sizes.clear()
+    page.goto(home, wait_until="networkidle")
+    assert [urls[request] for request, size in sizes.items() if size] == [home]
+
+
 def test_reduced_motion__is_respected(visit):
     page = visit(reduced_motion="reduce")
     give(page)

@@ -23,7 +23,7 @@ from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code
 from matinee.service.pages.listing import Film
-from matinee.service.pages.visitors import known_visitor, on_to, own, visitor, welcomed
+from matinee.service.pages.visitors import known_visitor, on_to, own, secret, visitor, welcomed
 from matinee.service.serving import live
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -78,7 +78,7 @@ def open_link() -> Response:
     """Make the link that opens one's ratings on another device; it replaces the former one."""
     token = identities.open_link(live(), known_visitor())
     link = url_for("pages.link", token=token, _external=True)
-    return make_response(_mine(link=link, code=code(link)))
+    return secret(make_response(_mine(link=link, code=code(link))))
 
 
 @routes.post("/mine/unlink")
