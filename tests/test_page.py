@@ -254,12 +254,76 @@ def test_export_and_import__bring_the_same_back(app, visitor):
     other = come(app)
     lines = "movieId,rating\n" + "".join(f"{one['movie']},{one['stars']}\n" for one in json.loads(saved)["ratings"])
     csv = f"{lines}99999999,4\n"
-    answer = other.post("/mine/import", data={"file": (BytesIO(csv.encode()), "my.csv")}, headers=BROWSER)
-    assert "Brought in: 3 ratings." in answer.text
-    assert "Lines that mean no film we know: 1." in answer.text
+    shown = bring(other, csv.encode(), "my.csv")
+    assert "Brought in: 3 ratings." in shown
+    assert "Lines that mean no film we know: 1." in shown
+    assert "line 5: 99999999 (" in shown
     assert all(f"/films/{movie}" in open_page(other, "/mine") for movie in movies)
-    answer = come(app).post("/mine/import", data={"file": (BytesIO(saved), "matinee.json")}, headers=BROWSER)
-    assert "Brought in: 3 ratings." in answer.text
+    assert "Brought in: 3 ratings." in bring(come(app), saved, "matinee.json")
+
+
+def bring(client, content, name):
+    answer = client.post("/mine/import", data={"file": (BytesIO(content), name)}, headers=BROWSER)
+    assert (answer.status_code, answer.location) == (303, "/mine#brought")
+    return open_page(client, "/mine")
+
+
+def test_what_a_form_has_done__is_shown_once_so_that_a_reload_does_it_not_again(visitor, live):
+    rated(visitor)
+    for address, fields, words in (
+        ("/mine/import", {"file": (BytesIO(b"movieId,rating\n1,4\n"), "my.csv")}, "Brought in: 1 rating."),
+        ("/mine/link", {}, "This is your link."),
+        ("/mine/forget", {"sure": "1"}, "Everything you said is deleted."),
+    ):
+        answer = visitor.post(address, data=fields, headers=BROWSER)
+        assert (answer.status_code, answer.location.split("#")[0]) == (303, "/mine")
+        stored = live.count()
+        assert words in open_page(visitor, "/mine")
+        assert words not in open_page(visitor, "/mine")
+        assert live.count() == stored
+
+
+@pytest.mark.parametrize("form", ["import", "forget", "link", "unlink"])
+def test_the_address_of_a_form__leads_to_its_page(visitor, form):
+    answer = visitor.get(f"/mine/{form}", headers=BROWSER)
+    assert (answer.status_code, answer.location) == (303, "/mine")
+
+
+def test_a_report_of_many_lines__is_shown_as_far_as_a_browser_keeps_it(visitor):
+    lines = "".join(f"{n},4\n" for n in range(10_000_000, 10_002_000))
+    shown = bring(visitor, f"movieId,rating\n{lines}".encode(), "my.csv")
+    assert "Lines that mean no film we know: 2,000." in shown
+    assert "line 11: 10000009 (" in shown
+    assert shown.count("<li>line ") <= 50
+
+
+@pytest.mark.parametrize(
+    "said", ["link:{theirs}", "link", "link:nothing", "report:many:0", "report", "%%%:::", "forgot"]
+)
+def test_what_no_form_has_done__is_not_shown(app, visitor, said):
+    other = come(app)
+    theirs = re.search(r"http://localhost/link/([^\"]+)", submit(other, "/mine/link").text)[1]
+    visitor.set_cookie("matinee-after", said.format(theirs=theirs))
+    page = open_page(visitor, "/mine")
+    assert not re.search("/link/|Brought in|is deleted", page)
+
+
+def test_my_link__can_be_voided_only_where_there_is_one_and_says_where_it_does_not_work(visitor):
+    assert "Void my link" not in open_page(visitor, "/mine")
+    shown = submit(visitor, "/mine/link").text
+    assert "Void my link" in shown
+    assert "This address works on this machine only" in shown
+    assert "Void my link" not in submit(visitor, "/mine/unlink").text
+
+
+def test_without_scripts__a_film_not_seen_is_not_asked_about_again(visitor, live):
+    first, second = asked(open_page(visitor, "/"))[:2]
+    for movie in (first, second):
+        assert submit(visitor, f"/say/{movie}", unknown="1", stars="4").status_code == 200
+    page = open_page(visitor, "/")
+    assert len(asked(page)) == 12
+    assert not {first, second} & {*asked(page)}
+    assert live.count() == 0
 
 
 def test_a_private_link__opens_the_same_ratings_elsewhere_until_it_is_voided(app, visitor):

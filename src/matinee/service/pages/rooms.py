@@ -12,7 +12,7 @@ from matinee.recommender import Answer
 from matinee.service.api.rows import predicted, with_columns
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
-from matinee.service.pages.codes import code
+from matinee.service.pages.codes import code, is_local
 from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
 from matinee.service.serving import live, recommender
 
@@ -64,7 +64,7 @@ def _room(token: str) -> dict[str, Any]:
         "hows": HOW,
         "how": how,
         "films": _films(found, how) if joined else [],
-        "local": request.host.rsplit(":", 1)[0] in ("localhost", "127.0.0.1", "[::1]"),
+        "local": is_local(),
     }
 
 
