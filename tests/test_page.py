@@ -135,7 +135,7 @@ def test_a_list__begins_with_films_that_are_expected_to_be_liked(visitor, datase
     movie = dataset.catalog.ids.take([dataset.catalog.resolve("Star Wars: Episode IV - A New Hope")])[0]
     submit(visitor, f"/say/{movie}", stars="0.5")
     for address in ("/", "/?genre=Action", "/?less_known=1"):
-        stars = [float(one) for one in re.findall("★ ([0-9.]+)", open_page(visitor, address))]
+        stars = [float(one) for one in re.findall('"true">★ ([0-9.]+)<', open_page(visitor, address))]
         liked = [one >= 2.75 for one in stars]
         assert liked == sorted(liked, reverse=True), address
         assert liked[0], address
@@ -166,7 +166,7 @@ def test_because__names_only_films_that_add_a_good_part(visitor):
     assert not re.search("because you loved [^<]+ and (?:Interstellar|Raiders)", rows)
 
 
-def test_a_film__is_coloured_and_told_by_the_genre_that_fewest_films_have(visitor, dataset):
+def test_a_film__is_coloured_by_the_genre_that_fewest_films_have(visitor, dataset):
     position = dataset.catalog.resolve("Alien")
     assert dataset.catalog.table["genres"][position].as_py() == ["Horror", "Sci-Fi"]
     position = dataset.catalog.resolve("Inception")
@@ -174,7 +174,50 @@ def test_a_film__is_coloured_and_told_by_the_genre_that_fewest_films_have(visito
     page = open_page(visitor, "/search?q=inception")
     rarest = min(dataset.catalog.table["genres"][position].as_py(), key=dataset.catalog.genre_counts.get)
     assert f"g-{rarest.lower()}" in page
-    assert f"2010 · {rarest}, " in page
+
+
+def test_a_format__is_no_genre_to_choose(tmp_path, live):
+    lines = [f"{user},{movie},{3 + user % 2},1" for user in range(30) for movie in (1, 2, 3)]
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + "\n".join(lines), "utf-8")
+    titles = ["1,One (1999),Drama|IMAX", "2,Two (2001),Drama", "3,Three (2004),Comedy"]
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n" + "\n".join(titles), "utf-8")
+    dataset = mt.load(tmp_path)
+    assert "IMAX" in dataset.catalog.genre_names
+    model = ALS(rank=2, iterations=2).fit(dataset.ratings, dataset.catalog)
+    client = come(create_app(Recommender(dataset, model, live=live), live))
+    submit(client, "/say/1", stars="4")
+    page = open_page(client, "/")
+    assert "genre=Drama" in page
+    assert "IMAX" not in page
+
+
+def test_genres__are_told_from_the_commonest_on(visitor, dataset):
+    counts = dataset.catalog.genre_counts
+    lines = re.findall(r'<p class="meta">[0-9]{4} · ([^<]+)</p>', open_page(visitor, "/"))
+    assert len(lines) == 12
+    for line in lines:
+        genres = line.split(", ")
+        assert [counts[genre] for genre in genres] == sorted((counts[genre] for genre in genres), reverse=True)
+    assert max(len(line.split(", ")) for line in lines) == 3
+
+
+def test_cards__do_not_ask_about_tonights_pick_and_neighbours_have_other_colours(visitor):
+    page = open_page(visitor, "/")
+    tints = re.findall(r'class="card (g-[a-z-]+)', page)
+    assert all(tint not in tints[max(place - 2, 0) : place] for place, tint in enumerate(tints[:8]))
+    for movie in asked(page)[:2]:
+        submit(visitor, f"/say/{movie}", stars="5")
+        page = open_page(visitor, "/")
+        assert listed(page)[0] not in asked(page)
+
+
+def test_why__says_what_each_rating_adds_in_words_and_what_was_given(visitor):
+    for movie, stars in (("333", 5), ("951", 4)):
+        submit(visitor, f"/say/{movie}", stars=stars)
+    page = unescape(open_page(visitor, "/"))
+    pick = page[page.index("data-pick") : page.index("And then")]
+    assert re.search("Interstellar</a> <span[^>]*>you gave [54] ★", pick)
+    assert sum(int(share) for share in re.findall(r'class="adds">([0-9]+) %', pick)) in (99, 100, 101)
 
 
 def test_a_film_without_ids_elsewhere__links_to_what_those_sites_find(visitor):
@@ -205,11 +248,47 @@ def test_less_known__lists_other_films_with_fewer_ratings(visitor, dataset):
     assert mean[1] < mean[0] / 2
 
 
-def test_another__is_the_next_film_of_the_list(visitor):
+def another(page):
+    found = re.search(r'href="([^"]+)"[^>]*data-key="another"', page)
+    return unescape(found[1]) if found else None
+
+
+def test_another__puts_the_pick_aside_and_it_stays_so_after_a_rating(visitor):
     rated(visitor)
-    first, second = listed(open_page(visitor, "/"))[:2]
-    page = open_page(visitor, "/?skip=1")
-    assert listed(page)[:2] == [second, first]
+    page = open_page(visitor, "/")
+    first, second, third = listed(page)[:3]
+    page = open_page(visitor, another(page))
+    assert listed(page)[:2] == [second, third]
+    assert first not in listed(page)
+    address = another(page)
+    assert listed(open_page(visitor, address))[0] == third
+    submit(visitor, f"/say/{third}", mark="seen")
+    assert not {first, second, third} & {*listed(open_page(visitor, address))}
+
+
+def test_another__begins_again_when_all_were_put_aside_and_is_not_offered_for_the_only_film(visitor, dataset):
+    rated(visitor)
+    catalog, counts = dataset.catalog, dataset.ratings.movie_counts
+    common = counts >= 25
+    matches = {
+        (name, decade): int((flags & common & (catalog.years // 10 * 10 == decade)).sum())
+        for name, flags in zip(catalog.genre_names, catalog.genre_flags.T, strict=True)
+        for decade in range(1970, 2020, 10)
+    }
+    genre, decade = next(found for found, n in matches.items() if n == 3)
+    page = open_page(visitor, f"/?genre={genre}&decade={decade}")
+    movies = listed(page)
+    picked = []
+    for _ in [*movies, *movies]:
+        picked.append(listed(page)[0])
+        assert {*listed(page)} == {*movies}
+        page = open_page(visitor, another(page))
+    assert picked == [*movies, *movies]
+    for movie in movies[1:]:
+        submit(visitor, f"/say/{movie}", mark="seen")
+    page = open_page(visitor, f"/?genre={genre}&decade={decade}")
+    assert listed(page) == movies[:1]
+    assert another(page) is None
 
 
 def test_cards__do_not_repeat_what_is_on_the_table_or_unknown(visitor):

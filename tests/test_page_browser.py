@@ -101,6 +101,11 @@ def films(page):
     return page.locator("#tonight [data-film]").evaluate_all("all => all.map(one => one.dataset.film)")
 
 
+def choose(page, name, chooser="genre"):
+    page.locator(f"summary[data-key='{chooser}']").click()
+    page.get_by_role("link", name=name, exact=True).click()
+
+
 def test_first_visit__three_stars_and_the_list_is_there(visit):
     page = visit()
     expect(page.get_by_role("heading", name="What did you love?")).to_be_visible()
@@ -206,10 +211,28 @@ def test_a_folded_card__also_goes_after_eight_seconds_where_a_thumb_left_the_foc
     assert page.evaluate("document.activeElement.closest('.card') === document.querySelector('.card')")
 
 
-def test_havent_seen__brings_another_card_and_is_not_asked_again(visit):
+@pytest.mark.parametrize("offline", [False, True])
+def test_havent_seen__folds_the_card_at_once_with_a_way_back(visit, offline):
     page = visit()
+    title = card(page).locator("h2").inner_text()
+    page.context.set_offline(offline)
+    card(page).get_by_role("button", name="Haven’t seen").click()
+    expect(page.locator(".fold")).to_contain_text(f"Not seen: {title}")
+    expect(page.locator("#said")).to_have_text(f"Not seen: {title}.")
+    page.locator(".fold").get_by_role("button", name="Undo").click()
+    expect(card(page).locator("h2")).to_have_text(title)
+    assert page.evaluate("localStorage['matinee.unknown']") == "[]"
+
+
+def test_havent_seen__brings_another_card_after_eight_seconds_and_is_not_asked_again(visit):
+    page = visit()
+    page.clock.install()
     titles = page.locator(".cards h2").all_inner_texts()
     card(page).get_by_role("button", name="Haven’t seen").click()
+    expect(page.locator(".fold")).to_have_count(1)
+    page.mouse.move(1, 1)
+    page.clock.run_for(8_500)
+    expect(page.locator(".fold")).to_have_count(0)
     expect(page.locator(".cards h2").first).not_to_have_text(titles[0])
     assert titles[0] not in page.locator(".cards h2").all_inner_texts()
 
@@ -236,6 +259,7 @@ def test_the_pick__is_kept_put_aside_or_never_listed_again(visit):
 def test_a_row__folds_where_it_lies_and_can_be_taken_back(visit):
     page = visit()
     give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
     row = page.locator(".rows li").nth(2)
     movie = row.get_attribute("data-film")
     row.locator("summary").click()
@@ -246,16 +270,50 @@ def test_a_row__folds_where_it_lies_and_can_be_taken_back(visit):
     expect(page.locator(f"[data-film='{movie}'] summary")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1440, 1024])
-def test_on_a_desktop__all_chips_are_seen_and_the_pick_stays_in_view(visit, width):
-    page = visit(size={"width": width, "height": 900})
+@pytest.mark.parametrize("size", [DESKTOP, {"width": 1024, "height": 900}, PHONE], ids=["1440", "1024", "360"])
+def test_a_chooser__shows_all_there_is_to_choose_from_and_closes_by_escape(visit, size):
+    page = visit("?less_known=1&tab=tonight", size=size)
+    chooser = page.locator("summary[data-key='genre']")
+    chooser.click()
+    chips = page.locator(".chooser[open] .chip:not(summary)")
+    assert chips.count() > 10
     inside = "all => all.every(one => one.getBoundingClientRect().right <= innerWidth && one.checkVisibility())"
-    assert page.locator(".chip").evaluate_all(inside)
-    assert page.locator(".chip").last.evaluate(ON_TOP)
+    assert chips.evaluate_all(inside)
+    assert chips.evaluate_all(f"all => all.every({ON_TOP})")
+    chips.first.focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".chooser[open]")).to_have_count(0)
+    expect(chooser).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_on_a_desktop__the_pick_stays_in_view(visit, width):
+    page = visit(size={"width": width, "height": 900})
     give(page, place=7)
     page.locator(".card").nth(7).scroll_into_view_if_needed()
     expect(page.locator("[data-pick]")).to_be_in_viewport()
     expect(page.locator("[data-pick]").get_by_role("button", name="Watch this")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_picks_buttons__never_move_from_film_to_film_nor_when_it_is_kept(visit, size):
+    page = visit(size=size)
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_attached()
+    page.goto(page.url.split("?")[0] + "?tab=tonight")
+    pick = page.locator("[data-pick]")
+    places = "one => [...one.querySelectorAll('.acts > *')].map(each => JSON.stringify(each.getBoundingClientRect()))"
+    height = "one => one.offsetHeight"
+    before = pick.evaluate(places), pick.evaluate(height)
+    assert len(before[0]) == 4
+    for _ in range(12):
+        movie = pick.get_attribute("data-film")
+        pick.get_by_role("link", name="Another").click()
+        expect(pick).not_to_have_attribute("data-film", movie)
+        assert (pick.evaluate(places), pick.evaluate(height)) == before, movie
+    pick.get_by_role("button", name="Watch this").click()
+    expect(pick.get_by_role("button", name="Take off")).to_be_visible()
+    assert (pick.evaluate(places), pick.evaluate(height)) == before
 
 
 def test_a_film_kept_in_the_list__is_not_asked_about_any_more(visit):
@@ -278,11 +336,25 @@ def test_off_line__search_and_chips_say_so_and_the_list_comes_with_the_line(visi
     expect(page.locator("[data-pick]")).to_be_visible()
     page.context.set_offline(True)
     page.get_by_role("searchbox").press_sequentially("matr")
-    expect(page.locator("#found")).to_contain_text("The films did not come.")
-    page.locator("[data-key='genre-Western']").click()
-    expect(page.locator(".toast")).to_contain_text("The films did not come.")
+    expect(page.locator("#found")).to_contain_text("The films could not be loaded.")
+    choose(page, "Western")
+    expect(page.locator(".toast")).to_contain_text("The films could not be loaded.")
+    assert "Western" not in page.url
+    expect(page.locator("[data-key='genre-']")).to_have_attribute("aria-current", "true")
+    expect(page.locator("[data-key='genre-Western']")).not_to_have_attribute("aria-current", "true")
     page.context.set_offline(False)
+    expect(page).to_have_url(re.compile("genre=Western"))
     expect(page.locator("[data-key='genre-Western']")).to_have_attribute("aria-current", "true")
+
+
+def test_on_a_slow_line__a_choice_is_marked_at_the_press(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.route("**/parts/tonight*", lambda route: None)
+    choose(page, "Western")
+    expect(page.locator("[data-key='genre-Western']")).to_have_attribute("aria-current", "true", timeout=300)
+    expect(page.locator("[data-key='genre-']")).not_to_have_attribute("aria-current", "true", timeout=300)
 
 
 def test_a_private_link__is_in_view_when_it_is_made(visit):
@@ -293,11 +365,12 @@ def test_a_private_link__is_in_view_when_it_is_made(visit):
 
 def test_a_chip_chosen_by_the_address__is_in_sight_on_a_phone(visit):
     page = visit("?genre=Western", size=PHONE)
-    expect(page.get_by_role("link", name="Western")).to_be_in_viewport(ratio=1)
+    expect(page.locator("summary.chip[aria-current]")).to_have_text("Genre: Western")
+    expect(page.locator("summary.chip[aria-current]")).to_be_in_viewport(ratio=1)
 
 
 def test_in_forced_colours__stars_and_chosen_chips_are_seen(visit):
-    page = visit(forced_colors="active")
+    page = visit("?genre=Western", forced_colors="active")
     colour = "one => getComputedStyle(one).backgroundColor"
     page.mouse.move(1, 1)
     canvas = page.locator("body").evaluate(colour)
@@ -316,9 +389,11 @@ def test_chips__narrow_the_list_and_the_way_back_widens_it(visit):
     page = visit()
     give(page)
     expect(page.locator("[data-pick]")).to_be_visible()
-    page.get_by_role("link", name="Western").click()
+    choose(page, "Western")
     expect(page.locator(".note")).to_contain_text("match")
     assert "genre=Western" in page.url
+    assert page.locator(".fresh").count() == 0
+    expect(page.locator("#said")).to_contain_text("match")
     page.go_back()
     expect(page.locator(".note")).to_contain_text("rough guess")
 
@@ -362,6 +437,19 @@ def test_search__finds_while_one_types_and_the_arrow_keys_reach_it(visit):
     expect(found.first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("The Matrix")
+
+
+def test_the_keyboards_stop__is_never_behind_the_tabs_of_a_phone(visit):
+    page = visit(size=PHONE)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(30)
+        hidden = page.evaluate(
+            "() => { const tabs = document.querySelector('.tabs'), at = document.activeElement;"
+            " return !tabs.contains(at) && at !== document.body"
+            " && at.getBoundingClientRect().bottom > tabs.getBoundingClientRect().top + 1 && at.outerHTML }"
+        )
+        assert not hidden
 
 
 def test_keyboard_only__rates_looks_and_marks(visit):
@@ -415,7 +503,7 @@ def test_everything__is_reached_by_the_tab_key_and_shows_it(visit):
         if seen[0] != "BODY":
             assert seen[2] != "none", seen
             reached.add(seen[1])
-    assert {"q", "stars", "unknown", "genre-Drama", "another", "pick-never"} <= reached
+    assert {"q", "stars", "unknown", "genre", "less-known", "another", "pick-never"} <= reached
 
 
 def test_a_phone__shows_one_part_at_a_time_by_tabs_below(visit):
@@ -429,6 +517,149 @@ def test_a_phone__shows_one_part_at_a_time_by_tabs_below(visit):
     expect(page.locator("[data-pick]")).to_be_visible()
     expect(page.locator("#rate")).to_be_hidden()
     expect(badge).to_be_hidden()
+
+
+def test_on_a_phone__the_film_of_tonight_is_told_above_the_tabs_and_leads_there(visit):
+    page = visit(size=PHONE, has_touch=True, is_mobile=True)
+    expect(page.locator(".peek")).to_be_hidden()
+    card(page).locator("input[value='4']").tap()
+    expect(page.locator(".peek")).to_contain_text("Tonight: ")
+    title = page.locator(".peek").inner_text()
+    page.locator(".peek").tap()
+    assert page.locator("[data-pick] h2").inner_text().replace("\n", " ") in title
+    expect(page.locator("[data-pick]")).to_be_visible()
+    expect(page.locator(".peek")).to_be_hidden()
+
+
+def test_on_a_phone__the_tab_its_place_and_what_was_chosen_are_there_again(visit):
+    page = visit(size=PHONE, has_touch=True, is_mobile=True)
+    card(page, 5).locator("input[value='4']").tap()
+    expect(page.locator(".peek")).to_be_visible()
+    scrolled = page.evaluate("scrollY")
+    assert scrolled > 300
+    page.locator(".tabs").get_by_role("link", name="Tonight").tap()
+    expect(page.locator("[data-pick]")).to_be_visible()
+    assert page.evaluate("scrollY") == 0
+    page.locator(".tabs").get_by_role("link", name="Rate").tap()
+    assert page.evaluate("scrollY") == scrolled
+    card(page).locator("h2 a").click()
+    page.go_back()
+    expect(page.locator("#rate")).to_be_visible()
+    page.reload()
+    expect(page.locator("#rate")).to_be_visible()
+    page.locator(".tabs").get_by_role("link", name="Tonight").tap()
+    choose(page, "Western")
+    expect(page.locator(".note")).to_contain_text("match")
+    page.locator(".tabs").get_by_role("link", name="Mine").tap()
+    page.locator(".tabs").get_by_role("link", name="Tonight").tap()
+    expect(page.locator("summary.chip[aria-current]")).to_have_text("Genre: Western")
+
+
+def test_films_put_aside__stay_so_over_choices_and_a_reload(visit):
+    page = visit()
+    give(page)
+    pick = page.locator("[data-pick]")
+    first = pick.get_attribute("data-film")
+    pick.get_by_role("link", name="Another").click()
+    expect(pick).not_to_have_attribute("data-film", first)
+    choose(page, "2000s", "decade")
+    expect(page.locator("summary[data-key='decade']")).to_have_text("Decade: 2000s")
+    assert f"without={first}" in page.url
+    page.reload()
+    page.locator("[data-key='everything']").click()
+    expect(page.locator("summary[data-key='decade']")).to_have_text("Decade: Decade")
+    assert first not in films(page)
+
+
+def test_a_row__gives_stars_in_place_and_folds(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    row = page.locator(".rows li").nth(3)
+    title = row.locator(".name").inner_text()
+    row.locator("summary").click()
+    row.locator("input[value='4']").click()
+    expect(row).to_contain_text(f"You gave {title} 4 stars.")
+    row.get_by_role("button", name="Undo").click()
+    expect(page.locator(".rows .name", has_text=title).first).to_be_visible()
+    page.goto(page.url.split("?")[0] + "mine")
+    assert title not in page.locator(".said").inner_text()
+
+
+def test_undo_of_the_pick__has_the_keyboards_focus_and_gives_it_back(visit):
+    page = visit()
+    give(page)
+    pick = page.locator("[data-pick]")
+    first = pick.get_attribute("data-film")
+    pick.get_by_role("button", name="Seen").focus()
+    page.keyboard.press("Enter")
+    undo = page.locator(".toast").get_by_role("button", name="Undo")
+    expect(undo).to_be_focused()
+    expect(pick).not_to_have_attribute("data-film", first)
+    expect(undo).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(pick).to_have_attribute("data-film", first)
+    expect(pick.get_by_role("button", name="Seen")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(undo).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(pick.get_by_role("button", name="Seen")).to_be_focused()
+
+
+def test_a_row_that_is_gone__leaves_the_focus_to_the_next_one(visit):
+    page = visit()
+    page.clock.install()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    row, following = page.locator(".rows li").nth(2), page.locator(".rows li").nth(3)
+    movie, after = row.get_attribute("data-film"), following.get_attribute("data-film")
+    row.locator("summary").click()
+    row.get_by_role("button", name="Seen").click()
+    expect(row.get_by_role("button", name="Undo")).to_be_focused()
+    page.mouse.move(1, 1)
+    page.clock.run_for(8_500)
+    expect(page.locator(f"[data-film='{movie}']")).to_have_count(0)
+    expect(page.locator(f"[data-film='{after}'] summary")).to_be_focused()
+
+
+def test_what_is_told_at_once__is_said_one_after_the_other(visit):
+    page = visit()
+    page.evaluate(
+        "() => { window.heard = []; new MutationObserver(() => heard.push(document.getElementById('said').textContent))"
+        ".observe(document.getElementById('said'), { childList: true }) }"
+    )
+    title = give(page)
+    expect(page.locator("#said")).to_contain_text("rough guess")
+    heard = page.evaluate("heard")
+    assert heard[0].startswith(f"You gave {title}")
+    assert heard[1].startswith("1 rating")
+
+
+def test_empty_stars__are_seen_against_their_card(visit):
+    for scheme in ("light", "dark"):
+        page = visit(color_scheme=scheme)
+        page.mouse.move(1, 1)
+        for where in (".card", "films/1"):
+            if where != ".card":
+                page.goto(page.url + where)
+                where = "section"
+            ratio = page.locator(f"{where} .give").first.evaluate(STAR_CONTRAST)
+            assert ratio >= 3, (scheme, where, ratio)
+
+
+STAR_CONTRAST = """give => {
+  const pixel = colour => {
+    const context = new OffscreenCanvas(1, 1).getContext("2d");
+    for (const one of [].concat(colour)) { context.fillStyle = one; context.fillRect(0, 0, 1, 1); }
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255);
+  };
+  const light = ([r, g, b]) => [r, g, b].map(x => x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
+    .reduce((sum, x, at) => sum + x * [.2126, .7152, .0722][at], 0);
+  const ground = getComputedStyle(give.closest(".card, section")).backgroundColor;
+  const star = getComputedStyle(give.querySelector("b")).backgroundColor;
+  const [high, low] = [light(pixel([ground, star])), light(pixel(ground))].sort((a, b) => b - a);
+  return (high + .05) / (low + .05);
+}"""
 
 
 def test_a_room_of_two__lists_for_both(visit):
@@ -509,7 +740,7 @@ def test_every_page__is_accessible_fits_and_has_no_small_text(visit, scheme, siz
     page = visit(size=size, color_scheme=scheme)
     give(page)
     page.wait_for_timeout(500)
-    home = page.url
+    home = page.url.split("?")[0]
     page.goto(f"{home}?tab=tonight")
     page.get_by_role("button", name="Tonight together").click()
     room = page.url

@@ -15,7 +15,7 @@ from matinee.service.api.rows import listed, movie_rows
 from matinee.service.api.told import Told
 from matinee.service.pages.blueprint import texts
 from matinee.service.pages.choice import OLDEST, Choice
-from matinee.service.pages.shown import main_title
+from matinee.service.pages.shown import FORMAT, main_title
 from matinee.service.serving import recommender
 
 LISTED = 25
@@ -33,21 +33,46 @@ Film = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tonight:
-    """`pick` is None where no film is left; `films` are the rows behind it; `personal` is False before any rating."""
+    """`pick` is None where no film is left; `films` are the rows behind it.
+
+    rated   films the person rated, of the `enough` that make more of a list than a rough guess
+    """
 
     pick: Film | None
     films: Sequence[Film]
-    personal: bool
+    rated: int
     note: str
+    enough: int = FEW
+
+    @property
+    def personal(self) -> bool:
+        """Whether it is the person's own list."""
+        return self.rated > 0
 
 
 def tonight(user: str | None, said: Told, choice: Choice) -> Tonight:
     """Return the list for a person, None for somebody who comes for the first time."""
-    films = doubtful_last(listed(_answer(user, choice))["items"])[:LISTED]
-    place = choice.skip % len(films) if films else 0
-    pick = {**films[place], "because": _because(films[place], said, BECAUSE)} if films else None
-    rows = [{**film, "because": _because(film, said, 1)} for film in films[:place] + films[place + 1 :]]
-    return Tonight(pick, rows, bool(said.stars), _note(len(said.stars), len(films), choice))
+    films = aside_last(doubtful_last(listed(_answer(user, choice))["items"]), choice.without)[:LISTED]
+    told = [_told(film, said, BECAUSE if place == 0 else 1) for place, film in enumerate(films)]
+    return Tonight(told[0] if told else None, told[1:], len(said.stars), _note(len(said.stars), len(films), choice))
+
+
+def _told(film: Film, said: Told, n: int) -> Film:
+    """Return a film with the words for its reasons, up to n of them, and each reason with the stars given to it."""
+    why = film.get("why", ())
+    most = sum(abs(one["contribution"]) for one in why) or 1.0
+    with_stars = [
+        {**one, "stars": said.stars[one["movie"]], "share": one["contribution"] / most}
+        for one in why
+        if one["movie"] in said.stars
+    ]
+    return {**film, "because": _because(film, said, n), "why": with_stars}
+
+
+def aside_last(films: Sequence[Film], aside: Sequence[str]) -> list[Film]:
+    """Return films in their order, but behind the others those that were put aside, the first of them first."""
+    places = {movie: place for place, movie in enumerate(aside, 1)}
+    return sorted(films, key=lambda film: places.get(film["movie"], 0))
 
 
 def doubtful_last(films: Sequence[Film]) -> list[Film]:
@@ -116,7 +141,8 @@ def chips() -> dict[str, Sequence[Any]]:
     counts = flags.sum(axis=0)
     order = np.argsort(-counts, kind="stable")
     decades = np.unique(np.maximum(years[years > 0] // 10 * 10, OLDEST))
+    names = [dataset.catalog.genre_names[at] for at in order if counts[at]]
     return {
-        "genres": [dataset.catalog.genre_names[at] for at in order if counts[at]],
+        "genres": [name for name in names if name != FORMAT],
         "decades": decades[::-1].tolist(),
     }

@@ -26,18 +26,19 @@ function heard(said) {
   else if (!film) toast(said.told, undoButton(said.title, () => takeBack(said)));
 }
 
-listen(heard, (form) => skip(/** @type {Element} */ (form.closest("[data-card]"))));
+listen(heard, (form) => skip(/** @type {HTMLElement} */ (form.closest("[data-card]"))));
 tonight.followChoices();
+tonight.offerStars();
 followTabs();
 searchAsTyped();
 watchRoom();
 
 queue.addEventListener("sent", (event) => {
   const { detail } = /** @type {CustomEvent} */ (event);
+  if (detail.value !== null) drop(detail.movie);
   if (folded.delete(detail.movie)) return;
   tonight.refresh();
   sheet.refresh(detail);
-  if (detail.value !== null) drop(detail.movie);
 });
 queue.addEventListener("refused", (event) => {
   toast(text("refused", { why: /** @type {CustomEvent} */ (event).detail.why }));
