@@ -6,6 +6,7 @@ from html import unescape
 from io import BytesIO
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 import matinee as mt
@@ -235,7 +236,7 @@ def test_chips__narrow_the_list_and_the_note_says_how_many_match(visitor, datase
         assert "Western" in dataset.catalog.table["genres"][position].as_py()
         assert dataset.catalog.years[position] < 1970
     assert len(movies) < 25
-    assert (f"Only {len(movies)} match" if movies else "No film matches all of this") in page
+    assert (f"{len(movies)} match" if movies else "No film matches all of this") in page
 
 
 def test_less_known__lists_other_films_with_fewer_ratings(visitor, dataset):
@@ -475,7 +476,7 @@ def test_the_status_page__says_so_where_nothing_was_measured(visitor):
     ("address", "status", "words"),
     [
         ("/nowhere", 404, "there is nothing at /nowhere"),
-        ("/films/nothing", 404, "nothing"),
+        ("/films/nothing", 404, "there is no film nothing here. search for its title"),
         ("/rooms/nothing", 404, "there is no such room"),
         ("/link/nothing", 404, "there is no such link"),
         ("/?decade=abc", 400, "decade is a whole number"),
@@ -497,7 +498,8 @@ def test_what_goes_wrong__is_a_page_for_people_and_a_problem_for_programs(visito
         ("/say/1", {"stars": "many"}, "many"),
         ("/say/1", {"stars": "9"}, "9"),
         ("/say/1", {"mark": "loved"}, "loved"),
-        ("/say/nothing", {"stars": "3"}, "nothing"),
+        ("/say/nothing", {"stars": "3"}, "there is no film nothing here"),
+        ("/say/nothing", {"unknown": "1"}, "there is no film nothing here"),
         ("/mine/import", {}, "choose a file first"),
     ],
 )
@@ -522,6 +524,16 @@ def test_with_keys__visitors_are_taken_on_any_host(dataset, models, live):
     open_page(client, "/")
     rated(client, 1)
     assert client.get("/api/v1/users/me/ratings").json["items"]
+
+
+def test_one_rating__is_no_plural_and_a_film_without_year_and_genres_begins_with_no_dot(live):
+    rows = [{"user": "a", "movie": "1", "rating": 4.0}, {"user": "a", "movie": "2", "rating": 3.0}]
+    bare = mt.load(pyarrow.Table.from_pylist([*rows, {"user": "b", "movie": "2", "rating": 5.0}]))
+    rater = ALS(rank=2, iterations=2).fit(bare.ratings, bare.catalog)
+    client = come(create_app(Recommender(bare, rater, snapshot_id="bare", live=live), live))
+    page = open_page(client, "/search?q=movie")
+    assert re.findall(r'class="meta">([^<]*)<', page) == ["2 ratings", "1 rating"]
+    assert "stars from 1 rating<" in open_page(client, "/films/1")
 
 
 def test_every_page__runs_and_asks_for_nothing_inline_or_elsewhere(visitor):

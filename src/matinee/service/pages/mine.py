@@ -18,10 +18,11 @@ from matinee.live import identities
 from matinee.service import auth
 from matinee.service.api import marks, ratings
 from matinee.service.api.reading import MOST_UPLOADED, Upload
-from matinee.service.api.told import facts, known_movie
+from matinee.service.api.told import facts
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.codes import code, is_local
+from matinee.service.pages.films import known_film
 from matinee.service.pages.kept import AFTER, MOMENT, keep, keep_unknown, kept
 from matinee.service.pages.listing import Film
 from matinee.service.pages.visitors import known_visitor, on_to, own, secret, visitor, welcomed
@@ -56,8 +57,9 @@ def after_form(form: str) -> Response:
 def say(movie: str) -> Response:
     """Rate or mark a film, or take that back: a form with `stars` or `mark`, empty for none; or do not know it."""
     user, form = known_visitor(), request.form
+    known_film(movie)
     if "unknown" in form:
-        return keep_unknown(on_to(_back()), known_movie(movie))
+        return keep_unknown(on_to(_back()), movie)
     if form.get("mark") is not None:
         _mark(user, movie, form["mark"])
     elif form.get("stars") is not None:
