@@ -318,7 +318,8 @@ def test_a_films_page__has_its_histogram_stars_reasons_and_what_is_like_it(visit
     submit(visitor, f"/say/{movie}", stars="3")
     page = open_page(visitor, f"/films/{movie}")
     assert re.search(r'value="3" checked', page)
-    assert "We expect you to give it" not in page
+    assert "You gave it 3" in page
+    assert '<p class="absent">We expect you to give it' in page
 
 
 def test_mine__pages_through_many_ratings(visitor, dataset):
@@ -445,11 +446,74 @@ def test_a_room_of_two__lists_for_both_and_only_for_members(app):
     assert not listed(open_page(other, room))
     submit(other, f"{room}/join")
     pages_of_both = [open_page(client, room) for client in (one, other)]
-    assert all("You are 2" in page for page in pages_of_both)
+    assert all("2 of you are here" in page for page in pages_of_both)
     assert listed(pages_of_both[0]) == listed(pages_of_both[1])
     assert not {*mine, *theirs} & {*listed(pages_of_both[0])}
     assert listed(open_page(one, f"{room}?how=least-misery"))
     assert not listed(open_page(stranger, room))
+
+
+def test_a_room__is_found_again_from_home_and_mine_without_showing_what_opens_it_until_one_leaves(app, live):
+    one, other = come(app), come(app)
+    rated(one)
+    assert "Back to your room" not in open_page(one, "/")
+    room = one.post("/rooms", headers=BROWSER).location
+    open_page(one, room)
+    submit(other, f"{room}/join")
+    for address in ("/", "/mine", "/parts/tonight"):
+        page = open_page(one, address)
+        assert "Back to your room of 2" in page
+        assert room not in page
+        assert one.get(re.search('href="(/rooms/mine/0)"', page)[1]).location == room
+    second = one.post("/rooms", headers=BROWSER).location
+    open_page(one, second)
+    assert [one.get(f"/rooms/mine/{nth}").location for nth in (0, 1)] == [second, room]
+    answer = one.post(f"{room}/leave", headers=BROWSER)
+    assert (answer.status_code, answer.location) == (303, "/?tab=tonight")
+    assert "Back to your room of 2" not in open_page(one, "/")
+    assert one.get("/rooms/mine/1").status_code == 404
+    assert "2 of you are here" not in open_page(other, room)
+    assert "Back to your room" not in open_page(come(app), "/")
+
+
+def test_a_room__says_what_it_knows_of_who_came_and_who_comes(app):
+    one, other = come(app), come(app)
+    rated(one)
+    room = one.post("/rooms", headers=BROWSER).location
+    assert "You have rated nothing yet" not in open_page(one, room)
+    door = open_page(other, room)
+    assert "One person is in already." in door
+    assert "Leave this room" not in door
+    submit(other, f"{room}/join")
+    assert "You have rated nothing yet" in open_page(other, room)
+
+
+def test_films_of_a_room__are_marked_as_ones_own(app):
+    one, other = come(app), come(app)
+    rated(one)
+    room = one.post("/rooms", headers=BROWSER).location
+    submit(other, f"{room}/join")
+    kept, seen, never = listed(open_page(one, room))[:3]
+    for movie, mark in ((kept, "watchlist"), (seen, "seen"), (never, "hidden")):
+        submit(one, f"/say/{movie}", mark=mark)
+    page = open_page(one, room)
+    assert kept in listed(page)
+    assert not {seen, never} & {*listed(page), *listed(open_page(other, room))}
+    assert page.count('aria-pressed="true"') == 1
+    assert 'aria-pressed="true"' not in open_page(other, room)
+
+
+def test_films_that_a_room_is_expected_to_dislike__come_last(app, dataset):
+    one = come(app)
+    movie = dataset.catalog.ids.take([dataset.catalog.resolve("Star Wars: Episode IV - A New Hope")])[0]
+    submit(one, f"/say/{movie}", stars="0.5")
+    room = one.post("/rooms", headers=BROWSER).location
+    for how in ("mean", "least-misery"):
+        stars = [float(text) for text in re.findall(r"★ ([0-9.]+)<", open_page(one, f"{room}?how={how}"))]
+        assert len(stars) == 12
+        liked = [one >= 2.75 for one in stars]
+        assert liked == sorted(liked, reverse=True)
+        assert liked[0]
 
 
 def test_the_status_page__shows_the_measured_quality_as_table_and_curves(dataset, models, live):
@@ -458,6 +522,10 @@ def test_the_status_page__shows_the_measured_quality_as_table_and_curves(dataset
     recommender = Recommender(dataset, *models, snapshot_id="first", live=live, metrics=metrics)
     page = open_page(create_app(recommender, live).test_client(), "/status")
     assert '<td class="served">0.812</td>' in page
+    landmarks = re.findall(r'<section aria-labelledby="([^"]+)"', page) + re.findall(
+        r'role="region"[^>]*labelledby="([^"]+)"', page
+    )
+    assert len(landmarks) == len({*landmarks}) == 3
     assert page.count("<polyline") == 1
     assert "a tenth held out" in page
 

@@ -403,13 +403,40 @@ def test_a_films_page__shows_a_mark_and_stars_at_once_with_the_focus_where_it_wa
     seen = page.locator("form.say").get_by_role("button", name="Seen")
     seen.focus()
     page.keyboard.press("Enter")
-    chosen = page.locator("form.say button.chosen")
+    chosen = page.locator("form.say button[aria-pressed='true']")
     expect(chosen).to_contain_text("Seen")
     expect(chosen).to_be_focused()
     page.locator(".give input[value='3']").click()
     expect(page.get_by_role("button", name="Take my stars back")).to_be_visible()
     page.locator(".toast").get_by_role("button", name="Undo").click()
     expect(page.get_by_role("button", name="Take my stars back")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_on_a_films_page__nothing_moves_when_it_is_rated_and_marked(visit, size):
+    page = visit(size=size)
+    give(page)
+    page.wait_for_timeout(500)
+    page.goto(re.match("http://[^/]+/", page.url)[0] + "films/2")
+    expect(page.get_by_role("heading", name="Why this film")).to_be_visible()
+    page.mouse.move(1, 1)
+    boxes = """all => all.map(one => {
+      const { x, y, width, height } = one.getBoundingClientRect();
+      return [x, y + scrollY, width, height].map(Math.round);
+    })"""
+    placed = page.locator(".sheet :is(h1, h2, .give label, .acts button, .bars li, .rows li)")
+    before = placed.evaluate_all(boxes)
+    page.locator(".give input[value='3']").click()
+    expect(page.get_by_role("button", name="Take my stars back")).to_be_visible()
+    expect(page.locator("header.pick")).to_contain_text("You gave it 3")
+    assert placed.evaluate_all(boxes) == before
+    for name in ("Watch this", "Seen", "Never"):
+        page.locator("form.say").get_by_role("button", name=name).click()
+        expect(page.locator("form.say").get_by_role("button", name=name, pressed=True)).to_be_visible()
+        assert placed.evaluate_all(boxes) == before
+    page.get_by_role("button", name="Take my stars back").click()
+    expect(page.get_by_role("button", name="Take my stars back")).to_have_count(0)
+    assert placed.evaluate_all(boxes) == before
 
 
 def test_mine__changes_stars_in_place_and_removes_a_film_with_a_way_back(visit):
@@ -422,10 +449,49 @@ def test_mine__changes_stars_in_place_and_removes_a_film_with_a_way_back(visit):
     page.locator(".said li").nth(0).locator("input[value='1']").click()
     expect(page.locator(".toast")).to_contain_text("1 star.")
     assert names.all_inner_texts() == titles
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".said li").nth(0).locator("input[value='5']")).to_be_checked()
+    boxes = "all => all.map(one => JSON.stringify(one.getBoundingClientRect()))"
+    before = page.locator(".said li").evaluate_all(boxes)
     page.locator(".said li").nth(0).get_by_role("button", name="Remove").click()
     expect(names).to_have_text([titles[1]])
-    page.locator(".toast").get_by_role("button", name="Undo").click()
-    expect(names).to_have_text([titles[1], titles[0]])
+    assert page.locator(".said li").evaluate_all(boxes) == before
+    page.locator(".said li").nth(0).get_by_role("button", name="Undo").click()
+    expect(names).to_have_text(titles)
+    expect(page.locator(".said li").nth(0).get_by_role("button", name="Remove")).to_be_focused()
+
+
+def test_a_removed_film__makes_room_after_eight_seconds_and_the_focus_goes_to_the_next_one(visit):
+    page = visit()
+    titles = [give(page, stars, n) for n, stars in enumerate(("5", "4"))]
+    expect(page.locator(".note")).to_contain_text("2 ratings")
+    page.goto(page.url + "mine")
+    page.clock.install()
+    page.locator(".said li").nth(0).get_by_role("button", name="Remove").click()
+    expect(page.locator(".said li").nth(0).get_by_role("button", name="Undo")).to_be_focused()
+    page.clock.run_for(9_000)
+    expect(page.locator(".said li")).to_have_count(2)
+    page.mouse.move(1, 1)
+    page.clock.run_for(1_000)
+    expect(page.locator(".said .name")).to_have_text([titles[1]])
+    expect(page.get_by_role("button", name=f"Remove: {titles[1]}")).to_be_focused()
+    page.reload()
+    expect(page.locator(".said .name")).to_have_text([titles[1]])
+
+
+def test_remove__works_after_an_import_and_a_reload_brings_nothing_again(visit):
+    page = visit("mine")
+    file = {"name": "my.csv", "mimeType": "text/csv", "buffer": b"movieId,rating\n1,4\n2,3\n"}
+    page.locator("#file").set_input_files(file)
+    page.get_by_role("button", name="Bring in").click()
+    expect(page.locator(".report")).to_contain_text("Brought in: 2 ratings.")
+    page.locator(".said li").nth(0).get_by_role("button", name="Remove").click()
+    expect(page.locator(".said li").nth(0)).to_contain_text("Taken back")
+    expect(page.locator(".report")).to_be_visible()
+    page.wait_for_timeout(500)
+    page.reload()
+    expect(page.locator(".said li")).to_have_count(1)
+    expect(page.locator(".report")).to_have_count(0)
 
 
 def test_search__finds_while_one_types_and_the_arrow_keys_reach_it(visit):
@@ -671,12 +737,32 @@ def test_a_room_of_two__lists_for_both(visit):
     expect(one.locator("main")).to_contain_text("You are alone here")
     other.goto(one.url)
     other.get_by_role("button", name="Join in").click()
-    expect(other.locator("main")).to_contain_text("You are 2")
-    expect(one.locator("main")).to_contain_text("You are 2")
+    expect(other.locator("main")).to_contain_text("2 of you are here")
+    expect(one.locator("main")).to_contain_text("2 of you are here")
     lists = [page.locator("#together .name").all_inner_texts() for page in (one, other)]
     assert len(lists[0]) == 11  # below the first choice
     assert len({page.locator("#together .pick h2").inner_text() for page in (one, other)}) == 1
     assert lists[0] == lists[1]
+
+
+def test_a_row_of_a_room__is_marked_folds_where_it_lies_and_can_be_taken_back(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.get_by_role("button", name="Tonight together").click()
+    row = page.locator("#together .rows li").nth(1)
+    movie = row.get_attribute("data-film")
+    row.locator("summary").click()
+    watch = row.get_by_role("button", name="Watch this")
+    watch.click()
+    expect(row.get_by_role("button", name="Watch this", pressed=True)).to_be_focused()
+    row.get_by_role("button", name="Seen").click()
+    expect(row).to_contain_text("Seen: ")
+    page.wait_for_timeout(5000)  # a look or two later it is still there
+    row.get_by_role("button", name="Undo").click()
+    expect(page.locator(f"#together [data-film='{movie}'] summary")).to_be_visible()
+    page.get_by_role("button", name="Leave this room").click()
+    expect(page.get_by_role("button", name="Tonight together")).to_be_visible()
 
 
 def test_without_scripts__the_list_the_search_and_the_stars_work(visit):
@@ -802,6 +888,66 @@ def test_first_load__is_below_60_kilobytes_on_the_wire_and_a_second_one_asks_for
     sizes.clear()
     page.goto(home, wait_until="networkidle")
     assert [urls[request] for request, size in sizes.items() if size] == [home]
+
+
+def test_the_footer__stands_at_the_foot_of_a_short_page_and_a_tall_one(visit):
+    page = visit("nowhere")
+    foot = page.locator(".foot").bounding_box()
+    assert foot["y"] + foot["height"] == pytest.approx(DESKTOP["height"], abs=2)
+    page = visit("nowhere", java_script_enabled=False, size={"width": 390, "height": 1500})
+    foot = page.locator(".foot").bounding_box()
+    assert foot["y"] + foot["height"] > 1400
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_hint_of_the_search__is_read_in_either_scheme(visit, scheme):
+    page = visit(color_scheme=scheme)
+    found = page.locator("#query").evaluate(
+        "one => [getComputedStyle(one, '::placeholder').color, getComputedStyle(one).backgroundColor]"
+    )
+    shown = page.locator("body").evaluate(CONTRAST, found)
+    assert shown >= 4.5
+
+
+CONTRAST = """(_, colours) => {
+  const light = colours.map(colour => {
+    const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3).map(one => one / 255)
+      .map(one => one <= .03928 ? one / 12.92 : ((one + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b;
+  }).sort((a, b) => b - a);
+  return (light[0] + .05) / (light[1] + .05);
+}"""
+
+
+def test_letters_of_twice_the_size_and_long_words__fit_a_phone(visit):
+    page = visit(size={"width": 390, "height": 844})
+    give(page)
+    page.wait_for_timeout(500)
+    home = re.match("http://[^/]+/", page.url)[0]
+    for address in ("?tab=rate", "?tab=tonight", "films/1", "mine", "status", "search?q=the"):
+        page.goto(home + address)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, address
+    page.goto(f"{home}films/1")
+    page.locator(".film .pick .meta").first.evaluate("one => one.textContent = 'Wolkenkuckucksheim'.repeat(9)")
+    page.locator(".film .pick h1").evaluate("one => one.textContent = 'Wolkenkuckucksheim'.repeat(9)")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_what_is_said_at_once__is_told_to_screen_readers_one_after_the_other(visit):
+    page = visit()
+    page.evaluate(
+        "window.heard = []; new MutationObserver(() => window.heard.push(document.getElementById('said').textContent))"
+        ".observe(document.getElementById('said'), { childList: true })"
+    )
+    version = page.locator("script[type=module]").get_attribute("src").split("/")[2]
+    page.evaluate(
+        "version => import(`/static/${version}/page/tell.mjs`).then(({ say }) => ['a', 'b', 'b', 'c'].map(say))",
+        version,
+    )
+    assert page.evaluate("window.heard") == ["a"]
+    expect(page.locator("#said")).to_have_text("c")
+    assert page.evaluate("window.heard") == ["a", "b", "c"]
 
 
 def test_reduced_motion__is_respected(visit):

@@ -2,6 +2,7 @@
 
 after      what a page shows once, after a form was taken
 unknown    films that the visitor was asked about and does not know
+rooms      what opens the rooms that the visitor is in, of which the database has only hashes
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from flask import Response, request
 
-AFTER, UNKNOWN = "matinee-after", "matinee-unknown"
+AFTER, UNKNOWN, ROOMS = "matinee-after", "matinee-unknown", "matinee-rooms"
 MOST_BYTES = 3500  # a browser takes 4096 with the name
 MOMENT, LONG = 60, 400 * 24 * 3600  # seconds
 MOST_UNKNOWN = 100
