@@ -439,6 +439,20 @@ def test_on_a_films_page__nothing_moves_when_it_is_rated_and_marked(visit, size)
     assert placed.evaluate_all(boxes) == before
 
 
+def test_a_films_page__shows_the_last_answer_where_an_older_one_comes_late(visit):
+    page = visit("films/3")
+    held = []
+    page.route("**/films/3", lambda route: held.append(route) if not held else route.continue_())
+    page.locator(".give input[value='3']").click()
+    expect(page.locator(".toast")).to_contain_text("3 stars")
+    page.wait_for_timeout(500)
+    page.locator("form.say").get_by_role("button", name="Watch this").click()
+    expect(page.get_by_role("button", name="Watch this", pressed=True)).to_be_visible()
+    held[0].fulfill(body=urllib.request.urlopen(page.url).read().decode(), content_type="text/html")
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("button", name="Watch this", pressed=True)).to_be_visible()
+
+
 def test_mine__changes_stars_in_place_and_removes_a_film_with_a_way_back(visit):
     page = visit()
     titles = [give(page, stars, n) for n, stars in enumerate(("5", "4"))]

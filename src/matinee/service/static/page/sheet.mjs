@@ -6,12 +6,17 @@ import { later, paragraph, say, toast, undoButton, whenLeft } from "./tell.mjs";
 
 /** @typedef {import("./forms.mjs").Said} Said */
 
+/** Asked for, so that an older answer that comes late is not shown. */
+let asked = 0;
+
 /** Show on a film's page what has changed, with the focus where it was. */
 export async function refresh() {
-  const shown = [...document.querySelectorAll("[data-now]")];
-  if (!shown.length) return;
+  if (!document.querySelector("[data-now]")) return;
+  asked += 1;
+  const mine = asked;
   const found = await part(location.href).catch(() => undefined);
-  for (const one of shown) {
+  if (mine !== asked) return;
+  for (const one of document.querySelectorAll("[data-now]")) {
     const next = found?.querySelector(`[data-now="${/** @type {HTMLElement} */ (one).dataset.now}"]`);
     if (!next) continue;
     const place = controls(one).indexOf(/** @type {HTMLElement} */ (document.activeElement));
