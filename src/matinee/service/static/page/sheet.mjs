@@ -62,7 +62,7 @@ function fold(row, said) {
     row.replaceChildren(...shown);
     remover(row)?.focus({ preventScroll: true });
   });
-  row.style.minHeight = `${row.offsetHeight}px`;
+  row.style.minHeight = `${row.getBoundingClientRect().height}px`;
   row.classList.add("gone");
   row.replaceChildren(paragraph(said.told), undo);
   if (hadFocus) undo.focus({ preventScroll: true });
