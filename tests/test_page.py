@@ -642,3 +642,17 @@ def test_star_choices__are_on_the_scale_and_few_enough_for_a_thumb(scale, values
     found = choices(scale)
     assert (len(found.values), found.halves) == (values, halves)
     assert all(scale.has(float(value)) for value in found.values)
+
+
+def test_data_without_genres_and_years__offers_no_choice_of_them(tmp_path, live):
+    rows = (f"{user},{movie},{1 + user % 5}" for user in range(30) for movie in range(30))
+    table = tmp_path / "bare.csv"
+    table.write_text("userId,movieId,rating\n" + "\n".join(rows), "utf-8")
+    dataset = mt.load(table)
+    model = ALS(rank=2, iterations=2).fit(dataset.ratings, dataset.catalog)
+    client = come(create_app(Recommender(dataset, model, live=live), live))
+    submit(client, "/say/1", stars="4")
+    page = open_page(client, "/")
+    assert "data-pick" in page
+    assert 'data-key="less-known"' in page
+    assert "data-chooser" not in page
