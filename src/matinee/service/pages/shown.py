@@ -112,7 +112,7 @@ def poster(title: str) -> str:
     """Return the classes by which the styles make a title fill its place: its longest line in one, two or three lines.
 
     >>> poster("Alien"), poster("The Silence of the Lambs")
-    ('one-8 two-8 three-8', 'one-24 two-14 three-12')
+    ('one-8 two-8 three-8', 'one-24 two-12 three-10')
     """
     lengths = [longest_line(title.split(), n) for n in (1, 2, 3)]
     even = [min(max(length + length % 2, SHORTEST), LONGEST) for length in lengths]
