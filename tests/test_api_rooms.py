@@ -260,6 +260,31 @@ def test_who_joins_again__is_in_once(visitor: Any) -> None:
     assert bob.post(f"{room}/members").json["members"] == 2
 
 
+def test_who_leaves__gets_no_list_any_more_and_has_no_say(visitor: Any) -> None:
+    ann, bob, room = room_of_two(visitor)
+    facts = bob.delete(f"{room}/members").json
+    assert (facts["members"], facts["joined"]) == (1, False)
+    assert_problem(bob.get(f"{room}/recommendations"), 403, "only the members")
+    alone = opened(ann)
+    lists = [ann.get(f"{one}/recommendations").json["items"] for one in (room, alone)]
+    assert lists[0] == lists[1]
+    assert bob.delete(f"{room}/members").json["members"] == 1
+    assert bob.post(f"{room}/members").json["members"] == 2
+
+
+def test_the_last_one_who_leaves__closes_the_room(visitor: Any) -> None:
+    ann, bob, room = room_of_two(visitor)
+    assert [one.delete(f"{room}/members").json["members"] for one in (ann, bob)] == [1, 0]
+    assert_problem(ann.get(room), 404, "there is no such room")
+    assert_problem(ann.delete(f"{room}/members"), 404, "there is no such room")
+
+
+def test_nobody__is_put_out_of_a_room_by_another(visitor: Any) -> None:
+    _, bob, room = room_of_two(visitor)
+    assert_problem(bob.delete(f"{room}/members?user=~ann"), 403, "not as somebody else")
+    assert bob.get(room).json["members"] == 2
+
+
 def test_a_room_that_is_not_there__is_404(visitor: Any) -> None:
     ann = visitor("ann")
     for answer in (

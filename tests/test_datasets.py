@@ -160,6 +160,21 @@ def test_load__names_file_line_value_and_rule_of_a_bad_row(tmp_path: Path, row: 
         load(tmp_path)
 
 
+@pytest.mark.parametrize("write", [write_modern, write_dat, write_100k])
+@pytest.mark.parametrize("scale", ["1:10", "1:5:1", "0:5"])
+def test_load__reads_a_release_on_the_scale_that_is_given(
+    tmp_path: Path, write: Callable[[Path, list[Rating]], None], scale: str
+) -> None:
+    write(tmp_path, RATINGS)
+    assert load(tmp_path, scale=scale).ratings.scale == Scale.parse(scale)
+    write(tmp_path, [*RATINGS, (7, 2, 9.0, 1003)])
+    if scale == "1:10":
+        assert as_triples(load(tmp_path, scale=scale))["7", "2"][0] == 9
+    else:
+        with pytest.raises(DataError, match="rating 9 is outside"):
+            load(tmp_path, scale=scale)
+
+
 def test_load__skips_and_counts_bad_rows_when_told_to(tmp_path: Path) -> None:
     write_modern(tmp_path, RATINGS)
     good = as_triples(load(tmp_path))

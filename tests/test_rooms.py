@@ -37,6 +37,19 @@ def test_joining_again__changes_nothing(live: LiveRatings) -> None:
     assert rooms.join(live, token, "ann") == opened
 
 
+def test_who_leaves__is_out_and_the_last_one_closes_the_room(live: LiveRatings) -> None:
+    token, opened = rooms.open_room(live, "ann")
+    other, _ = rooms.open_room(live, "ann")
+    rooms.join(live, token, "bob")
+    assert rooms.leave(live, token, "ann") == rooms.Room(("bob",), opened.expires)
+    assert rooms.leave(live, token, "ann").members == ("bob",)
+    assert rooms.find(live, token).members == ("bob",)
+    assert rooms.leave(live, token, "bob").members == ()
+    with pytest.raises(MissingError):
+        rooms.find(live, token)
+    assert rooms.find(live, other).members == ("ann",)
+
+
 def test_rooms__know_nothing_of_each_other(live: LiveRatings) -> None:
     first, _ = rooms.open_room(live, "ann")
     second, _ = rooms.open_room(live, "bob")

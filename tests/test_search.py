@@ -20,6 +20,12 @@ TITLES = {
     "La La Land": 2016,
     "1984": 1984,
     "Schindler's List": 1993,
+    "Spider-Man 2": 2004,
+    "The Amazing Spider-Man": 2012,
+    "Superman": 1978,
+    "WALL·E": 2008,
+    "Walled In": 2009,
+    "E.T. the Extra-Terrestrial": 1982,
 }
 
 
@@ -58,6 +64,30 @@ def test_words__are_found_by_their_beginnings_in_any_order(index: TitleIndex, qu
 )
 def test_small_typos__are_forgiven(index: TitleIndex, query: str, title: str) -> None:
     assert found(index, query)[title] == SIMILAR
+
+
+@pytest.mark.parametrize(
+    ("query", "grades"),
+    [
+        ("walle", {"WALL·E": EXACT, "Walled In": BEGINS}),
+        ("wall-e", {"WALL·E": EXACT, "Walled In": CONTAINS}),
+        ("thematrix", {"The Matrix": EXACT, "The Matrix Reloaded": CONTAINS}),
+        ("spiderman", {"Spider-Man 2": CONTAINS, "The Amazing Spider-Man": CONTAINS}),
+        ("the spiderman2", {"Spider-Man 2": EXACT}),
+        ("super man", {"Superman": EXACT}),
+        ("extraterr", {"E.T. the Extra-Terrestrial": CONTAINS}),
+        ("et", {"E.T. the Extra-Terrestrial": BEGINS}),
+        ("lalaland", {"La La Land": EXACT}),
+    ],
+)
+def test_words__are_found_written_as_one_or_apart(index: TitleIndex, query: str, grades: dict[str, int]) -> None:
+    assert found(index, query) == grades
+
+
+def test_two_letters_swapped__are_forgiven_in_short_words_too(index: TitleIndex) -> None:
+    assert found(index, "teh matrix") == {"The Matrix": SIMILAR, "The Matrix Reloaded": SIMILAR}
+    assert found(index, "ni walled") == {"Walled In": SIMILAR}
+    assert found(index, "xx walled") == {}
 
 
 def test_short_words_and_other_words__are_not_taken_for_typos(index: TitleIndex) -> None:

@@ -1,12 +1,15 @@
 """Search: titles found as one types them, by the beginnings of their words in any order, or nearly so.
 
 words, sorted  -->  a prefix is a range of them  -->  the movies with any of these words, for every word asked
+
+Where that finds few, titles are compared without their spaces, and then word by word with a letter or two wrong.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -14,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.ids import Positions
-from matinee.titles import FOLDED_ARTICLES, fold, names_of, without_article
+from matinee.titles import FOLDED_ARTICLES, fold, names_of, titles_in, without_article
 
 EXACT, BEGINS, CONTAINS, SIMILAR, NOT_FOUND = range(5)
 """Grades, best first."""
 
-FEW = 5  # found: then similar words count, too
+FEW = 5  # found: then words written as one or apart count too, and where these are few, similar ones
+SHORTEST = 4  # letters that are compared without spaces
 LONGEST = 24  # letters of a word that are compared
 LAST_LETTER = "\U0010ffff"
+INITIALS = re.compile(r"\b\w(?: \w)+\b")
 
 Bool = NDArray[np.bool_]
 
@@ -34,6 +39,8 @@ class TitleIndex:
     letters     (W, LONGEST) their code points, 0 behind the end
     in_word, in_movie   (P,) which word is in the titles of which movie
     names, named_movies (N,) whole titles without article, sorted, and whose they are
+    tight, tight_movies (T,) whole titles, with and without article, without spaces
+    ends, ending_movies (E,) all that titles end with, from each of their words on and without spaces
     lengths     (M,) letters of the first name
     """
 
@@ -43,6 +50,10 @@ class TitleIndex:
     in_movie: Positions
     names: Sequence[str]
     named_movies: Positions
+    tight: Sequence[str]
+    tight_movies: Positions
+    ends: Sequence[str]
+    ending_movies: Positions
     lengths: Positions
 
     @classmethod
@@ -50,47 +61,53 @@ class TitleIndex:
         """Index titles as shown with their years, 0 where unknown."""
         names = [names_of(title) for title in titles]
         texts = (
-            {*fold(title).split(), *(str(year) for year in [year] if year)}
+            {*fold(title).split(), *_with_initials(fold(title)).split(), *(str(year) for year in [year] if year)}
             for title, year in zip(titles, years.tolist(), strict=True)
         )
         pairs = sorted((word, movie) for movie, text in enumerate(texts) for word in text)
         words = sorted({word for word, _ in pairs})
         place = {word: number for number, word in enumerate(words)}
         letters = np.array(words, f"<U{LONGEST}").view(np.uint32).reshape(len(words), LONGEST)
-        by_name = sorted((name, movie) for movie, own in enumerate(names) for name in own)
+        named = [(_with_initials(name), movie) for movie, own in enumerate(names) for name in own]
+        whole = {*named, *((fold(name), movie) for movie, title in enumerate(titles) for name in titles_in(title))}
         return cls(
             words,
             letters,
             np.array([place[word] for word, _ in pairs], np.int32),
             np.array([movie for _, movie in pairs], np.int32),
-            [name for name, _ in by_name],
-            np.array([movie for _, movie in by_name], np.int32),
+            *_sorted({*named, *((name, movie) for movie, own in enumerate(names) for name in own)}),
+            *_sorted((_tight(name), movie) for name, movie in whole),
+            *_sorted((end, movie) for name, movie in whole for end in _ends(name)),
             np.array([len(own[0]) for own in names], np.int32),
         )
 
     def named(self, title: str) -> Positions:
         """Return the movies with this title, however it is written."""
         name = without_article(fold(title))
-        return self.named_movies[bisect_left(self.names, name) : bisect_left(self.names, name + "\0")]
+        return self.named_movies[_range(self.names, name)]
 
     def grades(self, query: str) -> NDArray[np.int8]:
         """Return (M,) how well each title fits a query: EXACT, BEGINS with it, CONTAINS its words, SIMILAR, NOT_FOUND.
 
-        Every word of the query begins a word of the title; articles count only where there is nothing else. Where few
-        titles do, words with a letter wrong, missing, added or swapped with its neighbour count as well, two in words
-        of eight letters or more, and none in words of three or less.
+        Every word of the query begins a word of the title; articles count only where there is nothing else. "walle" is
+        WALL-E as spaces do not tell titles apart, and where few are found, "spiderman" is in The Amazing Spider-Man.
+        Where few are found still, words with a letter wrong, missing, added or swapped with its neighbour count as
+        well, two in words of eight letters or more; in words of three or less only two letters that are swapped.
         """
         folded = fold(query)
         words = [word for word in folded.split() if word not in FOLDED_ARTICLES] or folded.split()
         grades = np.full(len(self.lengths), NOT_FOUND, np.int8)
         if not words:
             return grades
+        name = without_article(folded)
         containing = self._with_all(words, self._beginning_with)
+        if np.count_nonzero(containing) < FEW and len(_tight(name)) >= SHORTEST:
+            containing[self.ending_movies[_prefix_range(self.ends, _tight(name))]] = True
         if np.count_nonzero(containing) < FEW:
             grades[self._with_all(words, self._similar_to)] = SIMILAR
         grades[containing] = CONTAINS
-        grades[self.named_movies[_prefix_range(self.names, without_article(folded))]] = BEGINS
-        grades[self.named(folded)] = EXACT
+        grades[self.named_movies[_prefix_range(self.names, name)]] = BEGINS
+        grades[self.tight_movies[_range(self.tight, _tight(name))]] = EXACT
         return grades
 
     def _with_all(self, words: Sequence[str], meant_by: Callable[[str], Bool]) -> Bool:
@@ -108,8 +125,49 @@ class TitleIndex:
         return meant
 
     def _similar_to(self, word: str) -> Bool:
-        edits = 0 if len(word) <= 3 else 1 if len(word) <= 7 else 2
-        return prefix_distances(word, self.letters) <= edits if edits else self._beginning_with(word)
+        if len(word) <= 3:
+            return self._beginning_with(word) | self._swapped(word)
+        return prefix_distances(word, self.letters) <= (1 if len(word) <= 7 else 2)
+
+    def _swapped(self, word: str) -> Bool:
+        """Return (W,) which words are this one but for two neighbours that are swapped."""
+        meant = np.zeros(len(self.words), bool)
+        for at in range(len(word) - 1):
+            meant[_range(self.words, word[:at] + word[at + 1] + word[at] + word[at + 2 :])] = True
+        return meant
+
+
+def _with_initials(folded: str) -> str:
+    """Return a folded text with its initials as one word.
+
+    >>> _with_initials("e t the extra terrestrial")
+    'et the extra terrestrial'
+    """
+    return INITIALS.sub(lambda found: _tight(found[0]), folded)
+
+
+def _tight(folded: str) -> str:
+    return folded.replace(" ", "")
+
+
+def _ends(name: str) -> list[str]:
+    """Return what a name ends with, from each of its words on and without spaces.
+
+    >>> _ends("spider man 2")
+    ['spiderman2', 'man2', '2']
+    """
+    words = name.split()
+    return ["".join(words[first:]) for first in range(len(words))]
+
+
+def _sorted(owned: Iterable[tuple[str, int]]) -> tuple[list[str], Positions]:
+    """Return texts in order, and whose they are."""
+    pairs = sorted(owned)
+    return [text for text, _ in pairs], np.array([movie for _, movie in pairs], np.int32)
+
+
+def _range(sorted_texts: Sequence[str], text: str) -> slice:
+    return slice(bisect_left(sorted_texts, text), bisect_left(sorted_texts, text + "\0"))
 
 
 def _prefix_range(sorted_texts: Sequence[str], prefix: str) -> slice:

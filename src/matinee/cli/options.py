@@ -80,7 +80,9 @@ class Data:
     movies: Annotated[str | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None
     scale: Annotated[
         str | None,
-        typer.Option(metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What ratings can be, for a table."),
+        typer.Option(
+            metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What stars can be, where the data does not say so."
+        ),
     ] = None
     on_bad_rows: Annotated[
         str, typer.Option(metavar="error|skip", help="Stop at a row that breaks a rule, or skip and count it.")

@@ -29,7 +29,8 @@ def load(
 
     data      folder or zip of any MovieLens release; CSV, TSV or Parquet file; name of a release that lies here (fetch
               it first), or "sample" (./sample is a folder); or a data frame that offers Arrow data
-    user, movie, rating, timestamp, movies, scale     for tables: columns, movies, the scale (inferred without)
+    user, movie, rating, timestamp, movies      for tables: columns, and the movies
+    scale           what stars can be; without, a release's own, and of a table the one that its stars seem to be on
     on_bad_rows     "error" stops at the first bad row, "skip" leaves bad rows out and counts them in `facts.skipped`
 
     Raises DataError naming the place, the value and the rule.
@@ -49,7 +50,7 @@ def load(
         return sample.load()
     path = find(data)
     if path.is_dir() or path.suffix.lower() == ".zip":
-        return movielens.read(path, on_bad_rows)
+        return movielens.read(path, on_bad_rows, scale)
     return tabular.read_file(path, on_bad_rows=on_bad_rows, **columns)
 
 

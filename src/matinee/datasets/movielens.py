@@ -114,8 +114,8 @@ def is_release(path: Path) -> bool:
     return bool(Source.open(path).names & set(RATING_FILES))
 
 
-def read(path: Path, on_bad_rows: OnBadRows = "error") -> Dataset:
-    """Read a release from its folder or zip.
+def read(path: Path, on_bad_rows: OnBadRows = "error", scale: Scale | None = None) -> Dataset:
+    """Read a release from its folder or zip, on its own scale unless another is given.
 
     Raises DataError naming file, line, value and rule where a row is bad, unless bad rows are skipped.
     """
@@ -127,7 +127,7 @@ def read(path: Path, on_bad_rows: OnBadRows = "error") -> Dataset:
             f"{path} is not a MovieLens release: it holds {listed}, but none of {', '.join(RATING_FILES)}; "
             "name the ratings file itself to read it as a table"
         )
-    return RATING_FILES[file](source, file, on_bad_rows)
+    return RATING_FILES[file](source, file, on_bad_rows, scale)
 
 
 def movies_beside(path: Path) -> pa.Table | None:
@@ -144,9 +144,9 @@ def _facts(source: Source) -> Facts:
     return Facts(source.path.stem if source.path.is_file() else source.path.resolve().name, str(source.path), LICENCE)
 
 
-def _read_modern(source: Source, file: str, on_bad_rows: OnBadRows) -> Dataset:
+def _read_modern(source: Source, file: str, on_bad_rows: OnBadRows, scale: Scale | None) -> Dataset:
     layout = Layout(header_of(file, source.read(file), ",", COLUMNS))
-    scale = Scale(0.5, 5.0, 0.5)
+    scale = scale or Scale(0.5, 5.0, 0.5)
     rows = read_text(file, source.read(file), layout, scale, on_bad_rows)
     movies = _movie_table(_modern_movies(source), _links(source), _tags(source))
     return assemble(rows, movies, scale, _facts(source))
@@ -242,12 +242,12 @@ def _movie_table(
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _read_dat(source: Source, file: str, on_bad_rows: OnBadRows) -> Dataset:
+def _read_dat(source: Source, file: str, on_bad_rows: OnBadRows, scale: Scale | None) -> Dataset:
     data = source.read(file)
     raw = data.read_bytes() if isinstance(data, Path) else data
     layout = Layout(COLUMNS, delimiter="\t", has_header=False)
     half_stars = b".5::" in raw
-    scale = Scale(0.5, 5.0, 0.5) if half_stars else Scale(1.0, 5.0, 1.0)
+    scale = scale or (Scale(0.5, 5.0, 0.5) if half_stars else Scale(1.0, 5.0, 1.0))
     rows = read_text(file, raw.replace(b"::", b"\t"), layout, scale, on_bad_rows)
     return assemble(rows, _movie_table(_dat_movies(source), tags=_dat_tags(source)), scale, _facts(source))
 
@@ -276,9 +276,9 @@ def _lines(source: Source, name: str) -> list[str]:
     return [line for line in source.text(name).split("\n") if line.strip()] if name in source.names else []
 
 
-def _read_100k(source: Source, file: str, on_bad_rows: OnBadRows) -> Dataset:
+def _read_100k(source: Source, file: str, on_bad_rows: OnBadRows, scale: Scale | None) -> Dataset:
     layout = Layout(COLUMNS, delimiter="\t", has_header=False)
-    scale = Scale(1.0, 5.0, 1.0)
+    scale = scale or Scale(1.0, 5.0, 1.0)
     rows = read_text(file, source.read(file), layout, scale, on_bad_rows)
     return assemble(rows, _movie_table(_flagged_movies(source)), scale, _facts(source))
 
@@ -295,7 +295,7 @@ def _flagged_movies(source: Source) -> Iterator[tuple[str, str, list[str]]]:
         yield fields[0], fields[1], [genre for genre, flag in flags if flag == "1" and genre != "unknown"]
 
 
-RATING_FILES: dict[str, Callable[[Source, str, OnBadRows], Dataset]] = {
+RATING_FILES: dict[str, Callable[[Source, str, OnBadRows, Scale | None], Dataset]] = {
     "ratings.csv": _read_modern,
     "ratings.dat": _read_dat,
     "u.data": _read_100k,

@@ -134,6 +134,19 @@ def user_of_link(live: LiveRatings, token: str) -> str:
     return user
 
 
+def has_link(live: LiveRatings, user: str) -> bool:
+    """Return whether there is a link to a person's ratings."""
+    with live.reading() as connection:
+        return connection.execute(select(LINKS.c.hash).where(LINKS.c.user == user)).first() is not None
+
+
+def opens(live: LiveRatings, token: str, user: str | None) -> bool:
+    """Return whether a link opens this person's ratings."""
+    with live.reading() as connection:
+        mine = select(LINKS.c.hash).where(LINKS.c.hash == hashed(token), LINKS.c.user == user)
+        return connection.execute(mine).first() is not None
+
+
 def hashed(secret: str) -> str:
     """Return how a secret is stored: its SHA-256 in hex. It has too many random bits to be guessed from that."""
     return hashlib.sha256(secret.encode()).hexdigest()

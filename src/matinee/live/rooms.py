@@ -57,6 +57,20 @@ def join(live: LiveRatings, token: str, user: str) -> Room:
     return Room((*room.members, user), room.expires)
 
 
+def leave(live: LiveRatings, token: str, user: str) -> Room:
+    """Let a person out, and return the room without them; who is not in it stays out, and the last one closes it.
+
+    Raises MissingError where there is none or it has expired.
+    """
+    with live.writing() as connection:
+        room = _room(connection, token)
+        connection.execute(delete(MEMBERS).where(MEMBERS.c.room == _hash(token), MEMBERS.c.user == user))
+        others = tuple(member for member in room.members if member != user)
+        if not others:
+            connection.execute(delete(ROOMS).where(ROOMS.c.hash == _hash(token)))
+    return Room(others, room.expires)
+
+
 def find(live: LiveRatings, token: str) -> Room:
     """Return a room. Raises MissingError where there is none or it has expired."""
     with live.reading() as connection:

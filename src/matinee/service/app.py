@@ -10,12 +10,12 @@ from flask import Flask, Response
 from matinee.live import LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
-from matinee.service import api, auth, logs, metrics, pages, problems, serving, tutorial
+from matinee.service import api, auth, compression, files, logs, metrics, pages, problems, serving, tutorial
 from matinee.snapshot import Store
 
 MAX_BODY = 1_000_000  # bytes
 SNAPSHOT_HEADER = "Matinee-Snapshot"
-SECURITY_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -23,6 +23,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
+    "Vary": "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -52,12 +53,14 @@ def create_app(
 
     Opens nothing and starts nothing; both arguments stay the caller's to close.
     """
-    app = _Service(__name__)
+    app = _Service(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     logs.install(app)
     metrics.install(app)
+    compression.install(app)
+    files.install(app)
     serving.install(app, serving.Serving(recommender, live, tutorial_scale, store))
     problems.install(app)
     auth.install(app, live, policy)
@@ -66,7 +69,7 @@ def create_app(
 
     @app.after_request
     def name_the_snapshot(answer: Response) -> Response:
-        answer.headers.update(SECURITY_HEADERS)
+        answer.headers.update(HEADERS)
         answer.headers[SNAPSHOT_HEADER] = serving.recommender().snapshot_id
         return answer
 

@@ -99,6 +99,16 @@ def join_room(room: str, query: As) -> Fields:
     return _facts(rooms.join(live(), room, user), user)
 
 
+@route(
+    "DELETE", "/rooms/{room}/members",
+    scope="write", summary="Leave a room", query=As, answer=RoomFacts, problems=(404,),
+)  # fmt: skip
+def leave_room(room: str, query: As) -> Fields:
+    """Who is not in it stays out; with the last one the room is closed."""
+    user = _who(query)
+    return _facts(rooms.leave(live(), room, user), user)
+
+
 @route("GET", "/rooms/{room}", scope="read", summary="A room", query=As, answer=RoomFacts, problems=(404,))
 def room_facts(room: str, query: As) -> Fields:
     """How many are in it, for everybody who has the link."""

@@ -57,8 +57,6 @@ class _Door:
 def install(app: Flask, live: LiveRatings, policy: Policy) -> None:
     """Check every request of this application before its view."""
     app.extensions["matinee-auth"] = _Door(policy, Recent(live), Rate(policy.rate_limit))
-    if "static" in app.view_functions:
-        access("public")(app.view_functions["static"])
     if policy.behind_proxy:
         proxies.trust(app, policy.behind_proxy)
     app.before_request(_admit)

@@ -10,6 +10,7 @@ listing     the films of a list, and its words
 cards       the films to ask about
 shown       how stars, years and genres are written
 visitors    who looks at the page
+kept        what their browser keeps for it
 
 Every part that changes without a new page is a template of its own, which the page includes and /parts/... answers.
 Whatever is said is written by the scripts through /api/v1.

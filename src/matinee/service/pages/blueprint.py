@@ -11,10 +11,10 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 from flask.sansio.blueprints import BlueprintSetupState
 
+from matinee.service.files import files
 from matinee.service.serving import recommender
 
 TEXTS = Path(__file__).with_name("texts.json")
-MODULES = Path(__file__).parents[1] / "static" / "page"
 PROBLEM, HTML = "application/problem+json", "text/html"
 OF_PROGRAMS = ("/api/", "/parts/")
 
@@ -37,8 +37,8 @@ def _speak(state: BlueprintSetupState) -> None:
 
 @cache
 def modules() -> list[str]:
-    """Return the names of the scripts' modules."""
-    return sorted(path.name for path in MODULES.glob("*.mjs"))
+    """Return the scripts' modules, as the static files name them."""
+    return [name for name in files() if name.startswith("page/")]
 
 
 @routes.app_context_processor

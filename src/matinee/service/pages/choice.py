@@ -1,57 +1,60 @@
-"""What a list is asked for: a genre, a decade, films that fewer people know."""
+"""What a list is asked for: a genre, a decade, films that fewer people know, and no film that was put aside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
+
+from werkzeug.datastructures import MultiDict
 
 from matinee.errors import UsageError
 
 DECADE = 10
 OLDEST = 1960
 """The decade that stands for all before it too."""
+MOST_ASIDE = 40
+"""Films put aside that an address remembers, the last ones."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """genre and decade are None for any; `skip` films were put aside by "Another".
+    """genre and decade are None for any; `without` are the films put aside by "Another", in that order.
 
-    >>> Choice.of({"genre": "Drama", "decade": "1990"}).but(genre=None).query
+    >>> Choice.of(MultiDict({"genre": "Drama", "decade": "1990"})).but(genre=None).query
     'decade=1990'
     """
 
     genre: str | None = None
     decade: int | None = None
     less_known: bool = False
-    skip: int = 0
+    without: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, arguments: Mapping[str, str]) -> Choice:
+    def of(cls, arguments: MultiDict[str, str]) -> Choice:
         """Return what a query asks for. Raises UsageError where it cannot be meant."""
-        numbers = {name: arguments.get(name, "") for name in ("decade", "skip")}
-        for name, text in numbers.items():
-            if text and not (text.isdecimal() and len(text) <= 4):
-                raise UsageError(f"{name} is a whole number, not {text[:20]!r}; begin again at /")
-        decade, skip = numbers["decade"], numbers["skip"]
+        decade = arguments.get("decade", "")
+        if decade and not (decade.isdecimal() and len(decade) <= 4):
+            raise UsageError(f"decade is a whole number, not {decade[:20]!r}; begin again at /")
+        aside = tuple(dict.fromkeys(arguments.getlist("without")))[-MOST_ASIDE:]
         less_known = bool(arguments.get("less_known"))
-        return cls(arguments.get("genre") or None, int(decade) if decade else None, less_known, int(skip or 0))
+        return cls(arguments.get("genre") or None, int(decade) if decade else None, less_known, aside)
 
     def but(self, **changes: Any) -> Choice:
-        """Return another choice, beginning at its first film."""
-        return replace(self, skip=0, **changes)
+        """Return another choice."""
+        return replace(self, **changes)
 
-    @property
-    def next(self) -> Choice:
-        """The same with another film first."""
-        return replace(self, skip=self.skip + 1)
+    def aside(self, movie: str) -> Choice:
+        """Return the same without this film, the last that was put aside."""
+        others = [one for one in self.without if one != movie]
+        return replace(self, without=(*others, movie)[-MOST_ASIDE:])
 
     @property
     def query(self) -> str:
         """The choice as an address has it."""
-        named = {"genre": self.genre, "decade": self.decade, "less_known": int(self.less_known), "skip": self.skip}
-        return urlencode({name: value for name, value in named.items() if value})
+        named = {"genre": self.genre, "decade": self.decade, "less_known": int(self.less_known)}
+        chosen = [(name, value) for name, value in named.items() if value]
+        return urlencode([*chosen, *(("without", movie) for movie in self.without)])
 
     @property
     def is_narrow(self) -> bool:

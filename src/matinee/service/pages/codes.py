@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import segno
+from flask import request
 from markupsafe import Markup
+
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+def is_local() -> bool:
+    """Return whether the page was asked for by a name that leads to this machine alone, which phones cannot follow."""
+    return request.host.rsplit(":", 1)[0] in LOCAL
 
 
 def code(address: str) -> Markup:

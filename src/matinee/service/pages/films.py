@@ -7,11 +7,12 @@ from typing import Any
 
 from flask import Response, render_template
 
+from matinee.errors import MissingError, UnknownMovieError
 from matinee.service.api.movies import described
 from matinee.service.api.rows import movie_rows, predicted
 from matinee.service.api.told import Told, facts, known_movie
 from matinee.service.auth import access
-from matinee.service.pages.blueprint import routes
+from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.listing import Film
 from matinee.service.pages.visitors import own, visitor, welcomed
 from matinee.service.serving import recommender
@@ -25,9 +26,18 @@ SIMILAR = 8
 def film(movie: str) -> Response:
     """Show one film."""
     said = own()
-    in_data = known_movie(movie) in recommender().dataset.catalog.ids
+    in_data = known_film(movie) in recommender().dataset.catalog.ids
     shown: dict[str, Any] = _shown(movie, said) if in_data else {"film": facts([movie])[0]}
     return welcomed(render_template("film.html", movie=movie, said=said, **shown))
+
+
+def known_film(movie: str) -> str:
+    """Return the id of a film that is here. Raises MissingError, in words for visitors, for another."""
+    try:
+        return known_movie(movie)
+    except UnknownMovieError:
+        t = texts()["error"]
+        raise MissingError(str(t["film"]).format(movie=movie)) from None
 
 
 def _shown(movie: str, said: Told) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.cards import CARDS, cards
 from matinee.service.pages.choice import Choice
+from matinee.service.pages.kept import unknown
 from matinee.service.pages.listing import Film, chips, tonight
 from matinee.service.pages.visitors import own, part, visitor, welcomed
 from matinee.service.serving import recommender
@@ -35,8 +36,10 @@ def home() -> Response:
     tab = request.args.get("tab", "")
     if tab not in TABS:
         tab = TABS[0] if said.stars or request.args else TABS[1]
-    asked = cards(visitor(), without=said.marks)
-    return welcomed(render_template("home.html", tab=tab, cards=asked, rated=len(said.stars), **_tonight()))
+    shown = _tonight()
+    picked = [shown["list"].pick["movie"]] if shown["list"].personal and shown["list"].pick else []
+    asked = cards(visitor(), unknown=unknown(), without=[*said.marks, *unknown(), *picked])
+    return welcomed(render_template("home.html", tab=tab, cards=asked, rated=len(said.stars), **shown))
 
 
 @routes.get("/parts/tonight")

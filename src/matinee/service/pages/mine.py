@@ -6,10 +6,10 @@ The scripts write through /api/v1; the forms here do the same for a browser with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Response, make_response, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
 
@@ -20,29 +20,46 @@ from matinee.service.api import marks, ratings
 from matinee.service.api.reading import MOST_UPLOADED, Upload
 from matinee.service.api.told import facts
 from matinee.service.auth import access
-from matinee.service.pages.blueprint import routes
-from matinee.service.pages.codes import code
+from matinee.service.pages.blueprint import routes, texts
+from matinee.service.pages.codes import code, is_local
+from matinee.service.pages.films import known_film
+from matinee.service.pages.kept import AFTER, MOMENT, keep, keep_unknown, kept
 from matinee.service.pages.listing import Film
-from matinee.service.pages.visitors import known_visitor, on_to, own, visitor, welcomed
+from matinee.service.pages.visitors import known_visitor, on_to, own, secret, visitor, welcomed
 from matinee.service.serving import live
 
 Model = TypeVar("Model", bound=BaseModel)
 AT_ONCE = 50
+MOST_LINES = 50
+PLACES = {"report": "brought", "link": "elsewhere"}
+"""Where the page shows what a form has done."""
 MARKS = ("watchlist", "seen", "hidden")
 
 
 @routes.get("/mine")
 @access("public")
 def mine() -> Response:
-    """Show what the visitor rated and marked."""
-    return welcomed(_mine())
+    """Show what the visitor rated and marked, and once what a form has done."""
+    after = kept(AFTER)
+    answer = welcomed(_mine(**_shown(after)))
+    return secret(keep(answer, AFTER, (), 0)) if after else answer
+
+
+@routes.get("/mine/<any(import, forget, link, unlink):form>")
+@access("public")
+def after_form(form: str) -> Response:
+    """Lead to the page with the form whose address this is."""
+    return on_to(url_for("pages.mine"))
 
 
 @routes.post("/say/<movie>")
 @access("write")
 def say(movie: str) -> Response:
-    """Rate or mark a film, or take that back: a form with `stars` or `mark`, empty for none."""
+    """Rate or mark a film, or take that back: a form with `stars` or `mark`, empty for none; or do not know it."""
     user, form = known_visitor(), request.form
+    known_film(movie)
+    if "unknown" in form:
+        return keep_unknown(on_to(_back()), movie)
     if form.get("mark") is not None:
         _mark(user, movie, form["mark"])
     elif form.get("stars") is not None:
@@ -60,8 +77,10 @@ def bring() -> Response:
     user, file = known_visitor(), request.files.get("file")
     if file is None or not file.filename:
         raise UsageError("choose a file first; go back and pick the CSV or zip that you exported")
-    report = ratings.bring_ratings(user=user, query=ratings.FileScale(scale=None), body=_exported(file))
-    return make_response(_mine(report=report))
+    report: Any = ratings.bring_ratings(user=user, query=ratings.FileScale(scale=None), body=_exported(file))
+    t = texts()["mine"]
+    lines = [t["line"].format(**one) for one in report["unmatched"][:MOST_LINES]]
+    return _then("report", str(report["stored"]), str(len(report["unmatched"])), *lines)
 
 
 @routes.post("/mine/forget")
@@ -69,16 +88,14 @@ def bring() -> Response:
 def forget() -> Response:
     """Forget the visitor at once, and welcome a new one."""
     live().forget(known_visitor())
-    return auth.sign_in(make_response(_mine(forgotten=True)), auth.new_visitor())
+    return auth.sign_in(_then("forgotten"), auth.new_visitor())
 
 
 @routes.post("/mine/link")
 @access("write")
 def open_link() -> Response:
     """Make the link that opens one's ratings on another device; it replaces the former one."""
-    token = identities.open_link(live(), known_visitor())
-    link = url_for("pages.link", token=token, _external=True)
-    return make_response(_mine(link=link, code=code(link)))
+    return _then("link", identities.open_link(live(), known_visitor()))
 
 
 @routes.post("/mine/unlink")
@@ -107,8 +124,28 @@ def follow_link(token: str) -> Response:
     return auth.sign_in(on_to(url_for("pages.mine")), user)
 
 
+def _then(what: str, *words: str) -> Response:
+    """Return the way to the page, which shows once what a form has done."""
+    place = url_for("pages.mine", _anchor=PLACES.get(what))
+    return secret(keep(on_to(place), AFTER, (what, *words), MOMENT))
+
+
+def _shown(after: Sequence[str]) -> dict[str, Any]:
+    """Return what the page shows of what a form has done; nothing of what cannot be meant."""
+    match after:
+        case ["forgotten"]:
+            return {"forgotten": True}
+        case ["link", token] if identities.opens(live(), token, visitor()):
+            link = url_for("pages.link", token=token, _external=True)
+            return {"link": link, "code": code(link)}
+        case ["report", stored, unmatched, *lines] if stored.isdecimal() and unmatched.isdecimal():
+            return {"report": {"stored": int(stored), "unmatched": int(unmatched), "lines": lines}}
+    return {}
+
+
 def _mine(**shown: object) -> str:
-    said = own()
+    said, user = own(), visitor()
+    shown |= {"local": is_local(), "linked": user is not None and identities.has_link(live(), user)}
     films = {film["movie"]: film for film in facts([*said.stars, *said.marks])}
     rated = sorted(said.stars, key=lambda movie: (-said.stars[movie], films[movie]["title"]))
     first = _first(len(rated))

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, render_template, request, url_for
 
+from matinee.errors import MissingError
 from matinee.live import rooms
 from matinee.live.rooms import Room
 from matinee.recommender import Answer
 from matinee.service.api.rows import predicted, with_columns
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
-from matinee.service.pages.codes import code
+from matinee.service.pages.codes import code, is_local
+from matinee.service.pages.kept import ROOMS, keep, kept
+from matinee.service.pages.listing import Film, doubtful_last
 from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
 from matinee.service.serving import live, recommender
 
 HOW = ("mean", "least-misery")
 LISTED = 12
+CANDIDATES = 4
+"""Films by match for each that is listed, so that enough of them are expected to be liked."""
+MOST_ROOMS = 5
+
+
+@dataclass(frozen=True)
+class OwnRoom:
+    """A room that the visitor is in: what opens it, and how many are in it."""
+
+    token: str
+    members: int
 
 
 @routes.post("/rooms")
@@ -32,8 +48,22 @@ def open_room() -> Response:
 @access("public")
 def room(token: str) -> Response:
     """Show a room: to its members the list and how others get in, to others the door."""
-    link = url_for("pages.room", token=token, _external=True)
-    return welcomed(render_template("room.html", link=link, code=code(link), **_room(token)))
+    link, shown = url_for("pages.room", token=token, _external=True), _room(token)
+    answer = welcomed(render_template("room.html", link=link, code=code(link), **shown))
+    if not shown["joined"]:
+        return answer
+    others = [one for one in kept(ROOMS) if one != token]
+    return keep(answer, ROOMS, [token, *others][:MOST_ROOMS], rooms.GOOD_FOR)
+
+
+@routes.get("/rooms/mine/<int:nth>")
+@access("public")
+def own_room(nth: int) -> Response:
+    """Lead to a room that the visitor is in: other pages do not show what opens it."""
+    found = own_rooms()
+    if nth >= len(found):
+        raise MissingError("you are in no such room any more; open another one")
+    return on_to(url_for("pages.room", token=found[nth].token))
 
 
 @routes.get("/parts/rooms/<token>")
@@ -51,6 +81,29 @@ def join_room(token: str) -> Response:
     return on_to(url_for("pages.room", token=token))
 
 
+@routes.post("/rooms/<token>/leave")
+@access("write")
+def leave_room(token: str) -> Response:
+    """Leave a room."""
+    rooms.leave(live(), token, known_visitor())
+    return on_to(url_for("pages.home", tab="tonight"))
+
+
+@routes.app_template_global("own_rooms")
+def own_rooms() -> Sequence[OwnRoom]:
+    """Return the open rooms that the visitor is in, as far as this browser opened them, the last first."""
+    user = visitor()
+    found = [(token, room) for token in kept(ROOMS) if (room := _open(token)) is not None]
+    return [OwnRoom(token, len(room.members)) for token, room in found if user in room.members]
+
+
+def _open(token: str) -> Room | None:
+    try:
+        return rooms.find(live(), token)
+    except MissingError:
+        return None
+
+
 def _room(token: str) -> dict[str, Any]:
     found = rooms.find(live(), token)
     how = request.args.get("how", "")
@@ -60,14 +113,15 @@ def _room(token: str) -> dict[str, Any]:
         "token": token,
         "joined": joined,
         "members": len(found.members),
-        "rated": bool(own().stars),
+        "said": own(),
         "hows": HOW,
         "how": how,
         "films": _films(found, how) if joined else [],
-        "local": request.host.rsplit(":", 1)[0] in ("localhost", "127.0.0.1", "[::1]"),
+        "local": is_local(),
     }
 
 
-def _films(found: Room, how: Any) -> list[dict[str, Any]]:
-    answer: Answer = recommender().recommend_together(users=found.members, how=how, n=LISTED, explain=True)
-    return with_columns(predicted(answer), shared=answer["why"])
+def _films(found: Room, how: Any) -> list[Film]:
+    n = CANDIDATES * LISTED
+    answer: Answer = recommender().recommend_together(users=found.members, how=how, n=n, explain=True)
+    return doubtful_last(with_columns(predicted(answer), shared=answer["why"]))[:LISTED]

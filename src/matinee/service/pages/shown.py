@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from matinee.ratings import Scale
-from matinee.service.pages.blueprint import routes
+from matinee.service.pages.blueprint import routes, texts
 from matinee.service.serving import recommender
 
 HALF = 0.5
 FORMAT = "IMAX"
 """What MovieLens lists among the genres without being one."""
+MOST_GENRES, LINE = 3, 25
+"""Genres and letters of them that a card has room for."""
 MOST_STARS = 10
 """Choices of stars, where the data's scale has no steps of its own or more of them."""
+
+
+SHORTEST, LONGEST = 8, 40
+"""Letters of a line that the styles have a size for, every second number."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,16 @@ def given(value: float) -> str:
 
 @routes.app_template_filter("telling")
 def telling(genres: Sequence[str]) -> list[str]:
-    """Return a film's genres, first the one that fewest films have: it says most."""
+    """Return a film's genres, first the one that fewest films have: it colours the film."""
     counts = recommender().dataset.catalog.genre_counts
     return sorted(genres, key=lambda genre: (genre == FORMAT, counts.get(genre, 0), genre))
+
+
+@routes.app_template_filter("described")
+def described(genres: Sequence[str]) -> list[str]:
+    """Return the genres that a line has room for, from what most films are to what makes this one another."""
+    told = [genre for genre in reversed(telling(genres)) if genre != FORMAT]
+    return next((told[:n] for n in range(MOST_GENRES, 0, -1) if len(", ".join(told[:n])) <= LINE), told[:1])
 
 
 @routes.app_template_filter("tint")
@@ -90,6 +105,42 @@ def main_title(title: str) -> str:
     ('Léon: The Professional', '(500) Days of Summer')
     """
     return title.split(" (")[0] if not title.startswith("(") else title
+
+
+@routes.app_template_filter("poster")
+def poster(title: str) -> str:
+    """Return the classes by which the styles make a title fill its place: its longest line in one, two or three lines.
+
+    >>> poster("Alien"), poster("The Silence of the Lambs")
+    ('one-8 two-8 three-8', 'one-24 two-12 three-10')
+    """
+    lengths = [longest_line(title.split(), n) for n in (1, 2, 3)]
+    even = [min(max(length + length % 2, SHORTEST), LONGEST) for length in lengths]
+    return "one-{} two-{} three-{}".format(*even)
+
+
+def longest_line(words: Sequence[str], n: int) -> int:
+    """Return the letters of the longest line, where words are broken into up to n lines as even as they allow."""
+    if n == 1 or len(words) < 2:
+        return len(" ".join(words))
+    breaks = range(1, len(words))
+    return min(max(len(" ".join(words[:at])), longest_line(words[at:], n - 1)) for at in breaks)
+
+
+@routes.app_template_filter("word")
+def word(value: str) -> str:
+    """Return what stars mean, in a word of five."""
+    t, scale = texts()["deck"], recommender().dataset.ratings.scale
+    words = t["words"]
+    share = (float(value) - scale.low) / (scale.high - scale.low)
+    return str(words[min(int(share * len(words)), len(words) - 1)])
+
+
+@routes.app_template_filter("along")
+def along(stars: float) -> float:
+    """Return where stars lie on the scale, from 0 to 100."""
+    scale = recommender().dataset.ratings.scale
+    return float(np.clip(100 * (stars - scale.low) / (scale.high - scale.low), 0, 100))
 
 
 @routes.app_template_filter("thousands")

@@ -37,6 +37,12 @@ def welcomed(page: str) -> Response:
     return auth.ensure_visitor(make_response(page))
 
 
+def secret(answer: Response) -> Response:
+    """Return an answer that shows a secret: nobody keeps it, and nobody compresses it."""
+    answer.headers["Cache-Control"] = "private, no-store, no-transform"
+    return answer
+
+
 def on_to(address: str) -> Response:
     """Return the way to the page to show after a form was taken."""
     return make_response(redirect(address, 303))

@@ -4,7 +4,7 @@ import { drop, fold, skip } from "./deck.mjs";
 import { listen, takeBack } from "./forms.mjs";
 import { events as model } from "./parts.mjs";
 import { events as queue, send, waiting } from "./queue.mjs";
-import { watchRoom } from "./room.mjs";
+import * as room from "./room.mjs";
 import { searchAsTyped } from "./search.mjs";
 import * as sheet from "./sheet.mjs";
 import { followTabs } from "./tabs.mjs";
@@ -21,23 +21,30 @@ const folded = new Set();
 function heard(said) {
   const card = said.form.closest("[data-card]");
   const film = /** @type {HTMLElement | null} */ (said.form.closest("[data-film]"));
-  if (film && !tonight.put(film, said)) folded.add(said.change.movie);
+  const row = said.form.closest(".said > li");
   if (card) fold(card, said);
+  else if (row) sheet.put(row, said);
   else if (!film) toast(said.told, undoButton(said.title, () => takeBack(said)));
+  else if (!tonight.put(film, said)) {
+    folded.add(said.change.movie);
+    room.hold(film);
+  }
 }
 
-listen(heard, (form) => skip(/** @type {Element} */ (form.closest("[data-card]"))));
+listen(heard, (form) => skip(/** @type {HTMLElement} */ (form.closest("[data-card]"))));
 tonight.followChoices();
+tonight.offerStars();
 followTabs();
 searchAsTyped();
-watchRoom();
+room.watchRoom();
 
 queue.addEventListener("sent", (event) => {
   const { detail } = /** @type {CustomEvent} */ (event);
+  if (detail.value !== null) drop(detail.movie);
   if (folded.delete(detail.movie)) return;
   tonight.refresh();
-  sheet.refresh(detail);
-  if (detail.value !== null) drop(detail.movie);
+  sheet.refresh();
+  room.refresh();
 });
 queue.addEventListener("refused", (event) => {
   toast(text("refused", { why: /** @type {CustomEvent} */ (event).detail.why }));

@@ -27,7 +27,8 @@ export function searchAsTyped() {
     if (asked !== query) return;
     found.replaceChildren(films ?? paragraph(text("failed")));
     found.hidden = false;
-    say(films ? text("results", { n: found.querySelectorAll("li").length }) : text("failed"));
+    const n = found.querySelectorAll("li").length;
+    say(!films ? text("failed") : n === 1 ? text("result") : text("results", { n }));
   };
 
   field.addEventListener("input", () => {

@@ -5,13 +5,27 @@ import { text } from "./texts.mjs";
 export const UNDO_MS = 8000;
 const IN_USE = matchMedia("(hover: hover)").matches ? ":hover, :has(:focus-visible)" : ":has(:focus-visible)";
 
+const APART_MS = 1200;
+/** @type {string[]} */
+const toSay = [];
+let silent = true;
+
 /**
- * Let a screen reader say this when it has finished its sentence.
+ * Let a screen reader say this when it has finished its sentence, after what it was told a moment ago.
  * @param {string} what
  */
 export function say(what) {
+  if (what && toSay.at(-1) !== what) toSay.push(what);
+  if (silent) sayNext();
+}
+
+function sayNext() {
   const said = document.getElementById("said");
-  if (said) said.textContent = said.textContent === what ? `${what}\u00a0` : what;
+  const what = toSay.shift();
+  silent = what === undefined;
+  if (!said || what === undefined) return;
+  said.textContent = said.textContent === what ? `${what}\u00a0` : what;
+  setTimeout(sayNext, APART_MS);
 }
 
 /**
@@ -22,6 +36,7 @@ export function say(what) {
 export function undoButton(title, undo) {
   const button = document.createElement("button");
   button.type = "button";
+  button.className = "undo";
   button.textContent = text("undo");
   button.setAttribute("aria-label", text("undo_label", { title }));
   button.addEventListener("click", undo, { once: true });
@@ -32,8 +47,9 @@ export function undoButton(title, undo) {
  * Show this for a while at the foot of the page, with a button where there is something to press.
  * @param {string} what
  * @param {HTMLButtonElement} [button]
+ * @param {() => void} [back] puts the focus back where it was; where it is given, the button has the focus meanwhile
  */
-export function toast(what, button) {
+export function toast(what, button, back) {
   const box = document.createElement("div");
   box.className = "toast";
   box.append(paragraph(what));
@@ -42,8 +58,24 @@ export function toast(what, button) {
     box.append(button);
   }
   document.getElementById("toasts")?.replaceChildren(box);
+  if (button && back) lendFocus(button, back);
   later(box, () => box.remove());
   say(what);
+}
+
+/**
+ * Give a button the focus until it is pressed or left by Tab or Escape.
+ * @param {HTMLButtonElement} button
+ * @param {() => void} back
+ */
+function lendFocus(button, back) {
+  button.focus({ preventScroll: true });
+  button.addEventListener("click", back);
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== "Tab" && event.key !== "Escape") return;
+    event.preventDefault();
+    back();
+  });
 }
 
 /** @param {string} what */
