@@ -15,11 +15,12 @@ from tests.test_cli_serving import address, running
 
 from matinee import refit
 from matinee.datasets.synthetic import synthetic
-from matinee.errors import BusyError, UsageError
+from matinee.errors import BusyError, StoreError, UsageError
 from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service import create_app, serve
+from matinee.service.api.admin import shown
 from matinee.service.refits import Plan
 from matinee.service.serving import serving_of
 from matinee.service.worker import follow
@@ -153,6 +154,45 @@ def test_a_service_that_stops__ends_its_refit(server, store):
         [process] = refit_processes(server)
         assert server.end() == (0, "")
         assert not Path(f"/proc/{process}").exists()
+
+
+def test_a_refit_that_ended_with_its_service__is_repeated_by_the_next_one(store, live):
+    live.rate("newcomer", {"1": 3.0})
+    with (store.path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # it cannot publish
+        with started(store.path, workers=1, refit_every=0.5) as server:
+            wait_until(lambda: (refit.state(live) or {}).get("state") == "running", "it does not run")
+            server.end()
+    assert refit.state(live)["state"] == "failed"
+    with started(store.path, workers=1, refit_every=0.5):
+        wait_until(lambda: refit.state(live)["state"] == "published", "nobody repeats it")
+    assert refit.state(live)["snapshot"] == store.current_id()
+
+
+def test_plan__repeats_a_refit_that_failed_but_not_at_once(store, live):
+    live.rate("newcomer", {"1": 3.0, "2": 4.0})
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    with (store.path / "current").open("r+") as current:
+        served = current.read()
+        current.truncate(0)
+        with pytest.raises(StoreError):
+            refit.refit(store, live)
+        current.write(served)
+    failed = refit.state(live)
+    assert failed["state"] == "failed"
+    earlier = {**failed, "began": hour_ago.isoformat()}
+    for plan in (Plan(every=1800), Plan(after=2)):
+        assert [plan.is_due(live, last, hour_ago) for last in (failed, earlier)] == [False, True]
+    assert not Plan(after=3).is_due(live, earlier, hour_ago)
+
+
+def test_a_state__says_nothing_of_the_refit_before_it(store, live):
+    live.rate("newcomer", {"1": 3.0})
+    assert refit.refit(store, live).result == "published"
+    refit.ask(live)
+    asked = shown(refit.state(live))
+    refit.claim(live, refit.state(live))
+    assert (set(asked), set(shown(refit.state(live)))) == ({"state", "why", "asked"}, {"state", "why", "began"})
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from matinee import refit
@@ -29,6 +29,7 @@ COMMAND = (sys.executable, "-P", "-m", "matinee", "refit", "--json")
 NICENESS = 10  # at 19 a busy machine would never let it end
 LOOK_EVERY, COUNT_EVERY = 1.0, 5.0  # seconds: for who asks, and for how much was said
 MOST_COUNTING = 0.02  # of the time goes into counting
+AGAIN_AFTER = timedelta(minutes=1)  # from the begin of one that failed, where ratings are counted
 PATIENCE = 5.0  # seconds a refit has to end
 
 log = logging.getLogger("matinee.service")
@@ -57,11 +58,15 @@ class Plan:
         return self.every is not None or self.after is not None
 
     def is_due(self, live: LiveRatings, last: refit.State | None, watched_since: datetime) -> bool:
-        """Return whether what was said since the last refit makes another one due."""
+        """Return whether what was said since the last refit that did not fail makes another one due."""
         began = watched_since if last is None else datetime.fromisoformat(last["began"])
-        if self.every is not None and (datetime.now(UTC) - began).total_seconds() >= self.every:
-            return refit.changes(live) != (0 if last is None else last["changes"])
-        return self.after is not None and refit.rated(live, None if last is None else began) >= self.after
+        passed, learned = datetime.now(UTC) - began, refit.learned(last)
+        if self.every is not None and passed.total_seconds() >= self.every:
+            return refit.changes(live) != learned["changes"]
+        if self.after is None or (last is not None and last["state"] == "failed" and passed < AGAIN_AFTER):
+            return False
+        since = None if learned["since"] is None else datetime.fromisoformat(learned["since"])
+        return refit.rated(live, since) >= self.after
 
 
 class Refits:
