@@ -100,6 +100,28 @@ def test_pages__are_as_long_as_asked_and_repeat_nothing(client):
     assert len(movies) == len(set(movies)) == 4
 
 
+def paged(client, query, limit):
+    """The movies of all pages, each of which must be full but the last."""
+    movies, cursor = [], ""
+    while cursor is not None:
+        page = client.get(f"/api/v1/movies?query={query}&limit={limit}{cursor and f'&cursor={cursor}'}").json
+        movies += [row["movie"] for row in page["items"]]
+        cursor = page["next"]
+        assert len(page["items"]) == limit or cursor is None
+    return movies
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 100])
+def test_pages__hold_all_movies_that_were_added_and_then_the_others(client, limit):
+    known = paged(client, "toy", 100)
+    for number in range(12):
+        add(client, f"new-{number}", title=f"Toy zorblax {number}", imdb=None)
+    found = paged(client, "toy", limit)
+    assert (len(found), len(set(found))) == (12 + len(known), 12 + len(known))
+    assert {movie.startswith("new-") for movie in found[:12]} == {True}
+    assert len(paged(client, "zorblax", limit)) == 12
+
+
 @pytest.mark.parametrize(
     ("movie", "said", "status", "words"),
     [
