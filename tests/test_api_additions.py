@@ -130,6 +130,9 @@ def test_pages__hold_all_movies_that_were_added_and_then_the_others(client, limi
         ("new-1", {"genres": ["a|b"]}, 400, "genres"),
         ("new-1", {"year": "soon"}, 400, "year"),
         ("new-1", {"colour": "red"}, 400, "colour"),
+        ("new-1", {"title": "x\x00y"}, 400, r"described by 'x\x00y', which has a control character"),
+        ("new-1", {"genres": ["Sci\x00Fi"]}, 400, "a control character"),
+        ("new-1", {"imdb": "tt\x00"}, 400, "a control character"),
     ],
 )
 def test_what_cannot_be_added__is_refused_in_words(client, movie, said, status, words):

@@ -138,7 +138,18 @@ def test_a_new_movie__is_kept_and_replaced(live):
     )
 
 
-@pytest.mark.parametrize("movie", [NewMovie("1", " "), NewMovie("1", "A", genres=("a|b",)), NewMovie("", "A")])
+@pytest.mark.parametrize(
+    "movie",
+    [
+        NewMovie("1", " "),
+        NewMovie("1", "A", genres=("a|b",)),
+        NewMovie("", "A"),
+        NewMovie("1", "A\x00"),
+        NewMovie("1", "A", genres=("a\nb",)),
+        NewMovie("1", "A", imdb="tt\x001"),
+        NewMovie("1", "A", tmdb="\x7f"),
+    ],
+)
 def test_a_new_movie_that_cannot_be__is_refused(live, movie):
     with pytest.raises(UsageError):
         live.add_movie(movie)

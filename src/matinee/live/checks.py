@@ -11,14 +11,21 @@ from matinee.live.schema import MAX_ID
 
 MARKS = ("seen", "hidden", "watchlist")
 
-ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"  # as JSON Schema writes it; there, text has no lone surrogates
+# As JSON Schema writes them; there, text has no lone surrogates.
+CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+ID_PATTERN, LINE_PATTERN = rf"^[^{CONTROLS}]+$", rf"^[^{CONTROLS}]*$"
 
-_NOT_IN_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_IN_A_LINE = re.compile(rf"[{CONTROLS}\ud800-\udfff]")
 
 
 def can_be_id(value: str) -> bool:
     """Return whether a user or movie can have this id: 1 to 256 characters, none a control character."""
-    return bool(value) and len(value) <= MAX_ID and not _NOT_IN_AN_ID.search(value)
+    return bool(value) and len(value) <= MAX_ID and is_line(value)
+
+
+def is_line(text: str) -> bool:
+    """Return whether a text holds no control character: PostgreSQL refuses some, and nobody means them."""
+    return not _NOT_IN_A_LINE.search(text)
 
 
 def checked_id(value: str, what: str) -> str:

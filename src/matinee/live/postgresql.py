@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from matinee.errors import BusyError, LiveError, UsageError
@@ -147,6 +147,6 @@ def _reason(error: Exception) -> str:
     code = getattr(cause, "sqlstate", None) or ""
     known = next((reason for prefix, reason in _REASONS.items() if code.startswith(prefix)), None)
     said = " ".join(str(cause).split())
-    if known is None and not code:
+    if isinstance(error, OperationalError | InterfaceError) and not code:
         return f"the server cannot be reached; start it or see the address ({said})"
-    return known or f"{said} (SQLSTATE {code})"
+    return known or (f"{said} (SQLSTATE {code})" if code else said)

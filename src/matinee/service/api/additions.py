@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from matinee.live import NewMovie
+from matinee.live.checks import CONTROLS, LINE_PATTERN
 from matinee.recommender.filters import Filters
 from matinee.search import NOT_FOUND, TitleIndex
 from matinee.service.api.shapes import Answered, Asked, MovieFacts, Year
@@ -20,17 +21,19 @@ from matinee.service.serving import live, recommender
 
 MAX_TITLE = 500  # characters
 MAX_GENRES = 50
-Genre = Annotated[str, Field(min_length=1, pattern=r"^[^|]+$")]
+TITLE_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"
+Genre = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": rf"^[^|{CONTROLS}]+$"})]
+OtherId = Annotated[str, Field(max_length=16, json_schema_extra={"pattern": LINE_PATTERN})]
 
 
 class Description(Asked):
     """What is known of a new movie."""
 
-    title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=r"\S")
+    title: str = Field(min_length=1, max_length=MAX_TITLE, json_schema_extra={"pattern": TITLE_PATTERN})
     year: Year | None = None
     genres: list[Genre] = Field([], max_length=MAX_GENRES)
-    imdb: str | None = Field(None, max_length=16, examples=["tt0114709"])
-    tmdb: str | None = Field(None, max_length=16, examples=["862"])
+    imdb: OtherId | None = Field(None, examples=["tt0114709"])
+    tmdb: OtherId | None = Field(None, examples=["862"])
 
 
 class AddedMovie(Answered, MovieFacts):
