@@ -26,6 +26,7 @@ from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service.listener import listen, stop_taking
+from matinee.snapshot import Store
 
 TUTORIAL = {"tutorial_scale": "1:10"}
 TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
@@ -191,6 +192,33 @@ def test_a_newly_published_snapshot__is_served_without_a_restart(server, store):
     assert len(workers) == 2
 
 
+def test_a_worker_that_comes_when_the_snapshot_is_damaged__serves_the_one_before_and_says_so(store):
+    first = Store(store).current_id()
+    dataset = synthetic(300, 950, 30_000, rng=1)
+    second = Recommender.fit(dataset, rater=ALS(rank=4, iterations=2, intervals=False)).publish(store).id
+    with started(store, workers=1) as server:
+        assert ask(f"{server.url}readyz")["snapshot"] == second
+        catalog = store / "snapshots" / second / "catalog.arrow"
+        catalog.rename(store / "away")
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        said = ask(f"{server.url}api/v1/status")
+        assert (said["snapshot"], "catalog.arrow" in said["trouble"]) == (first, True)
+        (store / "away").rename(catalog)
+        wait_until(lambda: ask(f"{server.url}readyz")["snapshot"] == second, "the mended snapshot is not served")
+        assert ask(f"{server.url}api/v1/status")["trouble"] is None
+
+
+def test_trouble__ends_when_somebody_goes_back_to_what_is_served(store):
+    first = Store(store).current_id()
+    with started(store, workers=1) as server:
+        (store / "snapshots" / "29990101-000000-00000").mkdir()
+        (store / "current").write_text("29990101-000000-00000")
+        wait_until(lambda: ask(f"{server.url}api/v1/status")["trouble"] is not None, "no trouble is said")
+        Store(store).activate(first)
+        wait_until(lambda: ask(f"{server.url}api/v1/status")["trouble"] is None, "the trouble is said on")
+
+
 def test_block_false__returns_a_handle_that_answers_and_stops(store):
     with matinee.service.serve(store, port=0, block=False) as running:
         assert ask(f"{running.url}healthz")["status"] == "ok"
@@ -266,6 +294,18 @@ def test_metrics__add_up_all_workers_and_those_that_died(server):
     assert counted(server.url, 'matinee_request_seconds_count{route="/healthz"}') == 40
     assert counted(server.url, "matinee_snapshot_ratings") == 30_000
     assert server.end()[0] == 0
+
+
+def test_metrics__say_no_more_of_trouble_that_a_dead_worker_had(store):
+    current = Store(store).current_id()
+    with started(store, workers=1) as server:
+        (store / "current").write_text("29990101-000000-00000")
+        wait_until(lambda: counted(server.url, "matinee_snapshot_trouble") == 1, "no trouble is counted")
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGSTOP)  # it asks for nothing more, and nobody asks it
+        Store(store).activate(current)
+        os.kill(worker, signal.SIGKILL)
+        assert counted(server.url, "matinee_snapshot_trouble") == 0
 
 
 def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(store):
