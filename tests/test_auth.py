@@ -278,6 +278,18 @@ def test_the_visitors_cookie__is_for_this_site_and_no_script(make, live):
     assert "Path=/films;" in secure
 
 
+@pytest.mark.parametrize(
+    "prefix", ["//evil.example", "/\\evil.example", "https://evil.example", "/..", "/a//b", "/a;b"]
+)
+def test_a_prefix_that_is_none__is_not_taken(make, live, prefix):
+    create_key(live, ["admin"])
+    client = make(behind_proxy=1).test_client()
+    answer = client.get("/hello", headers={"X-Forwarded-Prefix": prefix})
+    assert "Path=/;" in answer.headers["Set-Cookie"]
+    assert "evil" not in client.get("/", headers={"X-Forwarded-Prefix": prefix}).text
+    assert "Path=/a/b-c;" in client.get("/hello", headers={"X-Forwarded-Prefix": "/a/b-c"}).headers["Set-Cookie"]
+
+
 def altered(cookie, part):
     """The cookie with another first letter of its user, time or signature; a last one has bits that mean nothing."""
     parts = cookie.split(".")

@@ -62,7 +62,7 @@ class Plan:
         began = watched_since if last is None else datetime.fromisoformat(last["began"])
         passed, learned = datetime.now(UTC) - began, refit.learned(last)
         if self.every is not None and passed.total_seconds() >= self.every:
-            return refit.changes(live) != learned["changes"]
+            return bool(refit.changes(live) != learned["changes"])
         if self.after is None or (last is not None and last["state"] == "failed" and passed < AGAIN_AFTER):
             return False
         since = None if learned["since"] is None else datetime.fromisoformat(learned["since"])
