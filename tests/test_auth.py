@@ -423,6 +423,13 @@ def test_a_bucket__holds_some_seconds_worth_and_fills_again():
     rate.spend("b")
 
 
+def test_no_auth__limits_strangers_by_address_and_no_program_of_this_machine(make):
+    client = make(rate_limit=0.1, no_auth=True).test_client()
+    assert {client.get("/1/ratings/1").status_code for _ in range(5)} == {200}
+    for stranger in ({"environ_base": ELSEWHERE}, {"headers": {"X-Forwarded-For": "192.0.2.8"}}):
+        assert [client.get("/1/ratings/1", **stranger).status_code for _ in range(2)] == [200, 429]
+
+
 def test_buckets__are_forgotten_when_there_are_too_many():
     rate = Rate(5)
     for client in range(MOST_CLIENTS + 2):
