@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import threading
 import time
@@ -236,7 +237,10 @@ def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_f
     assert (code, stderr.count(f"snapshot {good} is served though there is a newer one")) == (0, 1)
 
 
-@pytest.mark.parametrize("options", [{"refit_every": 0}, {"refit_every": float("nan")}, {"refit_after": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"refit_every": 0}, {"refit_every": float("nan")}, {"refit_after": 0}, {"refit_after": 5, "refits": False}],
+)
 def test_serve__refuses_a_plan_that_cannot_be(store, options):
     with pytest.raises(UsageError, match="cannot be"):
         serve(store.path, port=0, **options)
@@ -315,6 +319,20 @@ def test_a_service_on_postgresql__refits_what_is_said_there(store, postgres):
         assert send(f"{server.url}api/v1/admin/refit")[0] == 202
         ended(server, "published")
         assert len(store.open().dataset.ratings.get("newcomer")) == 10
+
+
+def test_a_service_with_no_refits__leaves_one_that_is_asked_for_there_to_another(store, live, tmp_path):
+    pulled = Store(shutil.copytree(store.path / "snapshots", tmp_path / "pulled" / "snapshots").parent)
+    pulled.activate(store.current_id())
+    where = str(store.path / "live.sqlite3")
+    with started(pulled.path, workers=1, live=where, refits=False) as server:
+        live.rate("newcomer", {"1": 3.0})
+        assert send(f"{server.url}api/v1/admin/refit")[0] == 202
+        time.sleep(3)
+        assert refit.state(live)["state"] == "asked"
+        with started(store.path, workers=1):
+            assert ended(server, "published")["snapshot"] == store.current_id()
+        assert len(pulled.ids()) == 1
 
 
 def test_activate__needs_a_store(store, live):

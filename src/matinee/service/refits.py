@@ -41,14 +41,20 @@ class Plan:
 
     every   seconds from one to the next, where anything was said meanwhile
     after   so many ratings since the last one, however little time has passed
+    here    whether this service refits at all; asked for here, another one on the database does it
 
-    Raises UsageError for numbers that cannot be.
+    Raises UsageError for what cannot be.
     """
 
     every: float | None = None
     after: int | None = None
+    here: bool = True
 
     def __post_init__(self) -> None:
+        if self and not self.here:
+            raise UsageError(
+                "refits by themselves cannot be with --no-refits; leave it out, or --refit-every and --refit-after"
+            )
         if self.every is not None and not self.every > 0:
             raise UsageError(f"a refit every {self.every:g} seconds cannot be; name a longer time")
         if self.after is not None and self.after < 1:
@@ -86,7 +92,8 @@ class Refits:
         self._gone_back_to: str | None = None
 
     def __enter__(self) -> Refits:
-        self._thread.start()
+        if self._plan.here:
+            self._thread.start()
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -94,7 +101,8 @@ class Refits:
             self._stopping.set()
             if self._process is not None:
                 self._process.terminate()
-        self._thread.join(PATIENCE)
+        if self._plan.here:
+            self._thread.join(PATIENCE)
         self._live.close()
 
     def _watch(self) -> None:

@@ -158,6 +158,7 @@ def serve(
     policy: Policy = DEFAULT_POLICY,
     refit_every: float | None = None,
     refit_after: int | None = None,
+    refits: bool = True,
 ) -> RunningServer | None:
     """Serve a store over HTTP until SIGTERM or Ctrl-C.
 
@@ -171,6 +172,7 @@ def serve(
     policy           who may come in; by default programs of this machine until there is an API key
     refit_every      seconds from one refit to the next, where anything was said meanwhile
     refit_after      refit after so many ratings since the last one, however little time has passed
+    refits           False never refits here, also when asked to; another service on the same live ratings may
 
     Announces the address, or returns, as soon as the server answers. A newly published snapshot is served within
     seconds. A refit, also one that an admin asks for, is a program of its own, at low priority.
@@ -178,7 +180,7 @@ def serve(
     Raises UsageError for a busy port, an impossible option, or an address where strangers could do everything,
     StoreError and LiveError where there is nothing to serve.
     """
-    settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after))
+    settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after, refits))
     check(settings, host)
     with listen(host, port, next_free_port, workers) as listeners:
         if not block:
