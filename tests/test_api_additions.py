@@ -82,6 +82,17 @@ def test_the_same_id_again__replaces_what_was_said(client):
     assert client.get("/api/v1/movies?query=zorblax rising").json["items"] == []
 
 
+def test_another_title__is_shown_to_who_has_seen_the_former_one(client):
+    add(client)
+    client.put("/api/v1/users/ann/ratings/new-1", json={"stars": 4})
+    shown = client.get("/api/v1/users/ann/ratings")
+    known = {"If-None-Match": shown.headers["ETag"]}
+    assert client.get("/api/v1/users/ann/ratings", headers=known).status_code == 304
+    add(client, title="Zorblax Returns")
+    again = client.get("/api/v1/users/ann/ratings", headers=known)
+    assert (again.status_code, again.json["items"][0]["title"]) == (200, "Zorblax Returns")
+
+
 @pytest.mark.parametrize(
     ("query", "found"), [("genre=Sci-Fi", 1), ("genre=Drama", 0), ("year_from=2026", 1), ("year_to=2026", 0)]
 )

@@ -49,19 +49,18 @@ def add_movie(movie: str, body: Description) -> Fields:
     """It can be searched and rated at once, and is recommended after the next refit. The same id again replaces it."""
     if movie in recommender().dataset.catalog.ids:
         raise ConflictError(f"movie {movie!r} is in the data already; choose another id")
-    _check_imdb(movie, body.imdb)
-    live().add_movie(NewMovie(movie, **{**body.model_dump(), "genres": tuple(body.genres)}))
+    new = NewMovie(movie, **{**body.model_dump(), "genres": tuple(body.genres)})
+    other = _of_the_data(body.imdb) or live().add_movie(new)
+    if other is not None:
+        raise ConflictError(f"movie {other!r} has the IMDb id {body.imdb!r} already; rate that one, or leave imdb out")
     return facts([movie])[0]
 
 
-def _check_imdb(movie: str, imdb: str | None) -> None:
-    """Raise ConflictError where another movie has this IMDb id, by which people's files name movies."""
+def _of_the_data(imdb: str | None) -> str | None:
+    """Return the movie of the data with this IMDb id, by which people's files name movies."""
     catalog = recommender().dataset.catalog
     position = pc.index(catalog.table["imdb"], imdb).as_py() if imdb else -1
-    new = (known.movie for known in added().values() if imdb and known.imdb == imdb and known.movie != movie)
-    other = catalog.ids[position] if position >= 0 else next(new, None)
-    if other is not None:
-        raise ConflictError(f"movie {other!r} has the IMDb id {imdb!r} already; rate that one, or leave imdb out")
+    return catalog.ids[position] if position >= 0 else None
 
 
 def additions(query: str, filters: Filters) -> list[dict[str, Any]]:
