@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from tests.serving import PATIENCE, Server, ask, started, wait_until
+from tests.serving import PATIENCE, Server, ask, send, started, wait_until
 
 import matinee.service
 from matinee.datasets.synthetic import synthetic
@@ -61,6 +61,13 @@ def test_the_tutorials_conversation__works_over_real_http(server, tmp_path):
     assert ask(f"{server.url}0/ratings/top/25") != before
     assert len(ask(f"{server.url}0/ratings/500")) == 1
     assert server.end() == (0, "")
+
+
+def test_ids_that_are_not_utf_8__are_refused_so_that_no_two_are_one_person(server):
+    for path in ("users/%ff/ratings/1", "users/ann/ratings/%fe", "users/a%80b/ratings/1"):
+        status, answer = send(f"{server.url}api/v1/{path}", "PUT", {"stars": 4})
+        assert (status, "characters of UTF-8" in answer["detail"]) == (400, True), (path, answer)
+    assert send(f"{server.url}api/v1/users/%C3%A9/ratings/1", "PUT", {"stars": 4})[1]["user"] == "é"
 
 
 def test_a_killed_worker__is_replaced_again_and_again_and_no_visitor_is_turned_away(server):
