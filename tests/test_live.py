@@ -277,6 +277,32 @@ def test_a_file_that_went_away__is_an_error_and_its_return_is_noticed(live, path
     assert live.rate("ann", {"2": 4}) == 2
 
 
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("", "empty, and there were tables before; put the database back"),
+        ("CREATE TABLE schema (version INTEGER); INSERT INTO schema VALUES (1)", "older .*matinee live migrate"),
+        ("CREATE TABLE schema (version INTEGER); INSERT INTO schema VALUES (99)", "written by a newer Matinee"),
+        ("CREATE TABLE others (a INTEGER)", "holds something else"),
+    ],
+)
+def test_another_file_under_the_name__is_looked_at_as_at_the_start(live, path, tmp_path, made, words):
+    live.rate("ann", {"1": 3})
+    live.close()
+    live = LiveRatings(path)
+    path.rename(tmp_path / "away")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(made)
+    path.touch()
+    for ask in (live.count, lambda: live.rate("ann", {"2": 4}), live.movies, live.count):
+        with pytest.raises(LiveError, match=words):
+            ask()
+    path.unlink()
+    (tmp_path / "away").rename(path)
+    assert live.count() == 1
+    live.close()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only file")
 def test_a_read_only_file__is_reported_and_then_forgotten(path):
     LiveRatings(path).close()
