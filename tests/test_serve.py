@@ -322,9 +322,13 @@ def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(st
     )
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.headers["X-Request-Id"] == "mine"
+    for killed in server.workers():
+        os.kill(killed, signal.SIGKILL)
+        ask(f"{server.url}healthz")
     code, said = server.end()
     logged = [json.loads(line) for line in said.splitlines()]
-    [line] = [line for line in logged if line["request"] == "mine"]
+    assert [line["level"] for line in logged if "Unexpected exit" in line["message"]] == ["error", "error"]
+    [line] = [line for line in logged if line.get("request") == "mine"]
     assert (code, line["route"], line["status"], line["method"]) == (0, "/<user>/ratings/top/<n>", 200, "GET")
     assert line["ms"] > 0
     assert "secret" not in said

@@ -45,12 +45,6 @@ SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # glibc keeps a heap for each thread, most of it unused between requests
-LOG_TO_STDERR = {
-    **LOGGING_CONFIG,
-    "handlers": {
-        name: {**handler, "stream": "ext://sys.stderr"} for name, handler in LOGGING_CONFIG["handlers"].items()
-    },
-}
 
 
 class _Server(MPServer):  # type: ignore[misc]
@@ -59,7 +53,7 @@ class _Server(MPServer):  # type: ignore[misc]
     Granian gives up when a worker dies twice within seconds; we give up only where none has ever answered.
     """
 
-    def __init__(self, listeners: Sequence[socket.socket]) -> None:
+    def __init__(self, listeners: Sequence[socket.socket], log: logs.Format) -> None:
         super().__init__(
             "matinee",
             *listeners[0].getsockname()[:2],
@@ -71,7 +65,7 @@ class _Server(MPServer):  # type: ignore[misc]
             respawn_failed_workers=True,
             workers_kill_timeout=KILL_TIMEOUT,
             log_level=LogLevels.error,
-            log_dictconfig=LOG_TO_STDERR,
+            log_dictconfig=_granians_log(log),
         )
         self.has_answered = False
         self._listeners = listeners
@@ -196,7 +190,7 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
         logs.start(settings.log)
     refits = Refits(settings.store, settings.live, settings.refit)
     with _spawning(), counting_together(), refits:
-        server = _Server(listeners)
+        server = _Server(listeners, settings.log)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:
             server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
@@ -273,6 +267,15 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _granians_log(kind: logs.Format) -> dict[str, Any]:
+    """Return the configuration by which Granian logs on standard error, as we do."""
+    handlers = {name: {**one, "stream": "ext://sys.stderr"} for name, one in LOGGING_CONFIG["handlers"].items()}
+    formatters = LOGGING_CONFIG["formatters"]
+    if kind == "json":
+        formatters = {name: {"()": logs.JsonLines} for name in formatters}
+    return {**LOGGING_CONFIG, "handlers": handlers, "formatters": formatters}
 
 
 def _announce_when_ready(server: _Server, announce: Callable[[str], None]) -> None:
