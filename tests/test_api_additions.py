@@ -82,6 +82,17 @@ def test_the_same_id_again__replaces_what_was_said(client):
     assert client.get("/api/v1/movies?query=zorblax rising").json["items"] == []
 
 
+def test_another_title__is_shown_to_who_has_seen_the_former_one(client):
+    add(client)
+    client.put("/api/v1/users/ann/ratings/new-1", json={"stars": 4})
+    shown = client.get("/api/v1/users/ann/ratings")
+    known = {"If-None-Match": shown.headers["ETag"]}
+    assert client.get("/api/v1/users/ann/ratings", headers=known).status_code == 304
+    add(client, title="Zorblax Returns")
+    again = client.get("/api/v1/users/ann/ratings", headers=known)
+    assert (again.status_code, again.json["items"][0]["title"]) == (200, "Zorblax Returns")
+
+
 @pytest.mark.parametrize(
     ("query", "found"), [("genre=Sci-Fi", 1), ("genre=Drama", 0), ("year_from=2026", 1), ("year_to=2026", 0)]
 )
@@ -100,6 +111,28 @@ def test_pages__are_as_long_as_asked_and_repeat_nothing(client):
     assert len(movies) == len(set(movies)) == 4
 
 
+def paged(client, query, limit):
+    """The movies of all pages, each of which must be full but the last."""
+    movies, cursor = [], ""
+    while cursor is not None:
+        page = client.get(f"/api/v1/movies?query={query}&limit={limit}{cursor and f'&cursor={cursor}'}").json
+        movies += [row["movie"] for row in page["items"]]
+        cursor = page["next"]
+        assert len(page["items"]) == limit or cursor is None
+    return movies
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 100])
+def test_pages__hold_all_movies_that_were_added_and_then_the_others(client, limit):
+    known = paged(client, "toy", 100)
+    for number in range(12):
+        add(client, f"new-{number}", title=f"Toy zorblax {number}", imdb=None)
+    found = paged(client, "toy", limit)
+    assert (len(found), len(set(found))) == (12 + len(known), 12 + len(known))
+    assert {movie.startswith("new-") for movie in found[:12]} == {True}
+    assert len(paged(client, "zorblax", limit)) == 12
+
+
 @pytest.mark.parametrize(
     ("movie", "said", "status", "words"),
     [
@@ -108,6 +141,9 @@ def test_pages__are_as_long_as_asked_and_repeat_nothing(client):
         ("new-1", {"genres": ["a|b"]}, 400, "genres"),
         ("new-1", {"year": "soon"}, 400, "year"),
         ("new-1", {"colour": "red"}, 400, "colour"),
+        ("new-1", {"title": "x\x00y"}, 400, r"described by 'x\x00y', which has a control character"),
+        ("new-1", {"genres": ["Sci\x00Fi"]}, 400, "a control character"),
+        ("new-1", {"imdb": "tt\x00"}, 400, "a control character"),
     ],
 )
 def test_what_cannot_be_added__is_refused_in_words(client, movie, said, status, words):

@@ -103,6 +103,12 @@ def test_two_in_a_room__get_the_same_joint_list(visitor: Any, together: Recommen
     assert not {item["movie"] for item in first.json["items"]} & (ANN.keys() | BOB.keys())
 
 
+def test_what_members_alone_may_see__is_kept_by_nobody_else(visitor: Any) -> None:
+    ann, _, room = room_of_two(visitor)
+    for path in (room, f"{room}/recommendations"):
+        assert ann.get(path).headers["Cache-Control"] == "private, no-cache"
+
+
 def test_the_two_ways_of_joining__make_different_lists(visitor: Any) -> None:
     ann, _, room = room_of_two(visitor)
     lists = [

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -10,13 +13,14 @@ from flask import Response
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import UsageError
 from matinee.live import LiveRatings
-from matinee.live.identities import create_key, keys, revoke_key, rotate_secrets
+from matinee.live.identities import create_key, hashed, keys, revoke_key, rotate_secrets
 from matinee.live.schema import KEYS, SECRETS
 from matinee.models.baselines import Bias
 from matinee.recommender import Recommender
 from matinee.service import create_app
 from matinee.service.auth import Policy, access_of, ensure_visitor, identity
 from matinee.service.auth.limits import BURST, MOST_CLIENTS, Rate
+from matinee.service.auth.recent import Recent
 from matinee.service.problems import TooManyRequestsError
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}
@@ -197,6 +201,32 @@ def test_a_revoked_key__is_refused_within_seconds(make, live):
     assert app.test_client().get("/1/ratings/top/3", headers=mine).status_code == 401
 
 
+def test_a_revoked_key__is_refused_to_all_who_come_at_once_after_a_quiet_time(live):
+    create_key(live, ["admin"])
+    recent, barrier = Recent(live, good_for=0.02), threading.Barrier(16)
+
+    def is_known(digest):
+        barrier.wait()
+        return digest in recent.identities().keys
+
+    with ThreadPoolExecutor(16) as threads:
+        for _ in range(10):
+            secret, key = create_key(live, ["read"])
+            assert all(threads.map(is_known, [hashed(secret)] * 16))
+            revoke_key(live, key.name)
+            time.sleep(0.1)
+            assert not any(threads.map(is_known, [hashed(secret)] * 16))
+            time.sleep(0.1)
+
+
+def test_what_was_known_of_keys__holds_while_the_database_is_away(live, tmp_path):
+    secret, _ = create_key(live, ["read"])
+    recent = Recent(live, good_for=0)
+    assert hashed(secret) in recent.identities().keys
+    (tmp_path / "live.sqlite3").rename(tmp_path / "away")
+    assert hashed(secret) in recent.identities().keys
+
+
 def test_a_key__has_no_me(make, live):
     answer = make().test_client().get("/me/ratings/top/3", headers=bearer(live, "read"))
     assert "name the user in the path" in detail(answer, 401)
@@ -254,6 +284,18 @@ def test_the_visitors_cookie__is_for_this_site_and_no_script(make, live):
     secure = client.get("/hello", headers=forwarded).headers["Set-Cookie"]
     assert "Secure" in secure
     assert "Path=/films;" in secure
+
+
+@pytest.mark.parametrize(
+    "prefix", ["//evil.example", "/\\evil.example", "https://evil.example", "/..", "/a//b", "/a;b"]
+)
+def test_a_prefix_that_is_none__is_not_taken(make, live, prefix):
+    create_key(live, ["admin"])
+    client = make(behind_proxy=1).test_client()
+    answer = client.get("/hello", headers={"X-Forwarded-Prefix": prefix})
+    assert "Path=/;" in answer.headers["Set-Cookie"]
+    assert "evil" not in client.get("/", headers={"X-Forwarded-Prefix": prefix}).text
+    assert "Path=/a/b-c;" in client.get("/hello", headers={"X-Forwarded-Prefix": "/a/b-c"}).headers["Set-Cookie"]
 
 
 def altered(cookie, part):
@@ -387,6 +429,13 @@ def test_a_bucket__holds_some_seconds_worth_and_fills_again():
     with pytest.raises(TooManyRequestsError):
         rate.spend("a")
     rate.spend("b")
+
+
+def test_no_auth__limits_strangers_by_address_and_no_program_of_this_machine(make):
+    client = make(rate_limit=0.1, no_auth=True).test_client()
+    assert {client.get("/1/ratings/1").status_code for _ in range(5)} == {200}
+    for stranger in ({"environ_base": ELSEWHERE}, {"headers": {"X-Forwarded-For": "192.0.2.8"}}):
+        assert [client.get("/1/ratings/1", **stranger).status_code for _ in range(2)] == [200, 429]
 
 
 def test_buckets__are_forgotten_when_there_are_too_many():

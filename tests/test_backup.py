@@ -203,6 +203,15 @@ def test_pull__serves_what_the_other_store_serves_and_does_nothing_twice(matinee
     assert Store(tmp_path / "here").verify().id == store.current_id()
 
 
+def test_pull__says_when_it_goes_back_to_an_older_snapshot(matinee, store, tmp_path, dataset):
+    (tmp_path / "here").mkdir()
+    newer = Recommender(dataset, Bias().fit(dataset.ratings, dataset.catalog)).publish(tmp_path / "here").id
+    done = matinee("snapshot", "pull", store.path, "--store", tmp_path / "here")
+    assert f"served from now on, an older one than {newer} before" in done.stdout
+    again = matinee("snapshot", "pull", store.path, "--store", tmp_path / "here", "--json")
+    assert json.loads(again.stdout) == {"snapshot": store.current_id(), "fresh": False, "before": store.current_id()}
+
+
 def test_pull__keeps_what_is_served_where_the_other_is_damaged_or_away(matinee, store, tmp_path, dataset):
     here = Store(tmp_path / "here")
     Recommender(dataset, Bias().fit(dataset.ratings, dataset.catalog)).publish(here.path)

@@ -100,10 +100,10 @@ class Visitor:
         self.port = port
         self.context = ssl.create_default_context(cafile=str(chain))
 
-    def ask(self, path: str, host: str = NAME) -> tuple[int, dict[str, str], bytes]:
+    def ask(self, path: str, host: str = NAME, also: str = "") -> tuple[int, dict[str, str], bytes]:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         with self.context.wrap_socket(plain, server_hostname=NAME) as secure:
-            secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{also}\r\n".encode())
             answer = b"".join(iter(lambda: secure.recv(1 << 16), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
@@ -120,6 +120,14 @@ def test_site_behind_nginx__answers_by_its_name_alone(nginx: tuple[int, int, Pat
     assert visitor.ask("/ann/ratings/top/3")[0] == 200
     assert visitor.ask("/", host="evil.example.org")[0] == 400
     assert visitor.ask("/metrics")[0] == 403
+
+
+def test_site_behind_nginx__takes_no_prefix_from_a_visitor(
+    nginx: tuple[int, int, Path, mt.service.RunningServer],
+) -> None:
+    secure, _, chain, _ = nginx
+    status, headers, body = Visitor(secure, chain).ask("/", also="X-Forwarded-Prefix: /elsewhere\r\n")
+    assert (status, b"/elsewhere" in body, "/elsewhere" in str(headers)) == (200, False, False)
 
 
 def test_plain_http__leads_to_https(nginx: tuple[int, int, Path, mt.service.RunningServer]) -> None:

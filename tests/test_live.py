@@ -105,7 +105,7 @@ def test_a_bulk_write__may_be_larger_than_one_query(live):
     assert live.ratings("ann") == many
 
 
-@pytest.mark.parametrize("bad", ["", "a" * 257, "tab\there", "new\nline", "nul\0", "\x85", "lone \ud800"])
+@pytest.mark.parametrize("bad", ["", "a" * 257, "tab\there", "new\nline", "nul\0", "\x85", "lone \ud800", "\ufffd"])
 def test_an_id_that_cannot_be__is_refused_and_nothing_stored(live, bad):
     with pytest.raises(UsageError, match="cannot be the id of a user"):
         live.rate(bad, {"1": 3})
@@ -122,7 +122,13 @@ def test_stars_that_are_no_number__are_refused(live, bad):
         live.rate("ann", {"1": bad})
 
 
-@given(user=st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=256))
+@given(
+    user=st.text(
+        st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\ufffd"),
+        min_size=1,
+        max_size=256,
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_any_other_id__comes_back_as_it_was(tmp_path_factory, user):
     with LiveRatings(tmp_path_factory.mktemp("ids") / "live.sqlite3") as live:
@@ -269,6 +275,32 @@ def test_a_file_that_went_away__is_an_error_and_its_return_is_noticed(live, path
     shutil.copytree(away, path.parent, dirs_exist_ok=True)
     assert live.ratings("ann") == {"1": 3.0}
     assert live.rate("ann", {"2": 4}) == 2
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("", "empty, and there were tables before; put the database back"),
+        ("CREATE TABLE schema (version INTEGER); INSERT INTO schema VALUES (1)", "older .*matinee live migrate"),
+        ("CREATE TABLE schema (version INTEGER); INSERT INTO schema VALUES (99)", "written by a newer Matinee"),
+        ("CREATE TABLE others (a INTEGER)", "holds something else"),
+    ],
+)
+def test_another_file_under_the_name__is_looked_at_as_at_the_start(live, path, tmp_path, made, words):
+    live.rate("ann", {"1": 3})
+    live.close()
+    live = LiveRatings(path)
+    path.rename(tmp_path / "away")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(made)
+    path.touch()
+    for ask in (live.count, lambda: live.rate("ann", {"2": 4}), live.movies, live.count):
+        with pytest.raises(LiveError, match=words):
+            ask()
+    path.unlink()
+    (tmp_path / "away").rename(path)
+    assert live.count() == 1
+    live.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only file")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
@@ -138,7 +139,39 @@ def test_a_new_movie__is_kept_and_replaced(live):
     )
 
 
-@pytest.mark.parametrize("movie", [NewMovie("1", " "), NewMovie("1", "A", genres=("a|b",)), NewMovie("", "A")])
+def test_new_movies_that_are_added_at_once__never_share_an_imdb_id(live, live_address):
+    with LiveRatings(live_address) as elsewhere, ThreadPoolExecutor(8) as threads:
+        for number in range(5):
+            new = [NewMovie(f"{number}.{one}", "Heat", imdb=f"tt{number}") for one in range(8)]
+            others = list(threads.map(lambda one: (live, elsewhere)[one.movie[-1] in "0246"].add_movie(one), new))
+            [stored] = [movie.movie for movie in live.movies() if movie.imdb == f"tt{number}"]
+            assert sorted(map(str, others)) == sorted(["None", *[stored] * 7])
+
+
+def test_a_new_movie_that_is_described_anew__changes_the_revision_of_who_said_something_of_it(live):
+    live.add_movie(NewMovie("1", "Heat", genres=("Crime", "Action")))
+    live.rate("ann", {"1": 3})
+    live.mark("bob", "1", "seen")
+    live.rate("eve", {"2": 3})
+    live.add_movie(NewMovie("1", "Heat", genres=("Action", "Crime")))
+    assert [live.revision(user) for user in ("ann", "bob", "eve")] == [1, 1, 1]
+    live.add_movie(NewMovie("1", "Heat", 1995))
+    assert [live.revision(user) for user in ("ann", "bob", "eve")] == [2, 2, 1]
+    assert live.rate("ann", {"1": 4}) == 3
+
+
+@pytest.mark.parametrize(
+    "movie",
+    [
+        NewMovie("1", " "),
+        NewMovie("1", "A", genres=("a|b",)),
+        NewMovie("", "A"),
+        NewMovie("1", "A\x00"),
+        NewMovie("1", "A", genres=("a\nb",)),
+        NewMovie("1", "A", imdb="tt\x001"),
+        NewMovie("1", "A", tmdb="\x7f"),
+    ],
+)
 def test_a_new_movie_that_cannot_be__is_refused(live, movie):
     with pytest.raises(UsageError):
         live.add_movie(movie)

@@ -108,6 +108,9 @@ def test_without_scripts__a_form_leads_back_to_its_page(visitor):
     assert (answer.status_code, answer.location) == (303, "/mine?from=0")
     elsewhere = BROWSER | {"Referer": "http://elsewhere.example/mine"}
     assert visitor.post(f"/say/{movie}", data={"stars": "2"}, headers=elsewhere).location == "/"
+    for path in ("//evil.example/x", "/\\evil.example/x"):
+        ours = BROWSER | {"Referer": f"http://localhost{path}"}
+        assert visitor.post(f"/say/{movie}", data={"stars": "2"}, headers=ours).location == "/"
 
 
 def test_two_visitors__do_not_see_each_other(app):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import threading
 import time
@@ -15,11 +16,12 @@ from tests.test_cli_serving import address, running
 
 from matinee import refit
 from matinee.datasets.synthetic import synthetic
-from matinee.errors import BusyError, UsageError
+from matinee.errors import BusyError, StoreError, UsageError
 from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service import create_app, serve
+from matinee.service.api.admin import shown
 from matinee.service.refits import Plan
 from matinee.service.serving import serving_of
 from matinee.service.worker import follow
@@ -155,6 +157,45 @@ def test_a_service_that_stops__ends_its_refit(server, store):
         assert not Path(f"/proc/{process}").exists()
 
 
+def test_a_refit_that_ended_with_its_service__is_repeated_by_the_next_one(store, live):
+    live.rate("newcomer", {"1": 3.0})
+    with (store.path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # it cannot publish
+        with started(store.path, workers=1, refit_every=0.5) as server:
+            wait_until(lambda: (refit.state(live) or {}).get("state") == "running", "it does not run")
+            server.end()
+    assert refit.state(live)["state"] == "failed"
+    with started(store.path, workers=1, refit_every=0.5):
+        wait_until(lambda: refit.state(live)["state"] == "published", "nobody repeats it")
+    assert refit.state(live)["snapshot"] == store.current_id()
+
+
+def test_plan__repeats_a_refit_that_failed_but_not_at_once(store, live):
+    live.rate("newcomer", {"1": 3.0, "2": 4.0})
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    with (store.path / "current").open("r+") as current:
+        served = current.read()
+        current.truncate(0)
+        with pytest.raises(StoreError):
+            refit.refit(store, live)
+        current.write(served)
+    failed = refit.state(live)
+    assert failed["state"] == "failed"
+    earlier = {**failed, "began": hour_ago.isoformat()}
+    for plan in (Plan(every=1800), Plan(after=2)):
+        assert [plan.is_due(live, last, hour_ago) for last in (failed, earlier)] == [False, True]
+    assert not Plan(after=3).is_due(live, earlier, hour_ago)
+
+
+def test_a_state__says_nothing_of_the_refit_before_it(store, live):
+    live.rate("newcomer", {"1": 3.0})
+    assert refit.refit(store, live).result == "published"
+    refit.ask(live)
+    asked = shown(refit.state(live))
+    refit.claim(live, refit.state(live))
+    assert (set(asked), set(shown(refit.state(live)))) == ({"state", "why", "asked"}, {"state", "why", "began"})
+
+
 @pytest.mark.slow
 def test_refit_after__so_many_ratings_by_itself_and_one_at_a_time_though_two_services_watch(store, live):
     with started(store.path, workers=1, refit_after=10) as one, started(store.path, workers=1, refit_after=10):
@@ -196,7 +237,10 @@ def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_f
     assert (code, stderr.count(f"snapshot {good} is served though there is a newer one")) == (0, 1)
 
 
-@pytest.mark.parametrize("options", [{"refit_every": 0}, {"refit_every": float("nan")}, {"refit_after": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"refit_every": 0}, {"refit_every": float("nan")}, {"refit_after": 0}, {"refit_after": 5, "refits": False}],
+)
 def test_serve__refuses_a_plan_that_cannot_be(store, options):
     with pytest.raises(UsageError, match="cannot be"):
         serve(store.path, port=0, **options)
@@ -275,6 +319,20 @@ def test_a_service_on_postgresql__refits_what_is_said_there(store, postgres):
         assert send(f"{server.url}api/v1/admin/refit")[0] == 202
         ended(server, "published")
         assert len(store.open().dataset.ratings.get("newcomer")) == 10
+
+
+def test_a_service_with_no_refits__leaves_one_that_is_asked_for_there_to_another(store, live, tmp_path):
+    pulled = Store(shutil.copytree(store.path / "snapshots", tmp_path / "pulled" / "snapshots").parent)
+    pulled.activate(store.current_id())
+    where = str(store.path / "live.sqlite3")
+    with started(pulled.path, workers=1, live=where, refits=False) as server:
+        live.rate("newcomer", {"1": 3.0})
+        assert send(f"{server.url}api/v1/admin/refit")[0] == 202
+        time.sleep(3)
+        assert refit.state(live)["state"] == "asked"
+        with started(store.path, workers=1):
+            assert ended(server, "published")["snapshot"] == store.current_id()
+        assert len(pulled.ids()) == 1
 
 
 def test_activate__needs_a_store(store, live):

@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from tests.serving import PATIENCE, Server, ask, started, wait_until
+from tests.serving import PATIENCE, Server, ask, send, started, wait_until
 
 import matinee.service
 from matinee.datasets.synthetic import synthetic
@@ -26,6 +26,7 @@ from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service.listener import listen, stop_taking
+from matinee.snapshot import Store
 
 TUTORIAL = {"tutorial_scale": "1:10"}
 TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
@@ -60,6 +61,13 @@ def test_the_tutorials_conversation__works_over_real_http(server, tmp_path):
     assert ask(f"{server.url}0/ratings/top/25") != before
     assert len(ask(f"{server.url}0/ratings/500")) == 1
     assert server.end() == (0, "")
+
+
+def test_ids_that_are_not_utf_8__are_refused_so_that_no_two_are_one_person(server):
+    for path in ("users/%ff/ratings/1", "users/ann/ratings/%fe", "users/a%80b/ratings/1"):
+        status, answer = send(f"{server.url}api/v1/{path}", "PUT", {"stars": 4})
+        assert (status, "characters of UTF-8" in answer["detail"]) == (400, True), (path, answer)
+    assert send(f"{server.url}api/v1/users/%C3%A9/ratings/1", "PUT", {"stars": 4})[1]["user"] == "é"
 
 
 def test_a_killed_worker__is_replaced_again_and_again_and_no_visitor_is_turned_away(server):
@@ -191,6 +199,33 @@ def test_a_newly_published_snapshot__is_served_without_a_restart(server, store):
     assert len(workers) == 2
 
 
+def test_a_worker_that_comes_when_the_snapshot_is_damaged__serves_the_one_before_and_says_so(store):
+    first = Store(store).current_id()
+    dataset = synthetic(300, 950, 30_000, rng=1)
+    second = Recommender.fit(dataset, rater=ALS(rank=4, iterations=2, intervals=False)).publish(store).id
+    with started(store, workers=1) as server:
+        assert ask(f"{server.url}readyz")["snapshot"] == second
+        catalog = store / "snapshots" / second / "catalog.arrow"
+        catalog.rename(store / "away")
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        said = ask(f"{server.url}api/v1/status")
+        assert (said["snapshot"], "catalog.arrow" in said["trouble"]) == (first, True)
+        (store / "away").rename(catalog)
+        wait_until(lambda: ask(f"{server.url}readyz")["snapshot"] == second, "the mended snapshot is not served")
+        assert ask(f"{server.url}api/v1/status")["trouble"] is None
+
+
+def test_trouble__ends_when_somebody_goes_back_to_what_is_served(store):
+    first = Store(store).current_id()
+    with started(store, workers=1) as server:
+        (store / "snapshots" / "29990101-000000-00000").mkdir()
+        (store / "current").write_text("29990101-000000-00000")
+        wait_until(lambda: ask(f"{server.url}api/v1/status")["trouble"] is not None, "no trouble is said")
+        Store(store).activate(first)
+        wait_until(lambda: ask(f"{server.url}api/v1/status")["trouble"] is None, "the trouble is said on")
+
+
 def test_block_false__returns_a_handle_that_answers_and_stops(store):
     with matinee.service.serve(store, port=0, block=False) as running:
         assert ask(f"{running.url}healthz")["status"] == "ok"
@@ -268,6 +303,18 @@ def test_metrics__add_up_all_workers_and_those_that_died(server):
     assert server.end()[0] == 0
 
 
+def test_metrics__say_no_more_of_trouble_that_a_dead_worker_had(store):
+    current = Store(store).current_id()
+    with started(store, workers=1) as server:
+        (store / "current").write_text("29990101-000000-00000")
+        wait_until(lambda: counted(server.url, "matinee_snapshot_trouble") == 1, "no trouble is counted")
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGSTOP)  # it asks for nothing more, and nobody asks it
+        Store(store).activate(current)
+        os.kill(worker, signal.SIGKILL)
+        assert counted(server.url, "matinee_snapshot_trouble") == 0
+
+
 def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(store):
     server = Server(store, log="json", **TUTORIAL)
     request = urllib.request.Request(
@@ -275,9 +322,13 @@ def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(st
     )
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.headers["X-Request-Id"] == "mine"
+    for killed in server.workers():
+        os.kill(killed, signal.SIGKILL)
+        ask(f"{server.url}healthz")
     code, said = server.end()
     logged = [json.loads(line) for line in said.splitlines()]
-    [line] = [line for line in logged if line["request"] == "mine"]
+    assert [line["level"] for line in logged if "Unexpected exit" in line["message"]] == ["error", "error"]
+    [line] = [line for line in logged if line.get("request") == "mine"]
     assert (code, line["route"], line["status"], line["method"]) == (0, "/<user>/ratings/top/<n>", 200, "GET")
     assert line["ms"] > 0
     assert "secret" not in said

@@ -113,6 +113,7 @@ def test_verify__finds_one_flipped_byte_in_any_file(store: Store) -> None:
         (lambda folder: (folder / "manifest.json").write_text("[]"), r"manifest\.json is not a manifest"),
         (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest"),
         (lambda folder: change(folder, format=99), "has format 99, newer than this Matinee reads"),
+        (lambda folder: change(folder, colour="red"), "says colour, which this .* does not know: .*; upgrade Matinee"),
         (lambda folder: change(folder, data={}), r"manifest\.json is damaged"),
         (lambda folder: change(folder, files={}), r"manifest\.json is damaged: it does not list rater-"),
         (lambda folder: change(folder, files={"../x": {"size": 1, "sha256": ""}}), "names files outside the snapshot"),

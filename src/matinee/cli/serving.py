@@ -59,6 +59,9 @@ def serve(
     refit_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Refit sooner, after so many ratings.")
     ] = None,
+    refits: Annotated[
+        bool, typer.Option("--refits/--no-refits", help="Refit here when asked to, or leave it to another machine.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Answer over HTTP from the snapshot that is served, until Ctrl-C.
@@ -89,6 +92,7 @@ def serve(
         policy=policy,
         refit_every=options.seconds("--refit-every", refit_every),
         refit_after=refit_after,
+        refits=refits,
     )
 
 

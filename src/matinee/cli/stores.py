@@ -182,8 +182,9 @@ def pull(
             refit.activate(here, opened, manifest.id)
         here.prune(keep, before)
     if as_json:
-        return output.document({"snapshot": manifest.id, "fresh": fresh})
-    return output.line(f"snapshot {manifest.id} is served {'from now on' if fresh else 'already'}")
+        return output.document({"snapshot": manifest.id, "fresh": fresh, "before": before})
+    older = f", an older one than {before} before" if before is not None and manifest.id < before else ""
+    return output.line(f"snapshot {manifest.id} is served {'from now on' if fresh else 'already'}{older}")
 
 
 def _deleted(snapshots: Sequence[str], as_json: bool) -> None:

@@ -5,7 +5,7 @@ history      what one person said, in one query
 contents     what everybody said, for a refit
 changes      a group of writes in few statements
 writer       the thread that commits groups
-database     what is asked of a database: sqlite, a file; postgresql, a server
+database     what is asked of a database: sqlite, a file; postgresql, a server, with patience for its silence
 schema       the tables; migrations, how those of an older Matinee become today's
 checks       what can be stored; dialects, what the two databases want said differently
 """

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Table, TextClause, bindparam, select, union_all
+from sqlalchemy import Connection, Delete, Table, TextClause, bindparam, select, union, union_all
 
 from matinee.live import dialects
 from matinee.live.schema import ABOUT_PEOPLE, FORGOTTEN, MARKS, RATINGS, USERS
@@ -62,6 +62,12 @@ def apply(connection: Connection, changes: Sequence[Change], at: int) -> list[in
     for forgets, group in groupby(changes, key=lambda change: change.forget):
         revisions += (_forget if forgets else _write)(connection, list(group), at)
     return revisions
+
+
+def touch(connection: Connection, movie: str) -> None:
+    """Give everybody who said something of a movie a new revision."""
+    people = union(*(select(table.c.user).where(table.c.movie == movie) for table in (RATINGS, MARKS)))
+    connection.execute(USERS.update().where(USERS.c.user.in_(people)).values(revision=USERS.c.revision + 1))
 
 
 def _write(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:

@@ -11,14 +11,23 @@ from matinee.live.schema import MAX_ID
 
 MARKS = ("seen", "hidden", "watchlist")
 
-ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"  # as JSON Schema writes it; there, text has no lone surrogates
+# As JSON Schema writes them; there, text has no lone surrogates.
+CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+UNREAD = r"\ufffd"  # stands for bytes that are not UTF-8: ids that hold it would be one person's though they differ
+ID_PATTERN, LINE_PATTERN = rf"^[^{CONTROLS}{UNREAD}]+$", rf"^[^{CONTROLS}]*$"
 
-_NOT_IN_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_IN_AN_ID = re.compile(rf"[{CONTROLS}{UNREAD}\ud800-\udfff]")
+_NOT_IN_A_LINE = re.compile(rf"[{CONTROLS}\ud800-\udfff]")
 
 
 def can_be_id(value: str) -> bool:
-    """Return whether a user or movie can have this id: 1 to 256 characters, none a control character."""
+    """Return whether a user or movie can have this id: 1 to 256 characters, none a control character or unreadable."""
     return bool(value) and len(value) <= MAX_ID and not _NOT_IN_AN_ID.search(value)
+
+
+def is_line(text: str) -> bool:
+    """Return whether a text holds no control character: PostgreSQL refuses some, and nobody means them."""
+    return not _NOT_IN_A_LINE.search(text)
 
 
 def checked_id(value: str, what: str) -> str:
@@ -29,7 +38,8 @@ def checked_id(value: str, what: str) -> str:
     """
     if not can_be_id(value):
         raise UsageError(
-            f"{value[:40]!r} cannot be the id of a {what}: it takes 1 to {MAX_ID} characters, none a control character"
+            f"{value[:40]!r} cannot be the id of a {what}: it takes 1 to {MAX_ID} characters of UTF-8, none a control "
+            "character"
         )
     return value
 

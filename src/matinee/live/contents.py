@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from matinee.errors import UsageError
-from matinee.live.checks import checked_id
+from matinee.live.checks import checked_id, is_line
 from matinee.live.schema import FORGOTTEN, MOVIES, RATINGS
 
 RATINGS_SCHEMA = pa.schema(
@@ -46,6 +46,11 @@ class NewMovie:
         checked_id(self.movie, "movie")
         if not self.title.strip() or any(not genre or "|" in genre for genre in self.genres):
             raise UsageError(f"movie {self.movie!r} needs a title, and genres that are not empty and hold no |")
+        for text in (self.title, *self.genres, self.imdb, self.tmdb):
+            if text is not None and not is_line(text):
+                raise UsageError(
+                    f"movie {self.movie!r} cannot be described by {text[:40]!r}, which has a control character"
+                )
         return {**vars(self), "genres": "|".join(sorted(self.genres)), "at": at}
 
     @classmethod

@@ -14,11 +14,21 @@ from matinee.live.schema import FORGOTTEN, METADATA, SCHEMA, SCHEMA_VERSION
 
 def prepare(connection: Connection, database: str) -> None:
     """Make the tables in an empty database; refuse one that is not ours, or that another version of Matinee made."""
-    found = version_of(connection, database)
-    if found is None:
+    if version_of(connection, database) is None:
         METADATA.create_all(connection)
         connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
-    elif found < SCHEMA_VERSION:
+    check(connection, database)
+
+
+def check(connection: Connection, database: str) -> None:
+    """Refuse a database that is empty, not ours, or made by another version of Matinee."""
+    found = version_of(connection, database)
+    if found is None:
+        raise LiveError(
+            f"live ratings {database}: empty, and there were tables before; put the database back, restore a backup, "
+            "or start the server anew to make empty ones"
+        )
+    if found < SCHEMA_VERSION:
         raise LiveError(
             f"live ratings {database}: written by an older Matinee (schema {found}, this one needs {SCHEMA_VERSION}); "
             "stop its servers, copy it (`matinee backup` of that version), and run `matinee live migrate`"

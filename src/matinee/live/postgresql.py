@@ -7,12 +7,14 @@ when it loses its client. Every connection is tried before it is used, so a serv
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from matinee.errors import BusyError, LiveError, UsageError
@@ -42,6 +44,13 @@ _REASONS = {  # by the first characters of the SQLSTATE
     "53300": "the server has too many clients; raise its max_connections or start fewer workers",
     "55P03": f"another process has held the lock for {PATIENCE:g} seconds; look for one that hangs",
     "57P": "the server is shutting down or starting; wait, or start it",
+}
+
+_REFUSALS = {  # a server that refuses a connection says why in words alone
+    "28": re.compile("authentication failed|role .* does not exist|not permitted to log in|pg_hba.conf"),
+    "3D": re.compile("database .* does not exist"),
+    "53300": re.compile("too many|connection slots"),
+    "57P": re.compile("starting up|shutting down|not yet accepting|in recovery"),
 }
 
 
@@ -86,6 +95,8 @@ class PostgresServer:
         try:
             with self._reported():
                 if wait:
+                    patient: Any = connection.connection.driver_connection
+                    patient.silence = math.inf
                     connection.execute(text("SET lock_timeout = 0"))
                     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _key(name)})
                 elif not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(name)}):
@@ -124,8 +135,15 @@ def _engine(url: str) -> Engine:
             "the address of the live ratings cannot be read; write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, "
             "with %40 for an @ in the password"
         ) from None
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _set_up)
     return engine
+
+
+def _connect(_: object, __: object, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    from matinee.live.patience import ImpatientConnection  # needs psycopg, as only PostgreSQL does
+
+    return ImpatientConnection.connect(*arguments, **options)
 
 
 def _set_up(connection: Any, _: object) -> None:
@@ -144,9 +162,15 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PoolTimeoutError):
         return f"all connections were busy for {PATIENCE:g} seconds; try again, or start more workers"
     cause = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(cause, "sqlstate", None) or ""
-    known = next((reason for prefix, reason in _REASONS.items() if code.startswith(prefix)), None)
     said = " ".join(str(cause).split())
-    if known is None and not code:
+    code = getattr(cause, "sqlstate", None) or _refused(said)
+    known = next((reason for prefix, reason in _REASONS.items() if code.startswith(prefix)), None)
+    if isinstance(error, OperationalError | InterfaceError) and not code:
         return f"the server cannot be reached; start it or see the address ({said})"
-    return known or f"{said} (SQLSTATE {code})"
+    return known or (f"{said} (SQLSTATE {code})" if code else said)
+
+
+def _refused(said: str) -> str:
+    """Return the beginning of the SQLSTATE of a refused connection, "" where none was refused."""
+    words = said.rpartition("FATAL: ")[2]
+    return next((code for code, kind in _REFUSALS.items() if words != said and kind.search(words)), "")

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from matinee.errors import LiveError
 from matinee.live import dialects, migrations
-from matinee.live.changes import Change
+from matinee.live.changes import Change, touch
 from matinee.live.checks import can_be_id, checked_id, checked_mark, checked_stars
 from matinee.live.contents import LiveContents, NewMovie, new_movies
 from matinee.live.database import Database, address_of
@@ -125,11 +126,21 @@ class LiveRatings:
         with self.reading() as connection:
             return LiveContents.of(connection)
 
-    def add_movie(self, movie: NewMovie) -> None:
-        """Store a movie that the data does not know yet, or replace it; it is on disk afterwards."""
+    def add_movie(self, movie: NewMovie) -> str | None:
+        """Store a movie that the data does not know yet, or replace it; it is on disk afterwards.
+
+        Return the id of another new movie with its IMDb id where there is one; then nothing is stored. Whoever said
+        something of a movie that is described anew gets a new revision, as what is shown to them has changed.
+        """
         row = movie.row(int(time.time()))
         with self.writing() as connection:
-            connection.execute(dialects.upsert(MOVIES, connection.dialect.name), row)
+            known = {one.movie: one for one in new_movies(connection)}
+            same = (one.movie for one in known.values() if movie.imdb and one.imdb == movie.imdb)
+            other = next((name for name in same if name != movie.movie), None)
+            if other is None and known.get(movie.movie) != replace(movie, genres=tuple(sorted(movie.genres))):
+                connection.execute(dialects.upsert(MOVIES, connection.dialect.name), row)
+                touch(connection, movie.movie)
+        return other
 
     def movies(self) -> tuple[NewMovie, ...]:
         """Return the movies that were added, by their ids."""

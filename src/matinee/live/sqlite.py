@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from matinee.errors import BusyError, LiveError
 from matinee.live.database import PATIENCE
+from matinee.live.migrations import check
 
 Identity = tuple[int, int]  # of a file: its device and number
 BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not know our lock
@@ -145,10 +146,15 @@ class SqliteFile:
             os.close(lock)
 
     def _check_identity(self) -> Identity:
-        """Open anew where another file lies under the name: what is written to a deleted file would be lost."""
+        """Open anew where another file lies under the name: what is written to a deleted file would be lost.
+
+        Another one is looked at as at the start, each time until it is one that can be served.
+        """
         found = _identity(self.path)
         if found != self._identity:
             self.close()
+            with self._reader.connect() as connection:
+                check(connection, self.name)
             self._identity = found
         return found
 

@@ -22,7 +22,7 @@ from matinee.errors import ModelError, UsageError
 from matinee.live import LiveContents, LiveRatings
 from matinee.refit.forgotten import activate, check_exportable, holders
 from matinee.refit.overlay import overlay
-from matinee.refit.state import State, ask, changes, claim, fail, rated, recorded, state
+from matinee.refit.state import State, ask, changes, claim, fail, learned, rated, recorded, state
 from matinee.snapshot import KEPT, Snapshot, Store
 from matinee.snapshot.histories import StoredRatings
 
@@ -40,6 +40,7 @@ __all__ = [
     "claim",
     "fail",
     "holders",
+    "learned",
     "overlay",
     "rated",
     "refit",

@@ -23,13 +23,15 @@ UNDER_WAY = ("starting", "running")
 STARTS_WITHIN = timedelta(minutes=2)
 State = Mapping[str, Any]
 """{"state": as above, with "published", "unchanged" and "refused" the fields of an Outcome, whose `result` it is;
-"asked", "began", "ended": times; "why": one line; "changes": what `changes` said when it began}"""
+"asked", "began", "ended": times; "why": one line; of the last refit that did not fail, through all that follow:
+"changes": what `changes` said when it began; "since": when that was}"""
 
 
 @contextmanager
 def recorded(live: LiveRatings) -> Iterator[dict[str, Any]]:
     """Record that a refit runs, then what the block puts into the result, or why it failed."""
-    begun = {"state": "running", "began": _now(), "changes": changes(live), "why": ""}
+    begun = {**learned(live.state(NAME)), "state": "running", "began": _now(), "why": ""}
+    seen = {"changes": changes(live), "since": begun["began"]}
     live.set_state(NAME, begun)
     result: dict[str, Any] = {}
     try:
@@ -38,7 +40,7 @@ def recorded(live: LiveRatings) -> Iterator[dict[str, Any]]:
         why = str(error) if isinstance(error, MatineeError) else f"{type(error).__name__}: {error}"
         live.set_state(NAME, {**begun, "state": "failed", "ended": _now(), "why": why})
         raise
-    live.set_state(NAME, {**begun, "ended": _now(), **result})
+    live.set_state(NAME, {**begun, **seen, "ended": _now(), **result})
 
 
 def state(live: LiveRatings) -> State | None:
@@ -66,7 +68,7 @@ def ask(live: LiveRatings) -> State:
     Raises BusyError where one is under way: it may have read the live ratings already.
     """
     while (found := state(live)) is None or found["state"] not in UNDER_WAY:
-        asked = {**(found or {"changes": 0}), "state": "asked", "asked": _now(), "why": ""}
+        asked = {**learned(found), "state": "asked", "asked": _now(), "why": ""}
         if live.replace_state(NAME, found, asked):
             return asked
     raise BusyError(f"a refit is under way since {found['began']}; ask again when it has ended")
@@ -74,7 +76,7 @@ def ask(live: LiveRatings) -> State:
 
 def claim(live: LiveRatings, seen: State | None) -> bool:
     """Say that a refit starts, and return whether nobody else did since this state was seen."""
-    begun = {**(seen or {"changes": 0}), "state": "starting", "began": _now(), "why": ""}
+    begun = {**learned(seen), "state": "starting", "began": _now(), "why": ""}
     return live.replace_state(NAME, seen, begun)
 
 
@@ -84,6 +86,12 @@ def fail(live: LiveRatings, seen: State, why: str) -> State:
     with suppress(LiveError):
         live.replace_state(NAME, seen, failed)
     return failed
+
+
+def learned(last: State | None) -> dict[str, Any]:
+    """Return what is known of the last refit that did not fail: its "changes" and "since", 0 and None before one."""
+    known = {} if last is None else last
+    return {"changes": known.get("changes", 0), "since": known.get("since")}
 
 
 def changes(live: LiveRatings) -> int:

@@ -50,7 +50,7 @@ class Metrics:
             "matinee_snapshot_trouble",
             "1 where a newer snapshot cannot be served.",
             registry=self.registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",  # whoever is asked sets it: all follow one store
         )
 
         self._requests, self._seconds = cache(self.requests.labels), cache(self.seconds.labels)

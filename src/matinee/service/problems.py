@@ -59,6 +59,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     MatineeError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 RETRY_AFTER = "5"  # seconds
+AWAY = "what people said cannot be read or written just now; try again in a moment; the service's log says why"
 
 log = logging.getLogger("matinee.service")
 
@@ -77,10 +78,12 @@ def problem(status: int, detail: str) -> Response:
 
 def of_matinee(error: MatineeError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    answer = problem(status, str(error))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
+        answer = problem(status, AWAY)
         answer.headers["Retry-After"] = RETRY_AFTER
+    else:
+        answer = problem(status, str(error))
     if isinstance(error, TooManyRequestsError):
         answer.headers["Retry-After"] = str(error.retry_after)
     if status is HTTPStatus.UNAUTHORIZED:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from matinee import refit
@@ -29,6 +29,7 @@ COMMAND = (sys.executable, "-P", "-m", "matinee", "refit", "--json")
 NICENESS = 10  # at 19 a busy machine would never let it end
 LOOK_EVERY, COUNT_EVERY = 1.0, 5.0  # seconds: for who asks, and for how much was said
 MOST_COUNTING = 0.02  # of the time goes into counting
+AGAIN_AFTER = timedelta(minutes=1)  # from the begin of one that failed, where ratings are counted
 PATIENCE = 5.0  # seconds a refit has to end
 
 log = logging.getLogger("matinee.service")
@@ -40,14 +41,20 @@ class Plan:
 
     every   seconds from one to the next, where anything was said meanwhile
     after   so many ratings since the last one, however little time has passed
+    here    whether this service refits at all; asked for here, another one on the database does it
 
-    Raises UsageError for numbers that cannot be.
+    Raises UsageError for what cannot be.
     """
 
     every: float | None = None
     after: int | None = None
+    here: bool = True
 
     def __post_init__(self) -> None:
+        if self and not self.here:
+            raise UsageError(
+                "refits by themselves cannot be with --no-refits; leave it out, or --refit-every and --refit-after"
+            )
         if self.every is not None and not self.every > 0:
             raise UsageError(f"a refit every {self.every:g} seconds cannot be; name a longer time")
         if self.after is not None and self.after < 1:
@@ -57,11 +64,15 @@ class Plan:
         return self.every is not None or self.after is not None
 
     def is_due(self, live: LiveRatings, last: refit.State | None, watched_since: datetime) -> bool:
-        """Return whether what was said since the last refit makes another one due."""
+        """Return whether what was said since the last refit that did not fail makes another one due."""
         began = watched_since if last is None else datetime.fromisoformat(last["began"])
-        if self.every is not None and (datetime.now(UTC) - began).total_seconds() >= self.every:
-            return refit.changes(live) != (0 if last is None else last["changes"])
-        return self.after is not None and refit.rated(live, None if last is None else began) >= self.after
+        passed, learned = datetime.now(UTC) - began, refit.learned(last)
+        if self.every is not None and passed.total_seconds() >= self.every:
+            return bool(refit.changes(live) != learned["changes"])
+        if self.after is None or (last is not None and last["state"] == "failed" and passed < AGAIN_AFTER):
+            return False
+        since = None if learned["since"] is None else datetime.fromisoformat(learned["since"])
+        return refit.rated(live, since) >= self.after
 
 
 class Refits:
@@ -81,7 +92,8 @@ class Refits:
         self._gone_back_to: str | None = None
 
     def __enter__(self) -> Refits:
-        self._thread.start()
+        if self._plan.here:
+            self._thread.start()
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -89,7 +101,8 @@ class Refits:
             self._stopping.set()
             if self._process is not None:
                 self._process.terminate()
-        self._thread.join(PATIENCE)
+        if self._plan.here:
+            self._thread.join(PATIENCE)
         self._live.close()
 
     def _watch(self) -> None:

@@ -45,12 +45,6 @@ SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # glibc keeps a heap for each thread, most of it unused between requests
-LOG_TO_STDERR = {
-    **LOGGING_CONFIG,
-    "handlers": {
-        name: {**handler, "stream": "ext://sys.stderr"} for name, handler in LOGGING_CONFIG["handlers"].items()
-    },
-}
 
 
 class _Server(MPServer):  # type: ignore[misc]
@@ -59,7 +53,7 @@ class _Server(MPServer):  # type: ignore[misc]
     Granian gives up when a worker dies twice within seconds; we give up only where none has ever answered.
     """
 
-    def __init__(self, listeners: Sequence[socket.socket]) -> None:
+    def __init__(self, listeners: Sequence[socket.socket], log: logs.Format) -> None:
         super().__init__(
             "matinee",
             *listeners[0].getsockname()[:2],
@@ -71,7 +65,7 @@ class _Server(MPServer):  # type: ignore[misc]
             respawn_failed_workers=True,
             workers_kill_timeout=KILL_TIMEOUT,
             log_level=LogLevels.error,
-            log_dictconfig=LOG_TO_STDERR,
+            log_dictconfig=_granians_log(log),
         )
         self.has_answered = False
         self._listeners = listeners
@@ -158,6 +152,7 @@ def serve(
     policy: Policy = DEFAULT_POLICY,
     refit_every: float | None = None,
     refit_after: int | None = None,
+    refits: bool = True,
 ) -> RunningServer | None:
     """Serve a store over HTTP until SIGTERM or Ctrl-C.
 
@@ -171,6 +166,7 @@ def serve(
     policy           who may come in; by default programs of this machine until there is an API key
     refit_every      seconds from one refit to the next, where anything was said meanwhile
     refit_after      refit after so many ratings since the last one, however little time has passed
+    refits           False never refits here, also when asked to; another service on the same live ratings may
 
     Announces the address, or returns, as soon as the server answers. A newly published snapshot is served within
     seconds. A refit, also one that an admin asks for, is a program of its own, at low priority.
@@ -178,7 +174,7 @@ def serve(
     Raises UsageError for a busy port, an impossible option, or an address where strangers could do everything,
     StoreError and LiveError where there is nothing to serve.
     """
-    settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after))
+    settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after, refits))
     check(settings, host)
     with listen(host, port, next_free_port, workers) as listeners:
         if not block:
@@ -194,7 +190,7 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
         logs.start(settings.log)
     refits = Refits(settings.store, settings.live, settings.refit)
     with _spawning(), counting_together(), refits:
-        server = _Server(listeners)
+        server = _Server(listeners, settings.log)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:
             server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
@@ -271,6 +267,15 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _granians_log(kind: logs.Format) -> dict[str, Any]:
+    """Return the configuration by which Granian logs on standard error, as we do."""
+    handlers = {name: {**one, "stream": "ext://sys.stderr"} for name, one in LOGGING_CONFIG["handlers"].items()}
+    formatters = LOGGING_CONFIG["formatters"]
+    if kind == "json":
+        formatters = {name: {"()": logs.JsonLines} for name in formatters}
+    return {**LOGGING_CONFIG, "handlers": handlers, "formatters": formatters}
 
 
 def _announce_when_ready(server: _Server, announce: Callable[[str], None]) -> None:

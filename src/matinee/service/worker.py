@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from matinee.service.app import create_app
 from matinee.service.auth import Policy
 from matinee.service.refits import Plan
 from matinee.service.serving import Serving, serving_of
-from matinee.snapshot import Store
+from matinee.snapshot import Snapshot, Store
 
 KILL_TIMEOUT = 10  # seconds a worker has to finish what it has
 LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
@@ -85,23 +86,53 @@ def load_app(settings: Settings) -> Flask:
     logs.start(settings.log)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     live, store = LiveRatings(settings.live), Store(settings.store)
+    snapshot, trouble = opened(store, live)
     app = create_app(
-        Recommender.of(store.open(), live=live),
+        Recommender.of(snapshot, live=live),
         live,
         tutorial_scale=settings.scale,
         policy=settings.policy,
         store=store,
     )
     serving = serving_of(app)
+    if trouble is not None:
+        serving.stay(trouble)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
     gc.freeze()  # what was loaded stays: no collection need look at it
     return app
 
 
+def opened(store: Store, live: LiveRatings) -> tuple[Snapshot, str | None]:
+    """Open the current snapshot; where that cannot be, the newest before it, or else after it, and say why.
+
+    So a worker that takes the place of another answers as the others do, which still have a snapshot open that was
+    damaged since. One with ratings of people who were forgotten since is never opened instead.
+    """
+    try:
+        return store.open(), None
+    except MatineeError as error:
+        held = refit.holders(store, live.everything().forgotten)
+        for snapshot in _nearest(store):
+            with suppress(MatineeError):
+                if snapshot not in held:
+                    return store.open(snapshot), str(error)
+        raise
+
+
+def _nearest(store: Store) -> Sequence[str]:
+    current = ""
+    with suppress(MatineeError):
+        current = store.current_id() or ""
+    return sorted(store.ids(), key=lambda snapshot: snapshot > current)
+
+
 def follow(serving: Serving, store: Store) -> None:
     """Answer from the store's current snapshot, if it is another one than now and can be opened."""
     try:
-        if store.current_id() not in (None, serving.recommender.snapshot_id):
+        current = store.current_id()
+        if current == serving.recommender.snapshot_id:
+            serving.trouble = None
+        elif current is not None:
             serving.switch(warmed(Recommender.of(store.open(), live=serving.live)))
     except MatineeError as error:
         serving.stay(str(error))

@@ -81,6 +81,10 @@ def read(folder: Path) -> Manifest:
         raise StoreError(
             f"{path} has format {said['format']}, newer than this Matinee reads ({FORMAT}); upgrade Matinee"
         )
+    if unknown := sorted(said.keys() - Manifest.__dataclass_fields__.keys()):
+        raise StoreError(
+            f"{path} says {', '.join(unknown)}, which this Matinee does not know: a newer one wrote it; upgrade Matinee"
+        )
     try:
         files = {name: Entry(int(entry["size"]), str(entry["sha256"])) for name, entry in said.pop("files").items()}
         manifest = Manifest(files=files, **said)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from matinee.live import NewMovie
+from matinee.live.checks import CONTROLS, LINE_PATTERN
 from matinee.recommender.filters import Filters
 from matinee.search import NOT_FOUND, TitleIndex
 from matinee.service.api.shapes import Answered, Asked, MovieFacts, Year
@@ -20,17 +21,19 @@ from matinee.service.serving import live, recommender
 
 MAX_TITLE = 500  # characters
 MAX_GENRES = 50
-Genre = Annotated[str, Field(min_length=1, pattern=r"^[^|]+$")]
+TITLE_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"
+Genre = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": rf"^[^|{CONTROLS}]+$"})]
+OtherId = Annotated[str, Field(max_length=16, json_schema_extra={"pattern": LINE_PATTERN})]
 
 
 class Description(Asked):
     """What is known of a new movie."""
 
-    title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=r"\S")
+    title: str = Field(min_length=1, max_length=MAX_TITLE, json_schema_extra={"pattern": TITLE_PATTERN})
     year: Year | None = None
     genres: list[Genre] = Field([], max_length=MAX_GENRES)
-    imdb: str | None = Field(None, max_length=16, examples=["tt0114709"])
-    tmdb: str | None = Field(None, max_length=16, examples=["862"])
+    imdb: OtherId | None = Field(None, examples=["tt0114709"])
+    tmdb: OtherId | None = Field(None, examples=["862"])
 
 
 class AddedMovie(Answered, MovieFacts):
@@ -46,19 +49,18 @@ def add_movie(movie: str, body: Description) -> Fields:
     """It can be searched and rated at once, and is recommended after the next refit. The same id again replaces it."""
     if movie in recommender().dataset.catalog.ids:
         raise ConflictError(f"movie {movie!r} is in the data already; choose another id")
-    _check_imdb(movie, body.imdb)
-    live().add_movie(NewMovie(movie, **{**body.model_dump(), "genres": tuple(body.genres)}))
+    new = NewMovie(movie, **{**body.model_dump(), "genres": tuple(body.genres)})
+    other = _of_the_data(body.imdb) or live().add_movie(new)
+    if other is not None:
+        raise ConflictError(f"movie {other!r} has the IMDb id {body.imdb!r} already; rate that one, or leave imdb out")
     return facts([movie])[0]
 
 
-def _check_imdb(movie: str, imdb: str | None) -> None:
-    """Raise ConflictError where another movie has this IMDb id, by which people's files name movies."""
+def _of_the_data(imdb: str | None) -> str | None:
+    """Return the movie of the data with this IMDb id, by which people's files name movies."""
     catalog = recommender().dataset.catalog
     position = pc.index(catalog.table["imdb"], imdb).as_py() if imdb else -1
-    new = (known.movie for known in added().values() if imdb and known.imdb == imdb and known.movie != movie)
-    other = catalog.ids[position] if position >= 0 else next(new, None)
-    if other is not None:
-        raise ConflictError(f"movie {other!r} has the IMDb id {imdb!r} already; rate that one, or leave imdb out")
+    return catalog.ids[position] if position >= 0 else None
 
 
 def additions(query: str, filters: Filters) -> list[dict[str, Any]]:

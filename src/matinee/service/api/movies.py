@@ -85,11 +85,11 @@ def movies(query: Search) -> Fields:
     filters = Filters.of(query.genre, (), query.year_from, query.year_to, None, 0)
     found = _in_order(query.query)
     found = found[recommender().allowed(filters)[found]]
-    start = 0 if query.cursor is None else _behind(query.cursor, found)
-    new = additions(query.query, filters)[: query.limit - bool(len(found))] if query.cursor is None else []
-    page = found[start : start + query.limit - len(new)]
-    items = [*new, *movie_rows().of(page)]
-    return {"items": items, "next": items[-1]["movie"] if start + len(page) < len(found) else None}
+    new = additions(query.query, filters)
+    start = 0 if query.cursor is None else _behind(query.cursor, [row["movie"] for row in new], found)
+    end = start + query.limit
+    items = [*new[start:end], *movie_rows().of(found[max(start - len(new), 0) : max(end - len(new), 0)])]
+    return {"items": items, "next": items[-1]["movie"] if end < len(new) + len(found) else None}
 
 
 @route("GET", "/movies/{movie}", scope="read", summary="One movie", answer=Movie, problems=(404,))
@@ -133,13 +133,15 @@ def _in_order(query: str) -> Positions:
     return dataset.catalog.search(query, None, dataset.ratings.movie_counts)
 
 
-def _behind(cursor: str, found: Positions) -> int:
-    """Return the place in a list behind the movie that a page ended with."""
+def _behind(cursor: str, new: list[str], found: Positions) -> int:
+    """Return the place behind the movie that a page ended with, in a list of new movies and of found ones."""
+    if cursor in new:
+        return new.index(cursor) + 1
     position = recommender().dataset.catalog.ids.position(cursor)
     places = [] if position is None else np.flatnonzero(found == position).tolist()
     if not places:
         raise UsageError(f"the cursor {cursor[:40]!r} is not of this list; begin again without a cursor")
-    return int(places[0]) + 1
+    return len(new) + int(places[0]) + 1
 
 
 def _bars(levels: list[float], counts: list[int]) -> list[Mapping[str, float]]:

@@ -5,7 +5,7 @@
 
 A view gets the checked parts of the path by name, and `query` and `body` as the declared models; it returns the fields
 of the answer, without "snapshot", which is added, or a whole Response. Answers that say a "revision" carry an ETag, and
-a GET about a user is answered by 304 where nothing changed.
+a GET about a user is answered by 304 where nothing changed. What is not public is nobody else's to keep.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from matinee.service.auth.access import Scope
 from matinee.service.serving import live, recommender
 
 PREFIX = "/api/v1"
+PRIVATE = "private, no-cache"  # how long it may be kept: by who asked, who asks anew each time
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Fields = Mapping[str, Any]
 View = Callable[..., Fields | Response]
@@ -107,7 +108,10 @@ class Endpoint:
         if route.owned and route.method == "GET" and _is_known(given["user"]):
             return _with_etag(Response(status=HTTPStatus.NOT_MODIFIED), live().revision(given["user"]))
         found = self.view(**given)
-        return found if isinstance(found, Response) else answered(found, route.status)
+        answer = found if isinstance(found, Response) else answered(found, route.status)
+        if route.scope != "public":
+            answer.headers.setdefault("Cache-Control", PRIVATE)
+        return answer
 
 
 def route(method: Method, path: str, *, scope: Scope, summary: str, **declared: Any) -> Callable[[View], View]:
@@ -131,7 +135,7 @@ def answered(fields: Fields, status: int = HTTPStatus.OK) -> Response:
 
 def _with_etag(answer: Response, revision: int) -> Response:
     answer.headers["ETag"] = f'"{_tag(revision)}"'
-    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.headers["Cache-Control"] = PRIVATE
     return answer
 
 

@@ -68,7 +68,7 @@ def _admit() -> None:
     door, environ = _door(), request.environ
     door.policy.check_host(environ)
     who = identity()
-    if who.kind != "local":
+    if who.kind != "local" or not proxies.is_local(environ):
         door.rate.spend(who.key or proxies.client(environ.get("REMOTE_ADDR", "")))
     check_origin(environ)
     if request.url_rule is not None:

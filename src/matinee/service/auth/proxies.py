@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 Environ = Mapping[str, Any]
 
@@ -25,14 +29,26 @@ FORWARDING = (
     "HTTP_CF_CONNECTING_IP",
     "HTTP_TRUE_CLIENT_IP",
 )
+PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 SITE = 64  # bits of an IPv6 address that one customer has
 
 
 def trust(app: Flask, proxies: int) -> None:
     """Take client address, scheme, host and prefix from what this many proxies before us say."""
     app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-        app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
+        _below_a_plain_prefix(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
     )
+
+
+def _below_a_plain_prefix(app: WSGIApplication) -> WSGIApplication:
+    """Take no prefix that is none: a proxy may pass on a visitor's, and //evil.example would lead elsewhere."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not PREFIX.fullmatch(environ["SCRIPT_NAME"]):
+            environ["SCRIPT_NAME"] = ""
+        return app(environ, start_response)
+
+    return answer
 
 
 def is_local(environ: Environ) -> bool:

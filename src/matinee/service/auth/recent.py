@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 
@@ -19,29 +20,33 @@ log = logging.getLogger("matinee.service")
 class Recent:
     """What the live database last said about who may come in, asked again after a few seconds.
 
-    One thread asks while the others go on with what is known. While the database is away, what is known holds.
+    One thread asks while the others go on with what is known, for as long again; later they wait for its answer, as
+    nobody may have asked for hours. While the database is away, what is known holds.
     """
 
     def __init__(self, live: LiveRatings, good_for: float = GOOD_FOR) -> None:
         self._live, self._good_for = live, good_for
         self._known: Identities | None = None
-        self._until = 0.0
+        self._until = -math.inf
         self._asking = threading.Lock()
         self.cookies = Cookies(["none yet"])
 
     def identities(self) -> Identities:
         """Return what is known. Raises LiveError where the database has never been there."""
-        known = self._known
-        if known is not None and (time.monotonic() < self._until or not self._asking.acquire(blocking=False)):
+        late, known = time.monotonic() - self._until, self._known  # in this order: what is known is set first
+        if known is not None and late < 0:
             return known
-        if known is None:
-            self._asking.acquire()
+        if not self._asking.acquire(blocking=late > self._good_for) and known is not None:
+            return known
         try:
             return self._asked()
         finally:
             self._asking.release()
 
     def _asked(self) -> Identities:
+        """Ask, unless another thread did while this one waited."""
+        if self._known is not None and time.monotonic() < self._until:
+            return self._known
         try:
             found = identities(self._live)
         except LiveError as error:

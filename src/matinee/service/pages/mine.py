@@ -198,6 +198,6 @@ def _checked(model: type[Model], **fields: str) -> Model:
 def _back() -> str:
     """Return the page of ours that a form was on."""
     came = urlsplit(request.referrer or "")
-    if came.netloc != request.host or not came.path.startswith("/"):
+    if came.netloc != request.host or not came.path.startswith("/") or came.path.startswith(("//", "/\\")):
         return url_for("pages.home")
     return came._replace(scheme="", netloc="").geturl()
