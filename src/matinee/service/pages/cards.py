@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
 from matinee.service.api.rows import movie_rows
-from matinee.service.pages.listing import Film
-from matinee.service.pages.shown import telling, tint
+from matinee.service.pages.shown import Film, tint
 from matinee.service.serving import recommender
 
 CARDS = 12
 CANDIDATES = 48
+CHOICE = 2
+"""Films for each card, so that neighbours can have other colours."""
 NEAR = 2
 """Cards before one that lie beside or above it, where there are two in a row."""
 
@@ -28,8 +29,8 @@ def cards(
     ids = recommender().dataset.catalog.ids
     asked: dict[str, Any] = {"ratings": {}} if user is None else {"user": user}
     found = recommender().next_to_rate(**asked, n=CANDIDATES, unknown=[movie for movie in unknown if movie in ids])
-    films = [{**film, "genres": telling(film["genres"])} for film in movie_rows().of(found.positions)]
-    return coloured(mixed([film for film in films if film["movie"] not in without])[:n])
+    films = movie_rows().of(found.positions)
+    return coloured(mixed([film for film in films if film["movie"] not in without])[: n * CHOICE], tint)[:n]
 
 
 def mixed(films: Sequence[Film]) -> list[Film]:
@@ -44,16 +45,15 @@ def mixed(films: Sequence[Film]) -> list[Film]:
     return [film for film in chain.from_iterable(zip_longest(*decades.values())) if film is not None]
 
 
-def coloured(films: Sequence[Film]) -> list[Film]:
+def coloured(films: Sequence[Film], colour: Callable[[Film], str]) -> list[Film]:
     """Return the same films so that neighbours, beside and below each other, have other colours where that can be.
 
-    >>> films = [{"movie": m, "genres": [g]} for m, g in [(1, "War"), (2, "War"), (3, "Drama"), (4, "Comedy")]]
-    >>> [film["movie"] for film in coloured(films)]
-    [1, 3, 4, 2]
+    >>> coloured(["war 1", "war 2", "drama", "comedy"], lambda film: film[:3])
+    ['war 1', 'drama', 'comedy', 'war 2']
     """
     left, laid = [*films], list[Film]()
     while left:
-        near = {tint(film["genres"]) for film in laid[-NEAR:]}
-        laid.append(next((film for film in left if tint(film["genres"]) not in near), left[0]))
+        near = {colour(film) for film in laid[-NEAR:]}
+        laid.append(next((film for film in left if colour(film) not in near), left[0]))
         left.remove(laid[-1])
     return laid

@@ -18,7 +18,8 @@ from matinee.service.pages.blueprint import routes
 from matinee.service.pages.cards import CARDS, cards
 from matinee.service.pages.choice import Choice
 from matinee.service.pages.kept import unknown
-from matinee.service.pages.listing import Film, chips, tonight
+from matinee.service.pages.listing import chips, tonight
+from matinee.service.pages.shown import Film
 from matinee.service.pages.visitors import own, part, visitor, welcomed
 from matinee.service.serving import recommender
 

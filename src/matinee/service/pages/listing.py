@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -15,7 +15,7 @@ from matinee.service.api.rows import listed, movie_rows
 from matinee.service.api.told import Told
 from matinee.service.pages.blueprint import texts
 from matinee.service.pages.choice import OLDEST, Choice
-from matinee.service.pages.shown import FORMAT, main_title
+from matinee.service.pages.shown import FORMAT, Film, main_title
 from matinee.service.serving import recommender
 
 LISTED = 25
@@ -27,8 +27,6 @@ STRONG = 0.25
 """Of the largest contribution: what a film that is named as a reason adds at least."""
 FEW = 10
 """Ratings below which a list is a rough guess."""
-
-Film = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

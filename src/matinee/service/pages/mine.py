@@ -24,7 +24,7 @@ from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.codes import code, is_local
 from matinee.service.pages.films import known_film
 from matinee.service.pages.kept import AFTER, MOMENT, keep, keep_unknown, kept
-from matinee.service.pages.listing import Film
+from matinee.service.pages.shown import Film
 from matinee.service.pages.visitors import known_visitor, on_to, own, secret, visitor, welcomed
 from matinee.service.serving import live
 

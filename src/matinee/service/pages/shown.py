@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -13,11 +14,16 @@ from matinee.ratings import Scale
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.serving import recommender
 
+Film = Mapping[str, Any]
+"""What the page knows of a film, as `movie_rows` has it, and what is expected of it."""
+
 HALF = 0.5
 FORMAT = "IMAX"
 """What MovieLens lists among the genres without being one."""
 MOST_GENRES, LINE = 3, 25
 """Genres and letters of them that a card has room for."""
+COLOURING = 2
+"""Genres of a film that may colour it."""
 MOST_STARS = 10
 """Choices of stars, where the data's scale has no steps of its own or more of them."""
 
@@ -54,9 +60,8 @@ def given(value: float) -> str:
     return f"{value:g}"
 
 
-@routes.app_template_filter("telling")
 def telling(genres: Sequence[str]) -> list[str]:
-    """Return a film's genres, first the one that fewest films have: it colours the film."""
+    """Return a film's genres, first the one that fewest films have: it says most of the film."""
     counts = recommender().dataset.catalog.genre_counts
     return sorted(genres, key=lambda genre: (genre == FORMAT, counts.get(genre, 0), genre))
 
@@ -69,13 +74,11 @@ def described(genres: Sequence[str]) -> list[str]:
 
 
 @routes.app_template_filter("tint")
-def tint(genres: Sequence[str]) -> str:
-    """Return the class that colours a film, by the first of its genres.
-
-    >>> tint(["Sci-Fi", "Drama"]), tint([])
-    ('g-sci-fi', 'g-none')
-    """
-    return f"g-{re.sub(r'[^a-z0-9]+', '-', genres[0].lower()).strip('-')}" if genres else "g-none"
+def tint(film: Film) -> str:
+    """Return the class that colours a film: a genre that says much of it, chosen by its id, as many share the first."""
+    genres = [genre for genre in telling(film["genres"]) if genre != FORMAT][:COLOURING]
+    genre = genres[crc32(film["movie"].encode()) % len(genres)] if genres else "none"
+    return f"g-{re.sub(r'[^a-z0-9]+', '-', genre.lower()).strip('-')}"
 
 
 @routes.app_template_global("star_choices")
