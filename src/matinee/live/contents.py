@@ -78,13 +78,17 @@ class LiveContents:
         """Read everything in this transaction."""
         rows = connection.execution_options(yield_per=_ROWS).execute(_RATINGS)
         ratings = pa.Table.from_batches(map(_batch, rows.partitions()), RATINGS_SCHEMA)
-        forgotten = {row.user: row.at for row in connection.execute(select(FORGOTTEN))}
-        return cls(ratings, new_movies(connection), forgotten)
+        return cls(ratings, new_movies(connection), forgotten_people(connection))
 
 
 def new_movies(connection: Connection) -> tuple[NewMovie, ...]:
     """Return the movies that the data did not know when they were added, by their ids."""
     return tuple(NewMovie.of(row) for row in connection.execute(select(MOVIES).order_by(MOVIES.c.movie)))
+
+
+def forgotten_people(connection: Connection) -> dict[str, int]:
+    """Return {user: since when nothing that was said before holds}, in seconds since 1970."""
+    return {row.user: row.at for row in connection.execute(select(FORGOTTEN))}
 
 
 def _batch(rows: Iterable[Any]) -> pa.RecordBatch:

@@ -22,7 +22,7 @@ from matinee.errors import LiveError
 from matinee.live import dialects, migrations
 from matinee.live.changes import Change, touch
 from matinee.live.checks import can_be_id, checked_id, checked_mark, checked_stars
-from matinee.live.contents import LiveContents, NewMovie, new_movies
+from matinee.live.contents import LiveContents, NewMovie, forgotten_people, new_movies
 from matinee.live.database import Database, address_of
 from matinee.live.history import HISTORY, LiveHistory
 from matinee.live.migrations import prepare
@@ -146,6 +146,11 @@ class LiveRatings:
         """Return the movies that were added, by their ids."""
         with self.reading() as connection:
             return new_movies(connection)
+
+    def forgotten(self) -> dict[str, int]:
+        """Return {user: when they were forgotten, in seconds since 1970}."""
+        with self.reading() as connection:
+            return forgotten_people(connection)
 
     def state(self, name: str) -> dict[str, Any] | None:
         """Return what `set_state` stored last under this name, None where nothing was."""

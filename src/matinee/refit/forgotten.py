@@ -23,7 +23,7 @@ def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
 
     Raises StoreError where it holds somebody who wanted to be forgotten, or cannot be opened.
     """
-    if _held(store, snapshot, live.everything().forgotten):
+    if _held(store, snapshot, live.forgotten()):
         raise StoreError(
             f"snapshot {snapshot} holds ratings of people who were forgotten since, so it cannot be served again; "
             "choose a newer one"
@@ -33,7 +33,7 @@ def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
 
 def check_exportable(store: Store, live: LiveRatings, snapshot: str) -> None:
     """Raise StoreError where a snapshot that leaves this store holds somebody who wanted to be forgotten."""
-    if _held(store, snapshot, live.everything().forgotten):
+    if _held(store, snapshot, live.forgotten()):
         raise StoreError(
             f"snapshot {snapshot} holds ratings of people who were forgotten since, so it does not leave this store; "
             "run `matinee refit`, then export the new one"

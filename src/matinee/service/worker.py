@@ -111,7 +111,7 @@ def opened(store: Store, live: LiveRatings) -> tuple[Snapshot, str | None]:
     try:
         return store.open(), None
     except MatineeError as error:
-        held = refit.holders(store, live.everything().forgotten)
+        held = refit.holders(store, live.forgotten())
         for snapshot in _nearest(store):
             with suppress(MatineeError):
                 if snapshot not in held:
