@@ -191,6 +191,23 @@ def test_lists__made_on_the_cluster_are_those_made_here(spark: Any, folder: Path
         lists.batch_recommend(served, tmp_path / "cluster", **chosen, cluster=CLUSTER)
 
 
+def test_lists__are_written_to_an_address_and_removed_where_that_fails(
+    spark: Any, folder: Path, tmp_path: Path
+) -> None:
+    made = train_on_spark(folder / "test.csv", tmp_path / "store", rater=RATER, ranker=None)
+    served, place = Recommender.of(made), tmp_path / "lists"
+    rows = lists.batch_recommend(served, f"file://{place}", n=3, cluster=CLUSTER)
+    assert rows == pq.read_table(place).num_rows == 600 * 3
+    assert isinstance(made.dataset.ratings, StoredRatings)
+    (file,) = Path(made.dataset.ratings.histories.folder).glob("histories-*")
+    content = file.read_bytes()
+    file.unlink()  # it is linked to others
+    file.write_bytes(bytes(len(content) // 2) + content[len(content) // 2 :])
+    with pytest.raises(EngineError), started(CLUSTER):
+        lists.batch_recommend(served, f"file://{tmp_path / 'failed'}", n=3, cluster=CLUSTER)
+    assert not (tmp_path / "failed").exists()
+
+
 def test_lists__of_a_snapshot_trained_here_are_refused(tmp_path: Path) -> None:
     served = Recommender.fit(synthetic(40, 30, 600, rng=0), RATER, None)
     with pytest.raises(UsageError, match="no histories that a cluster reads; use --engine local"):

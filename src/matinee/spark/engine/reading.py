@@ -112,8 +112,8 @@ def located(spark: Any, path: str) -> list[Any]:
 
 
 @contextmanager
-def new_folder(spark: Any, named: str, address: str) -> Iterator[None]:
-    """Let the block write to an address where nothing is yet; where the block fails, what it wrote is removed.
+def new_folder(spark: Any, named: str, address: str) -> Iterator[str]:
+    """Give the block an address to write to, where nothing is yet; where it fails, what it wrote is removed.
 
     Raises UsageError, with what was `named`, where there is something already, DataError where Spark cannot reach it.
     """
@@ -123,7 +123,7 @@ def new_folder(spark: Any, named: str, address: str) -> Iterator[None]:
     if exists:
         raise UsageError(f"{named} exists already; name a new folder")
     try:
-        yield
+        yield address
     except BaseException:
         with suppress(Exception):  # of why the block failed is to be told
             system.delete(hadoop, True)
