@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from matinee import training
+from matinee import kernels, training
 from matinee.batch import batch_recommend
 from matinee.dataset import Dataset
 from matinee.datasets import load
@@ -20,11 +20,22 @@ from matinee.errors import DataError, EngineError, UsageError
 from matinee.models.als import ALS
 from matinee.models.bayes import Bayes
 from matinee.models.ials import IALS
-from matinee.ratings import Scale, batch
+from matinee.ratings import Ratings, Scale, batch
 from matinee.recommender import Filters, Recommender
 from matinee.snapshot import Snapshot, Store
-from matinee.snapshot.histories import StoredRatings
-from matinee.spark.engine import Cluster, Prepared, Source, learning, lists, prepared, session, started, train
+from matinee.snapshot.histories import StoredRatings, UncountedIds
+from matinee.spark.engine import (
+    Cluster,
+    Prepared,
+    Source,
+    learning,
+    lists,
+    measuring,
+    prepared,
+    session,
+    started,
+    train,
+)
 from matinee.tuning import tune
 from matinee.tuning.cluster import tune_on_spark
 
@@ -241,6 +252,27 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any, no
     off = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)
     assert off.max() < 1e-5
     assert (Y.min() >= 0) == nonnegative
+
+
+def test_errors__are_those_of_the_stars_that_are_served(data: Prepared) -> None:
+    config, catalog = replace(RATER, min_history=30, intervals=False), data.dataset.catalog
+    train, held_out = measuring.parts(data.ratings, (0.7, 0.3), 0)
+    fitted = learning.fitted(config, train, CLUSTER)
+    found = data.misses(config, fitted, train, held_out)
+    histories, asked = (
+        kernels.build_csr(*(np.asarray(part.toArrow()[name]) for name in ("user", "movie", "rating")), 600, 150)[0]
+        for part in (train, held_out)
+    )
+    ratings = Ratings(UncountedIds(600), catalog.ids, histories, data.kept.ratings.scale)
+    Y = learning.movie_factors(fitted, len(catalog))
+    model = config.around(Y, Y.any(axis=1), ratings, catalog)
+    profiles = model.fold_in(histories)
+    stars = model.predict(profiles, np.arange(len(catalog), dtype=np.int32)).stars
+    missed = stars[asked.row_of_each(), asked.indices] - asked.values
+    assert 100 < profiles.short.sum() < 500
+    assert (found.pairs, found.cold) == (asked.n, 0)
+    assert found.rmse == pytest.approx(np.sqrt(np.mean(missed**2)), abs=1e-4)
+    assert found.mae == pytest.approx(np.mean(np.abs(missed)), abs=1e-4)
 
 
 def test_train__measures_on_a_split_and_says_so(

@@ -1,47 +1,29 @@
 """Learning: Spark ML's ALS on a frame of ratings, and its models as ours.
 
 (user, movie, rating)  --fitted-->  ALSModel  --movie_factors-->  AlsModel, IalsModel
-                                        |
-                                        +--errors-->  RMSE and MAE of held-out ratings, on the cluster
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.catalog import Catalog
-from matinee.errors import ModelError, UsageError
+from matinee.errors import UsageError
 from matinee.kernels import Csr
 from matinee.kernels.check import MAX_RANK
 from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
-from matinee.ratings import Ratings, Scale
+from matinee.ratings import Ratings
 from matinee.snapshot.histories import Block, StoredRatings, UncountedIds
 from matinee.spark.engine.session import Cluster
 
 Float32 = NDArray[np.float32]
-FRACTIONS = 1 << 30
 MOST_SAMPLED = 20_000
 """People from whom the driver learns how far predictions miss."""
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Of the held-out pairs whose user and movie were in training; `cold` counts the others."""
-
-    rmse: float
-    mae: float
-    pairs: int
-    cold: int
-
-    def described(self, model: str) -> dict[str, Any]:
-        """Return them as a manifest holds them."""
-        return {"model": model, **asdict(self)}
 
 
 def check(config: Any) -> None:
@@ -114,24 +96,3 @@ def sampled(ratings: StoredRatings) -> Ratings:
     return Ratings(
         UncountedIds(len(indptr) - 1), ratings.movies, Csr(indptr, indices, values, len(ratings.movies)), ratings.scale
     )
-
-
-def parts(ratings: Any, shares: tuple[float, ...], rng: int) -> list[Any]:
-    """Return a frame of ratings for each share; which rating goes where depends on the seed and the rating alone."""
-    from pyspark.sql import functions as F
-
-    drawn = F.pmod(F.xxhash64(F.lit(rng), "user", "movie"), F.lit(FRACTIONS))
-    ends = (np.cumsum([0.0, *shares]) * FRACTIONS).round().astype(int).tolist()
-    return [ratings.where((drawn >= start) & (drawn < end)) for start, end in pairwise(ends)]
-
-
-def errors(model: Any, held_out: Any, scale: Scale) -> Errors:
-    """Return how far the model misses held-out ratings. Raises ModelError where it knows none of them."""
-    from pyspark.sql import functions as F
-
-    stars = F.least(F.greatest(F.col("prediction"), F.lit(scale.low)), F.lit(scale.high))
-    miss = F.when(~F.isnan("prediction"), stars - F.col("rating"))
-    row = model.transform(held_out).agg(F.avg(miss * miss), F.avg(F.abs(miss)), F.count(miss)).first()
-    if not row[2]:
-        raise ModelError("no held-out rating has a user and a movie of the training part; take more data")
-    return Errors(float(row[0]) ** 0.5, float(row[1]), int(row[2]), held_out.count() - int(row[2]))
