@@ -356,6 +356,17 @@ class TestInput:
             (tmp_path / "data" / f"year={year}" / "0.csv").write_text(f"userId,movieId,rating\na,{year},3\n")
         assert read(spark, tmp_path / "data", tmp_path).n == 2
 
+    def test_in_folders_by_user_keeps_ids_that_differ_as_text_apart(self, spark: Any, tmp_path: Path) -> None:
+        users = ("007", "7", "08")
+        for user in users:
+            (tmp_path / "data" / f"user={user}").mkdir(parents=True)
+            pq.write_table(
+                pa.table({"movie": ["m"], "rating": [3.0]}), tmp_path / "data" / f"user={user}" / "0.parquet"
+            )
+        with prepared(spark, Source(str(tmp_path / "data")), CLUSTER, tmp_path / "store") as found:
+            assert found.dataset.ratings.n_raters == 3
+            assert all(found.dataset.ratings.get(user) is not None for user in users)
+
     def test_of_a_run_that_fails_leaves_no_histories_behind(
         self, spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -22,6 +22,7 @@ from matinee.ratings import Scale
 from matinee.spark.engine.session import reason
 
 PARQUET = (".parquet", ".pq")
+NAMES_ARE_TEXT = "spark.sql.sources.partitionColumnTypeInference.enabled"
 UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}]|[\p{Zs}&&[^ ]]"
 LATEST = 2**53
 """Seconds since 1970 beyond which a number is no time."""
@@ -68,6 +69,7 @@ def opened(spark: Any, source: Source) -> Opened:
     """Return the rows of a source. Raises DataError where the path or a column is missing."""
     path, movies, is_parquet = _located(spark, source)
     names = {"user": source.user, "movie": source.movie, "rating": source.rating, "timestamp": source.timestamp}
+    spark.conf.set(NAMES_ARE_TEXT, "false")  # or people in folders user=07 and user=7 would be one
     if is_parquet:
         raw = spark.read.parquet(path)
         layout = choose(path, tuple(raw.columns), names)
