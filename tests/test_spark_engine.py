@@ -318,16 +318,21 @@ class TestInput:
             ("a,m,much,1", "rating much is not a number, in the row of user 'a' and movie 'm'"),
             ("a,m,,1", "rating that is missing is not a number"),
             ("a,m,NaN,1", "rating nan is not a finite number"),
-            (",m,3,1", "user id '' must be printable text and not empty"),
+            (",m,3,1", "a user id is missing"),
             ("~a,m,3,1", "user id '~a' begins with ~, which is kept for visitors"),
             ("a,m,3,-5", "a timestamp is missing, unreadable or before 1970"),
-            ("a,m,3", "a timestamp is missing, unreadable or before 1970"),
+            ("a,m,3", "a line has more or fewer fields than there are columns: 'a,m,3'"),
+            ("a,m,3,1,2", "a line has more or fewer fields than there are columns: 'a,m,3,1,2'"),
+            ("a,m,3.0f,1", "rating 3.0f is not a number"),
+            ("a,m,3,1d", "a timestamp is missing, unreadable or before 1970"),
+            ("\udcc0,m,3,1", "an id is not printable text in UTF-8"),
             ("a,m,7,1", "rating 7 is outside 0.5 to 5; use --scale LOW:HIGH"),
         ],
     )
     def test_with_a_bad_row_is_refused_or_skipped(self, spark: Any, tmp_path: Path, line: str, rule: str) -> None:
         file = tmp_path / "ratings.csv"
-        file.write_text(f"userId,movieId,rating,timestamp\na,m,3,1\n{line}\nb,m,4,2\n")
+        lines = f"userId,movieId,rating,timestamp\na,m,3,1\n{line}\nb,m,4,2\n"
+        file.write_bytes(lines.encode("utf-8", "surrogateescape"))
         with pytest.raises(DataError) as refused:
             read(spark, file, tmp_path, scale=Scale(0.5, 5))
         assert rule in str(refused.value)
@@ -366,6 +371,17 @@ class TestInput:
         with prepared(spark, Source(str(tmp_path / "data")), CLUSTER, tmp_path / "store") as found:
             assert found.dataset.ratings.n_raters == 3
             assert all(found.dataset.ratings.get(user) is not None for user in users)
+
+    def test_with_numbers_that_are_no_ids_or_times_is_refused_or_skipped(self, spark: Any, tmp_path: Path) -> None:
+        users = [1.0, 1.5, float("nan"), 1e30, 2.0, 3.0]
+        times = pa.array([1, 1, 1, 1, 2**63 + 5, 1], pa.uint64())
+        file = tmp_path / "ratings.parquet"
+        pq.write_table(pa.table({"user": users, "movie": [7] * 6, "rating": [3] * 6, "time": times}), file)
+        with pytest.raises(DataError, match=r"a user id is missing, or is no whole number; rows as bad as this: 4"):
+            read(spark, file, tmp_path)
+        with prepared(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
+            assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 4)
+            assert found.dataset.ratings.get("3") is not None
 
     def test_of_a_run_that_fails_leaves_no_histories_behind(
         self, spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

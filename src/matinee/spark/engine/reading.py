@@ -1,6 +1,6 @@
 """Reading: any file that Spark can read, as rows of ratings on the executors, and what is wrong with them.
 
-Source  --opened-->  rows: user, movie, stars, time, order, bad    nothing is read yet
+Source  --opened-->  rows: user, movie, stars, time, order, torn, bad    nothing is read yet
               |
               +--surveyed-->  counts, the first bad row, the movies' ids    one pass over the file
 """
@@ -23,7 +23,11 @@ from matinee.spark.engine.session import reason
 
 PARQUET = (".parquet", ".pq")
 NAMES_ARE_TEXT = "spark.sql.sources.partitionColumnTypeInference.enabled"
-UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}]|[\p{Zs}&&[^ ]]"
+TORN = "_matinee_torn"
+"""Column of the lines of CSV that have more or fewer fields than there are columns."""
+UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}\uFFFD]|[\p{Zs}&&[^ ]]"
+"""U+FFFD stands where bytes were no UTF-8, so that ids that differ would be one."""
+NUMBER = r"(?i)^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$"
 LATEST = 2**53
 """Seconds since 1970 beyond which a number is no time."""
 
@@ -91,7 +95,9 @@ def surveyed(found: Opened, source: Source) -> Survey:
         F.count("*").alias("rows"),
         F.count_if("bad").alias("bad"),
         F.collect_set(F.when(good, F.col("movie"))).alias("movies"),
-        F.first(F.when(F.col("bad"), F.struct("user", "movie", "given", "time")), ignorenulls=True).alias("example"),
+        F.first(F.when(F.col("bad"), F.struct("user", "movie", "given", "time", "torn")), ignorenulls=True).alias(
+            "example"
+        ),
     ).first()
     if row["bad"] and source.on_bad_rows == "error":
         raise DataError(
@@ -207,7 +213,7 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
 def _read_text(spark: Any, path: str, layout: Layout) -> Any:
     from pyspark.sql.types import StringType, StructField, StructType
 
-    schema = StructType([StructField(name, StringType()) for name in layout.header])
+    schema = StructType([StructField(name, StringType()) for name in (*layout.header, TORN)])
     quote = '"' if layout.delimiter == "," else ""
     return spark.read.csv(
         path,
@@ -218,6 +224,7 @@ def _read_text(spark: Any, path: str, layout: Layout) -> Any:
         quote=quote,
         escape=quote,
         nullValue="\0",
+        columnNameOfCorruptRecord=TORN,
     )
 
 
@@ -226,11 +233,12 @@ def _rows(raw: Any, layout: Layout, scale: Scale | None) -> Any:
 
     user, movie, given = (_id(raw, layout.user), _id(raw, layout.movie), F.col(f"`{layout.rating}`"))
     time = _seconds(raw, layout.timestamp)
+    torn = F.col(TORN) if TORN in raw.columns else F.lit(None).cast("string")
     rows = raw.select(
         user.alias("user"),
         movie.alias("movie"),
         given.cast("string").alias("given"),
-        given.try_cast("float").alias("stars"),
+        _number(raw, layout.rating, "float").alias("stars"),
         time.alias("time"),
         # Where nobody says when, the last row of a file wins: files are read in blocks, and a block from its start.
         F.struct(
@@ -239,16 +247,28 @@ def _rows(raw: Any, layout: Layout, scale: Scale | None) -> Any:
             F.col("_metadata.file_block_start"),
             F.monotonically_increasing_id().alias("line"),
         ).alias("order"),
+        torn.alias("torn"),
     )
     return rows.withColumn("bad", _is_bad(scale))
 
 
 def _id(raw: Any, column: str) -> Any:
-    """Return a column of ids as text; numbers as their decimal strings."""
+    """Return a column of ids as text; whole numbers as their decimal strings, and null for others."""
     from pyspark.sql import functions as F
 
-    found, kind = F.col(f"`{column}`"), dict(raw.dtypes)[column]
-    return (found.cast("bigint") if kind in ("float", "double") else found).cast("string")
+    found = F.col(f"`{column}`")
+    if dict(raw.dtypes)[column] in ("float", "double"):
+        whole = found.try_cast("bigint")
+        found = F.when(whole == found, whole)
+    return found.cast("string")
+
+
+def _number(raw: Any, column: str, kind: str) -> Any:
+    """Return a column as numbers, null where it has none: of text, Java would take 1f as well."""
+    from pyspark.sql import functions as F
+
+    found = F.col(f"`{column}`")
+    return (F.when(found.rlike(NUMBER), found) if dict(raw.dtypes)[column] == "string" else found).try_cast(kind)
 
 
 def _seconds(raw: Any, column: str | None) -> Any:
@@ -261,9 +281,9 @@ def _seconds(raw: Any, column: str | None) -> Any:
     if kind.startswith(("timestamp", "date")):
         return found.cast("timestamp").cast("bigint")
     if kind != "string":
-        return found.cast("bigint")
+        return found.try_cast("bigint")
     dated = F.when(found.contains("-"), found.try_cast("timestamp").cast("bigint"))
-    return F.coalesce(found.try_cast("bigint"), found.try_cast("double").try_cast("bigint"), dated)
+    return F.coalesce(found.try_cast("bigint"), _number(raw, column, "double").try_cast("bigint"), dated)
 
 
 def _is_bad(scale: Scale | None) -> Any:
@@ -278,19 +298,25 @@ def _is_bad(scale: Scale | None) -> Any:
     unrated = stars.isNull() | F.isnan(stars) | (F.abs(stars) == float("inf"))
     if scale is not None:
         unrated |= (stars < scale.low) | (stars > scale.high)
-    return F.coalesce(ids[0] | ids[1] | unrated | time.isNull() | (time < 0) | (time >= LATEST), F.lit(True))
+    undated = time.isNull() | (time < 0) | (time >= LATEST)
+    return F.coalesce(F.col("torn").isNotNull() | ids[0] | ids[1] | unrated | undated, F.lit(True))
 
 
 def _rule(row: Any, scale: Scale | None) -> str:
     """Return what is wrong with a row, naming it."""
-    user, movie, given, time = row["user"] or "", row["movie"] or "", row["given"], row["time"]
+    if row["torn"] is not None:
+        return f"a line has more or fewer fields than there are columns: {row['torn'][:MAX_ID]!r}"
+    for what in ("user", "movie"):
+        if row[what] is None:
+            return f"a {what} id is missing, or is no whole number"
+        if rule := id_rule(row[what], what):
+            return rule
+    user, movie, given, time = row["user"], row["movie"], row["given"], row["time"]
     place = f" of user {user[:MAX_ID]!r} and movie {movie[:MAX_ID]!r}"
-    if rule := id_rule(user, "user") or id_rule(movie, "movie"):
-        return rule
     try:
         rule = stars_rule(float(given), scale)
     except (TypeError, ValueError):
         rule = f"rating {given or 'that is missing'} is not a number"
     if rule is None and (time is None or not 0 <= time < LATEST):
         rule = "a timestamp is missing, unreadable or before 1970"
-    return f"{rule or 'an id is not printable text'}, in the row{place}"
+    return f"{rule or 'an id is not printable text in UTF-8'}, in the row{place}"
