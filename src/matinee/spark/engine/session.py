@@ -37,6 +37,8 @@ MASTERS = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?$|spark://|yarn$|k8s://")
 LOOK = 0.3
 """Seconds between two looks at what Spark does."""
 LONGEST_MESSAGE = 400
+DEEP = "-Xss16m"
+"""Java's stack for what ALS has made in some twenty iterations, which is written one within the other."""
 PHASE = "matinee.phase"
 STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
@@ -198,6 +200,8 @@ def _start(session: Any, cluster: Cluster, spark_log: Any) -> Any:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.driver.extraJavaOptions": DEEP,
+        "spark.executor.extraJavaOptions": DEEP,
         **({"spark.driver.memory": _heap(), "spark.sql.shuffle.partitions": "32"} if cluster.is_local else {}),
         **cluster.conf,
     }
