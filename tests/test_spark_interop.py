@@ -22,7 +22,7 @@ from matinee.models.als import ALS
 from matinee.models.nonnegative import solve_nonnegative
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
-from matinee.spark.interop import Said, import_model, read_model
+from matinee.spark.interop import Said, SparkModel, import_model, read_model
 from matinee.spark.interop.objective import Objective
 
 ML = "org.apache.spark.ml.recommendation.ALSModel"
@@ -177,7 +177,21 @@ def save_pipeline(path: Path, *, one_indexer: bool = False, old: bool = False) -
 def test_read_model__takes_the_labels_of_indexers_by_their_output_column(
     tmp_path: Path, one_indexer: bool, old: bool
 ) -> None:
-    found = read_model(save_pipeline(tmp_path / "model", one_indexer=one_indexer, old=old))
+    check_has_labels(read_model(save_pipeline(tmp_path / "model", one_indexer=one_indexer, old=old)))
+
+
+def test_read_model__takes_the_labels_of_indexers_in_pipelines_of_their_own(tmp_path: Path) -> None:
+    path = save_pipeline(tmp_path / "model")
+    for stage in list((path / "stages").iterdir()):
+        uid = stage.name.partition("_")[2]
+        inside = stage.rename(tmp_path / uid)
+        write_metadata(stage, **{"class": PIPELINE, "paramMap": {"stageUids": [uid]}})
+        (stage / "stages").mkdir()
+        inside.rename(stage / "stages" / f"0_{uid}")
+    check_has_labels(read_model(path))
+
+
+def check_has_labels(found: SparkModel) -> None:
     for side, labels, ids, rows in (
         (found.users, LABELS["u"], IDS[0], TRAINED.X),
         (found.movies, LABELS["m"], IDS[1], TRAINED.Y),
