@@ -254,6 +254,14 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any, no
     assert (Y.min() >= 0) == nonnegative
 
 
+def test_sampled__takes_at_most_so_many_people(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MOST_SAMPLED", 100)
+    some = learning.sampled(data.kept.ratings)
+    assert some.by_user.n_rows == len(some.users) == 100
+    first = next(data.kept.ratings.histories.blocks(150)).rows
+    np.testing.assert_array_equal(some.by_user.row(99)[0], first.row(99)[0])
+
+
 def test_errors__are_those_of_the_stars_that_are_served(data: Prepared) -> None:
     config, catalog = replace(RATER, min_history=30, intervals=False), data.dataset.catalog
     train, held_out = measuring.parts(data.ratings, (0.7, 0.3), 0)

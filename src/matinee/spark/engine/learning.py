@@ -18,7 +18,7 @@ from matinee.kernels.check import MAX_RANK
 from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
 from matinee.ratings import Ratings
-from matinee.snapshot.histories import Block, StoredRatings, UncountedIds
+from matinee.snapshot.histories import StoredRatings, UncountedIds
 from matinee.spark.engine.session import Cluster
 
 Float32 = NDArray[np.float32]
@@ -78,21 +78,23 @@ def movie_factors(model: Any, n_movies: int) -> Float32:
 def as_als(config: ALS, factors: Float32, ratings: StoredRatings, catalog: Catalog, threads: int | None) -> AlsModel:
     """Return the rater with these factors.
 
-    How far its predictions miss is learned on the driver from a sample of at most 20,000 people.
+    How far its predictions miss is learned on the driver from a sample of at most MOST_SAMPLED people.
     """
     model = config.around(factors, ratings.movie_counts > 0, sampled(ratings), catalog, threads)
     return replace(model, bias=Bias().fit(ratings, catalog))
 
 
 def sampled(ratings: StoredRatings) -> Ratings:
-    """Return the ratings of some people: whole parts, over which crc32 spreads people at random."""
-    blocks: list[Block] = []
-    for block in ratings.histories.blocks(len(ratings.movies)):
-        blocks.append(block)
-        if sum(len(one.users) for one in blocks) >= MOST_SAMPLED:
+    """Return the ratings of at most MOST_SAMPLED people: of the first parts, over which crc32 spreads people."""
+    blocks: list[Csr] = []
+    left = MOST_SAMPLED
+    for block in ratings.histories.blocks(len(ratings.movies), MOST_SAMPLED):
+        blocks.append(block.rows.rows(0, min(left, block.rows.n_rows)))
+        left -= blocks[-1].n_rows
+        if not left:
             break
-    indptr = np.concatenate([[0], *(one.rows.counts for one in blocks)]).cumsum()
-    indices, values = (np.concatenate([getattr(one.rows, what) for one in blocks]) for what in ("indices", "values"))
+    indptr = np.concatenate([[0], *(one.counts for one in blocks)]).cumsum()
+    indices, values = (np.concatenate([getattr(one, what) for one in blocks]) for what in ("indices", "values"))
     return Ratings(
         UncountedIds(len(indptr) - 1), ratings.movies, Csr(indptr, indices, values, len(ratings.movies)), ratings.scale
     )
