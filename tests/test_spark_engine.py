@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -369,6 +370,57 @@ class TestInput:
             (tmp_path / "data" / f"year={year}" / "0.csv").write_text(f"userId,movieId,rating\na,{year},3\n")
         assert read(spark, tmp_path / "data", tmp_path).n == 2
 
+    def test_called_parquet_by_its_content_alone_is_read_beside_notes(self, spark: Any, tmp_path: Path) -> None:
+        table = pa.table({"user": ["a"], "movie": ["m"], "rating": [3.0]})
+        (tmp_path / "parts").mkdir()
+        (tmp_path / "parts" / "a note.txt").write_text("about this\n")
+        for name in ("ratings", "parts/part-0.parquet"):
+            pq.write_table(table, tmp_path / name)
+        assert read(spark, tmp_path / "ratings", tmp_path).n == 1
+        with pytest.raises(EngineError, match=r"a%20note.txt|a note.txt"), started(CLUSTER):
+            read(spark, tmp_path / "parts", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "rule"),
+        [
+            (
+                "a.parquet",
+                {"rating": [[3.0]]},
+                "its column rating holds array<double>, which is no rating; name another",
+            ),
+            (
+                "a.parquet",
+                {"time": pa.array([1], pa.timestamp("ns"))},
+                "times in nanoseconds, which Spark does not read",
+            ),
+            (
+                "a.csv",
+                b"userId,USERID,movieId,rating\na,b,m,3\n",
+                "has more than one column userId, and Spark does not",
+            ),
+            ("a", b"\x00\x15\r\x04,rating\n", "a is not text; name a CSV, TSV or Parquet file"),
+        ],
+    )
+    def test_that_spark_cannot_read_is_one_line(
+        self, spark: Any, tmp_path: Path, name: str, content: Any, rule: str
+    ) -> None:
+        if isinstance(content, bytes):
+            (tmp_path / name).write_bytes(content)
+        else:
+            pq.write_table(pa.table({"user": ["a"], "movie": ["m"], "rating": [3.0]} | content), tmp_path / name)
+        with pytest.raises((DataError, EngineError), match=rule) as refused, started(CLUSTER):
+            read(spark, tmp_path / name, tmp_path)
+        assert "\n" not in str(refused.value)
+
+    def test_with_a_part_of_another_type_is_one_line(self, spark: Any, tmp_path: Path) -> None:
+        (tmp_path / "parts").mkdir()
+        for part, kind in enumerate((pa.int32(), pa.int64())):
+            table = pa.table({"user": pa.array([1], kind), "movie": ["m"], "rating": [3.0]})
+            pq.write_table(table, tmp_path / "parts" / f"{part}.parquet")
+        rule = "parquet has INT.. in its column user, where a file beside it has .*; write all parts alike"
+        with pytest.raises(EngineError, match=rule), started(CLUSTER):
+            read(spark, tmp_path / "parts", tmp_path)
+
     def test_in_folders_by_user_keeps_ids_that_differ_as_text_apart(self, spark: Any, tmp_path: Path) -> None:
         users = ("007", "7", "08")
         for user in users:
@@ -433,6 +485,18 @@ class TestInput:
 def read(spark: Any, path: Path, store: Path, **options: Any) -> StoredRatings:
     with prepared(spark, Source(str(path), **options), CLUSTER, store / "store") as found:
         return found.kept.ratings
+
+
+def test_started__keeps_what_spark_logs_in_json_off_the_console(
+    spark: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.sql import functions as F
+
+    logger = logging.getLogger("DataFrameQueryContextLogger")
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    with pytest.raises(EngineError, match="cannot cast"), started(CLUSTER):
+        spark.sql("select array(1) as many").select(F.col("many").cast("float"))
+    assert not caplog.records
 
 
 def test_train__refuses_models_that_spark_does_not_have(tmp_path: Path) -> None:

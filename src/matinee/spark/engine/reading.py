@@ -8,20 +8,31 @@ Source  --opened-->  rows: user, movie, stars, time, order, torn, bad    nothing
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from matinee.datasets.rows import MAX_ID, Layout, OnBadRows, id_rule, stars_rule
-from matinee.datasets.tabular import DELIMITERS, choose, without_header
+from matinee.datasets.tabular import DELIMITERS, MAGIC, PARQUET, choose, without_header
 from matinee.errors import DataError, UsageError
 from matinee.ratings import Scale
 from matinee.spark.engine.session import reason
 
-PARQUET = (".parquet", ".pq")
+MOST_LOOKED_AT = 1_000
+"""Files of a folder among whose names one of Parquet is looked for."""
+HOLDS = {
+    "rating": re.compile(r"(tiny|small|big)?int|float|double|decimal.*|string|boolean"),
+    "timestamp": re.compile(r"(tiny|small|big)?int|float|double|decimal.*|string|timestamp.*|date"),
+    "user": re.compile(r"(?!array|map|struct).*"),
+    "movie": re.compile(r"(?!array|map|struct).*"),
+}
+"""Spark's types that a column can have."""
 NAMES_ARE_TEXT = "spark.sql.sources.partitionColumnTypeInference.enabled"
 TORN = "_matinee_torn"
 """Column of the lines of CSV that have more or fewer fields than there are columns."""
@@ -77,6 +88,7 @@ def opened(spark: Any, source: Source) -> Opened:
     if is_parquet:
         raw = spark.read.parquet(path)
         layout = choose(path, tuple(raw.columns), names)
+        _check_kinds(path, dict(raw.dtypes), layout)
     else:
         layout = _text_layout(spark, path, names)
         raw = _read_text(spark, path, layout)
@@ -161,13 +173,13 @@ def _located(spark: Any, source: Source) -> tuple[str, str | None, bool]:
     first = located(spark, path)[0]
     if first.isFile():
         _check_readable(path, {path.rpartition("/")[2]})
-        return path, None, path.endswith(PARQUET)
+        return path, None, _is_parquet(spark, first.getPath())
     hadoop, system = _storage(spark, first.getPath().toString())
     names = {one.getPath().getName() for one in system.listStatus(hadoop)}
     _check_readable(path, names)
     if "ratings.csv" in names:
         return f"{path}/ratings.csv", _beside(first) if "movies.csv" in names else None, False
-    return path, None, _some_file(path, system.listFiles(hadoop, True)).endswith(PARQUET)
+    return path, None, _is_parquet(spark, _some_file(path, system.listFiles(hadoop, True)))
 
 
 def _check_readable(path: str, names: Collection[str]) -> None:
@@ -189,13 +201,44 @@ def _beside(folder: Any) -> str:
     return f"{at.toUri().getPath() if at.toUri().getScheme() == 'file' else at.toString()}/movies.csv"
 
 
-def _some_file(path: str, files: Any) -> str:
-    """Return the name of a file of data in a folder, of whose kind all are. Raises DataError where there is none."""
+def _some_file(path: str, files: Any) -> Any:
+    """Return the path of a file of data in a folder, one of Parquet first: there may be notes beside it.
+
+    Raises DataError where there is none.
+    """
+    found = list(islice(_data_files(files), MOST_LOOKED_AT))
+    if not found:
+        raise DataError(f"the folder {path} is empty; name one with CSV or Parquet files")
+    return next((file for file in found if file.getName().endswith(PARQUET)), found[0])
+
+
+def _data_files(files: Any) -> Iterator[Any]:
     while files.hasNext():
-        name = str(files.next().getPath().getName())
-        if not name.startswith(("_", ".")):
-            return name
-    raise DataError(f"the folder {path} is empty; name one with CSV or Parquet files")
+        file = files.next().getPath()
+        if not file.getName().startswith(("_", ".")):
+            yield file
+
+
+def _is_parquet(spark: Any, file: Any) -> bool:
+    """Return whether a file is Parquet, by its name or its first bytes."""
+    if file.getName().endswith(PARQUET):
+        return True
+    content = file.getFileSystem(spark._jsc.hadoopConfiguration()).open(file)
+    try:
+        return bytes(max(content.read(), 0) for _ in MAGIC) == MAGIC
+    finally:
+        content.close()
+
+
+def _check_kinds(path: str, kinds: Mapping[str, str], layout: Layout) -> None:
+    """Raise DataError where a column holds what cannot be read as what it is for."""
+    for what, holds in HOLDS.items():
+        column = getattr(layout, what)
+        if column is not None and not holds.fullmatch(kinds[column]):
+            raise DataError(
+                f"{path}: its column {column} holds {kinds[column]}, which is no {what}; name another with "
+                f"--{what} COLUMN"
+            )
 
 
 def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layout:
@@ -204,7 +247,12 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
         raise DataError(f"{path} is empty; it should begin with a line of column names")
     line = row[0].removeprefix("\ufeff")
     delimiter = max(DELIMITERS, key=line.count)
-    header = tuple(next(csv.reader([line], delimiter=delimiter), []))
+    header = tuple(next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), []))
+    if twice := next((name for name in header if [one.lower() for one in header].count(name.lower()) > 1), None):
+        raise DataError(
+            f"{path} has more than one column {twice}, and Spark does not tell capitals apart; rename or remove one, "
+            "or leave --engine spark out"
+        )
     if not any(names.values()) and (layout := without_header(header, delimiter)):
         return layout
     return replace(choose(path, header, dict(names)), delimiter=delimiter)
