@@ -487,6 +487,13 @@ def read(spark: Any, path: Path, store: Path, **options: Any) -> StoredRatings:
         return found.kept.ratings
 
 
+def test_checkpoints__are_not_left_behind(spark: Any, folder: Path, tmp_path: Path) -> None:
+    cluster = replace(CLUSTER, checkpoint_dir=str(tmp_path / "checkpoints"), checkpoint_interval=2)
+    rater = ALS(rank=2, iterations=4, intervals=False)
+    train(Source(str(folder / "test.csv")), tmp_path / "store", cluster=cluster, rater=rater, measure=False)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
 def test_started__keeps_what_spark_logs_in_json_off_the_console(
     spark: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

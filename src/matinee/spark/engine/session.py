@@ -126,9 +126,7 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
             with _one_line(cluster, spark_log):  # while the Java that says why is there
                 if not cluster.is_local:
                     _wait_for_workers(spark, cluster)
-                if cluster.checkpoint_dir:
-                    _checkpoint_into(cluster.checkpoint_dir, spark)
-                with _watched(spark, progress):
+                with _checkpoints(cluster.checkpoint_dir, spark), _watched(spark, progress):
                     yield spark
         finally:
             if active is None:
@@ -284,13 +282,24 @@ def _stop(spark: Any) -> None:
         SparkContext._gateway = SparkContext._jvm = None
 
 
-def _checkpoint_into(folder: str, spark: Any) -> None:
+@contextmanager
+def _checkpoints(folder: str | None, spark: Any) -> Iterator[None]:
+    """Let checkpoints go into a folder while the block runs; none of them is left."""
+    if folder is None:
+        yield
+        return
     try:
         spark.sparkContext.setCheckpointDir(folder)
     except Exception as problem:
         raise UsageError(
             f"spark.checkpoint_dir {folder} cannot be written ({reason(problem)}); name a folder that executors reach"
         ) from problem
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # where Java is gone, what it failed of is what counts
+            own = spark._jvm.org.apache.hadoop.fs.Path(spark.sparkContext._jsc.sc().getCheckpointDir().get())
+            own.getFileSystem(spark._jsc.hadoopConfiguration()).delete(own, True)
 
 
 def _wait_for_workers(spark: Any, cluster: Cluster) -> None:
