@@ -516,6 +516,16 @@ def test_import_spark__remarks_on_users_of_whom_spark_counted_more(
     )
 
 
+def test_batch_recommend__remarks_that_a_model_without_ratings_has_nobody(
+    tmp_path: Path, matinee: Callable[..., Result]
+) -> None:
+    store = tmp_path / "store"
+    import_model(save_ml(tmp_path / "model"), store, said=Said(reg=0.07))
+    made = matinee("batch-recommend", "--store", store, "--out", tmp_path / "lists")
+    assert made.exit_code == 0, made.output
+    assert "holds nobody's ratings, so there is nobody to make lists for" in made.output
+
+
 def test_als__keeps_which_movies_were_rated(tmp_path: Path) -> None:
     ratings = TRAINED.dataset.ratings
     model = ALS(rank=2, iterations=2, intervals=False).fit(ratings, TRAINED.dataset.catalog)
