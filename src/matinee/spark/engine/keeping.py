@@ -122,7 +122,7 @@ def reopened(spark: Any, ratings: StoredRatings) -> Kept:
 
 
 def counted(ratings: Any, n_movies: int) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
-    """Return how many ratings (movie, rating) each movie has (n_movies,), their sums (n_movies,), and all their mean."""
+    """Return the movies' numbers of ratings (n_movies,) and sums of stars (n_movies,), and the mean of all stars."""
     from pyspark.sql import functions as F
 
     found = ratings.groupBy("movie").agg(F.count("*").alias("n"), F.sum(F.col("rating").cast("double")).alias("sum"))
