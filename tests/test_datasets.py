@@ -273,6 +273,14 @@ def test_load__reads_a_table_file_with_named_columns_and_keeps_leading_zeros(tmp
         load(path, user="who", movie="film", rating="mark", scale="1:5")
 
 
+def test_load__knows_parquet_by_its_content_and_refuses_what_is_no_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"user": ["007"], "movie": ["1"], "rating": [3]}), tmp_path / "ratings")
+    assert as_triples(load(tmp_path / "ratings")) == {("007", "1"): (3, 0)}
+    (tmp_path / "binary.csv").write_bytes(b"ORC\x15\x00\r\x04,rating\n")
+    with pytest.raises(DataError, match=r"binary.csv is not text; name a CSV, TSV or Parquet file"):
+        load(tmp_path / "binary.csv")
+
+
 def test_load__reads_dates_as_timestamps() -> None:
     frame = pd.DataFrame({"user": ["a"], "movie": ["b"], "rating": [3], "date": pd.to_datetime(["2015-04-01"])})
     assert as_triples(load(frame)) == {("a", "b"): (3, 1427846400)}

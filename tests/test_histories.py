@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import Result
 
 from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
@@ -70,6 +73,8 @@ def test_stored_ratings__know_what_can_be_known_without_their_rows(stored: Store
     np.testing.assert_allclose(stored.movie_sums, DATA.ratings.movie_sums, rtol=1e-6)
     day = int(np.median(DATA.ratings.timestamps))  # type: ignore[arg-type]
     np.testing.assert_array_equal(stored.movie_counts_since(day), DATA.ratings.movie_counts_since(day))
+    for found, expected in zip(stored.stars_given(), DATA.ratings.stars_given(), strict=True):
+        np.testing.assert_array_equal(found, expected)
     with pytest.raises(
         ModelError, match=r"files they came from with --engine spark, or fit them anew with `matinee refit`"
     ):
@@ -97,6 +102,18 @@ def test_store__publishes_the_stored_ratings_of_another_snapshot(tmp_path: Path,
         file.unlink()
     assert store.verify(second.id).data["ratings"] == 1_500
     assert second.dataset.ratings.get("7") is not None
+
+
+def test_info__describes_a_store_with_stored_ratings(
+    tmp_path: Path, stored: StoredRatings, matinee: Callable[..., Result]
+) -> None:
+    model = ALS(rank=4, iterations=2).fit(DATA.ratings, DATA.catalog)
+    Store(tmp_path / "store").publish(Dataset(stored, DATA.catalog, DATA.facts), model)
+    found = matinee("info", tmp_path / "store", "--json")
+    assert found.exit_code == 0, found.output
+    facts = json.loads(found.stdout)
+    assert (facts["users"], facts["ratings"]) == (60, 1_500)
+    assert sum(row["ratings"] for row in facts["stars"]) == 1_500
 
 
 def test_histories__name_a_file_that_is_missing_or_damaged(tmp_path: Path, stored: StoredRatings) -> None:

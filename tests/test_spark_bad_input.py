@@ -91,9 +91,7 @@ def test_with_the_wrong_java__names_it(folder: Path, script: str, found: str) ->
 def test_without_pyspark__says_how_to_get_it(folder: Path) -> None:
     (folder / "pyspark.py").write_text("raise ImportError('there is none')")
     found = complaint(folder, TRAIN, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
-    assert (
-        found == "the engine spark needs pyspark; install it with `pip install 'matinee[spark]'`, or use --engine local"
-    )
+    assert found == "the engine spark needs pyspark; install it with `pip install 'matinee[spark]'`"
 
 
 def test_with_an_older_pyspark__names_it(folder: Path) -> None:
@@ -151,6 +149,12 @@ def test_a_master_that_nobody_answers_for__is_named(folder: Path, kind: str) -> 
 def test_a_master_that_cannot_be_meant__is_refused(folder: Path, master: str, rule: str) -> None:
     home = java(folder, saying("21"))
     assert complaint(folder, (*TRAIN, "--master", master), 2, JAVA_HOME=home) == rule
+
+
+def test_yarn_without_its_settings__says_where_to_name_them(folder: Path) -> None:
+    home = java(folder, saying("21"))
+    found = complaint(folder, (*TRAIN, "--master", "yarn"), JAVA_HOME=home, HADOOP_CONF_DIR="", YARN_CONF_DIR="")
+    assert found.startswith("--master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR")
 
 
 @pytest.mark.slow

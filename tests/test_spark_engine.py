@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from matinee import training
+from matinee import kernels, training
 from matinee.batch import batch_recommend
 from matinee.dataset import Dataset
 from matinee.datasets import load
@@ -20,11 +21,22 @@ from matinee.errors import DataError, EngineError, UsageError
 from matinee.models.als import ALS
 from matinee.models.bayes import Bayes
 from matinee.models.ials import IALS
-from matinee.ratings import Scale, batch
+from matinee.ratings import Ratings, Scale, batch
 from matinee.recommender import Filters, Recommender
 from matinee.snapshot import Snapshot, Store
-from matinee.snapshot.histories import StoredRatings
-from matinee.spark.engine import Cluster, Prepared, Source, learning, lists, prepared, session, started, train
+from matinee.snapshot.histories import StoredRatings, UncountedIds
+from matinee.spark.engine import (
+    Cluster,
+    Prepared,
+    Source,
+    learning,
+    lists,
+    measuring,
+    prepared,
+    session,
+    started,
+    train,
+)
 from matinee.tuning import tune
 from matinee.tuning.cluster import tune_on_spark
 
@@ -191,6 +203,23 @@ def test_lists__made_on_the_cluster_are_those_made_here(spark: Any, folder: Path
         lists.batch_recommend(served, tmp_path / "cluster", **chosen, cluster=CLUSTER)
 
 
+def test_lists__are_written_to_an_address_and_removed_where_that_fails(
+    spark: Any, folder: Path, tmp_path: Path
+) -> None:
+    made = train_on_spark(folder / "test.csv", tmp_path / "store", rater=RATER, ranker=None)
+    served, place = Recommender.of(made), tmp_path / "lists"
+    rows = lists.batch_recommend(served, f"file://{place}", n=3, cluster=CLUSTER)
+    assert rows == pq.read_table(place).num_rows == 600 * 3
+    assert isinstance(made.dataset.ratings, StoredRatings)
+    (file,) = Path(made.dataset.ratings.histories.folder).glob("histories-*")
+    content = file.read_bytes()
+    file.unlink()  # it is linked to others
+    file.write_bytes(bytes(len(content) // 2) + content[len(content) // 2 :])
+    with pytest.raises(EngineError), started(CLUSTER):
+        lists.batch_recommend(served, f"file://{tmp_path / 'failed'}", n=3, cluster=CLUSTER)
+    assert not (tmp_path / "failed").exists()
+
+
 def test_lists__of_a_snapshot_trained_here_are_refused(tmp_path: Path) -> None:
     served = Recommender.fit(synthetic(40, 30, 600, rng=0), RATER, None)
     with pytest.raises(UsageError, match="no histories that a cluster reads; use --engine local"):
@@ -224,6 +253,35 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any, no
     off = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)
     assert off.max() < 1e-5
     assert (Y.min() >= 0) == nonnegative
+
+
+def test_sampled__takes_at_most_so_many_people(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MOST_SAMPLED", 100)
+    some = learning.sampled(data.kept.ratings)
+    assert some.by_user.n_rows == len(some.users) == 100
+    first = next(data.kept.ratings.histories.blocks(150)).rows
+    np.testing.assert_array_equal(some.by_user.row(99)[0], first.row(99)[0])
+
+
+def test_errors__are_those_of_the_stars_that_are_served(data: Prepared) -> None:
+    config, catalog = replace(RATER, min_history=30, intervals=False), data.dataset.catalog
+    train, held_out = measuring.parts(data.ratings, (0.7, 0.3), 0)
+    fitted = learning.fitted(config, train, CLUSTER)
+    found = data.misses(config, fitted, train, held_out)
+    histories, asked = (
+        kernels.build_csr(*(np.asarray(part.toArrow()[name]) for name in ("user", "movie", "rating")), 600, 150)[0]
+        for part in (train, held_out)
+    )
+    ratings = Ratings(UncountedIds(600), catalog.ids, histories, data.kept.ratings.scale)
+    Y = learning.movie_factors(fitted, len(catalog))
+    model = config.around(Y, Y.any(axis=1), ratings, catalog)
+    profiles = model.fold_in(histories)
+    stars = model.predict(profiles, np.arange(len(catalog), dtype=np.int32)).stars
+    missed = stars[asked.row_of_each(), asked.indices] - asked.values
+    assert 100 < profiles.short.sum() < 500
+    assert (found.pairs, found.cold) == (asked.n, 0)
+    assert found.rmse == pytest.approx(np.sqrt(np.mean(missed**2)), abs=1e-4)
+    assert found.mae == pytest.approx(np.mean(np.abs(missed)), abs=1e-4)
 
 
 def test_train__measures_on_a_split_and_says_so(
@@ -269,16 +327,21 @@ class TestInput:
             ("a,m,much,1", "rating much is not a number, in the row of user 'a' and movie 'm'"),
             ("a,m,,1", "rating that is missing is not a number"),
             ("a,m,NaN,1", "rating nan is not a finite number"),
-            (",m,3,1", "user id '' must be printable text and not empty"),
+            (",m,3,1", "a user id is missing"),
             ("~a,m,3,1", "user id '~a' begins with ~, which is kept for visitors"),
             ("a,m,3,-5", "a timestamp is missing, unreadable or before 1970"),
-            ("a,m,3", "a timestamp is missing, unreadable or before 1970"),
+            ("a,m,3", "a line has more or fewer fields than there are columns: 'a,m,3'"),
+            ("a,m,3,1,2", "a line has more or fewer fields than there are columns: 'a,m,3,1,2'"),
+            ("a,m,3.0f,1", "rating 3.0f is not a number"),
+            ("a,m,3,1d", "a timestamp is missing, unreadable or before 1970"),
+            ("\udcc0,m,3,1", "an id is not printable text in UTF-8"),
             ("a,m,7,1", "rating 7 is outside 0.5 to 5; use --scale LOW:HIGH"),
         ],
     )
     def test_with_a_bad_row_is_refused_or_skipped(self, spark: Any, tmp_path: Path, line: str, rule: str) -> None:
         file = tmp_path / "ratings.csv"
-        file.write_text(f"userId,movieId,rating,timestamp\na,m,3,1\n{line}\nb,m,4,2\n")
+        lines = f"userId,movieId,rating,timestamp\na,m,3,1\n{line}\nb,m,4,2\n"
+        file.write_bytes(lines.encode("utf-8", "surrogateescape"))
         with pytest.raises(DataError) as refused:
             read(spark, file, tmp_path, scale=Scale(0.5, 5))
         assert rule in str(refused.value)
@@ -306,6 +369,79 @@ class TestInput:
             (tmp_path / "data" / f"year={year}").mkdir(parents=True)
             (tmp_path / "data" / f"year={year}" / "0.csv").write_text(f"userId,movieId,rating\na,{year},3\n")
         assert read(spark, tmp_path / "data", tmp_path).n == 2
+
+    def test_called_parquet_by_its_content_alone_is_read_beside_notes(self, spark: Any, tmp_path: Path) -> None:
+        table = pa.table({"user": ["a"], "movie": ["m"], "rating": [3.0]})
+        (tmp_path / "parts").mkdir()
+        (tmp_path / "parts" / "a note.txt").write_text("about this\n")
+        for name in ("ratings", "parts/part-0.parquet"):
+            pq.write_table(table, tmp_path / name)
+        assert read(spark, tmp_path / "ratings", tmp_path).n == 1
+        with pytest.raises(EngineError, match=r"a%20note.txt|a note.txt"), started(CLUSTER):
+            read(spark, tmp_path / "parts", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "rule"),
+        [
+            (
+                "a.parquet",
+                {"rating": [[3.0]]},
+                "its column rating holds array<double>, which is no rating; name another",
+            ),
+            (
+                "a.parquet",
+                {"time": pa.array([1], pa.timestamp("ns"))},
+                "times in nanoseconds, which Spark does not read",
+            ),
+            (
+                "a.csv",
+                b"userId,USERID,movieId,rating\na,b,m,3\n",
+                "has more than one column userId, and Spark does not",
+            ),
+            ("a", b"\x00\x15\r\x04,rating\n", "a is not text; name a CSV, TSV or Parquet file"),
+        ],
+    )
+    def test_that_spark_cannot_read_is_one_line(
+        self, spark: Any, tmp_path: Path, name: str, content: Any, rule: str
+    ) -> None:
+        if isinstance(content, bytes):
+            (tmp_path / name).write_bytes(content)
+        else:
+            pq.write_table(pa.table({"user": ["a"], "movie": ["m"], "rating": [3.0]} | content), tmp_path / name)
+        with pytest.raises((DataError, EngineError), match=rule) as refused, started(CLUSTER):
+            read(spark, tmp_path / name, tmp_path)
+        assert "\n" not in str(refused.value)
+
+    def test_with_a_part_of_another_type_is_one_line(self, spark: Any, tmp_path: Path) -> None:
+        (tmp_path / "parts").mkdir()
+        for part, kind in enumerate((pa.int32(), pa.int64())):
+            table = pa.table({"user": pa.array([1], kind), "movie": ["m"], "rating": [3.0]})
+            pq.write_table(table, tmp_path / "parts" / f"{part}.parquet")
+        rule = "parquet has INT.. in its column user, where a file beside it has .*; write all parts alike"
+        with pytest.raises(EngineError, match=rule), started(CLUSTER):
+            read(spark, tmp_path / "parts", tmp_path)
+
+    def test_in_folders_by_user_keeps_ids_that_differ_as_text_apart(self, spark: Any, tmp_path: Path) -> None:
+        users = ("007", "7", "08")
+        for user in users:
+            (tmp_path / "data" / f"user={user}").mkdir(parents=True)
+            pq.write_table(
+                pa.table({"movie": ["m"], "rating": [3.0]}), tmp_path / "data" / f"user={user}" / "0.parquet"
+            )
+        with prepared(spark, Source(str(tmp_path / "data")), CLUSTER, tmp_path / "store") as found:
+            assert found.dataset.ratings.n_raters == 3
+            assert all(found.dataset.ratings.get(user) is not None for user in users)
+
+    def test_with_numbers_that_are_no_ids_or_times_is_refused_or_skipped(self, spark: Any, tmp_path: Path) -> None:
+        users = [1.0, 1.5, float("nan"), 1e30, 2.0, 3.0]
+        times = pa.array([1, 1, 1, 1, 2**63 + 5, 1], pa.uint64())
+        file = tmp_path / "ratings.parquet"
+        pq.write_table(pa.table({"user": users, "movie": [7] * 6, "rating": [3] * 6, "time": times}), file)
+        with pytest.raises(DataError, match=r"a user id is missing, or is no whole number; rows as bad as this: 4"):
+            read(spark, file, tmp_path)
+        with prepared(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
+            assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 4)
+            assert found.dataset.ratings.get("3") is not None
 
     def test_of_a_run_that_fails_leaves_no_histories_behind(
         self, spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -349,6 +485,25 @@ class TestInput:
 def read(spark: Any, path: Path, store: Path, **options: Any) -> StoredRatings:
     with prepared(spark, Source(str(path), **options), CLUSTER, store / "store") as found:
         return found.kept.ratings
+
+
+def test_checkpoints__are_not_left_behind(spark: Any, folder: Path, tmp_path: Path) -> None:
+    cluster = replace(CLUSTER, checkpoint_dir=str(tmp_path / "checkpoints"), checkpoint_interval=2)
+    rater = ALS(rank=2, iterations=4, intervals=False)
+    train(Source(str(folder / "test.csv")), tmp_path / "store", cluster=cluster, rater=rater, measure=False)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_started__keeps_what_spark_logs_in_json_off_the_console(
+    spark: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.sql import functions as F
+
+    logger = logging.getLogger("DataFrameQueryContextLogger")
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    with pytest.raises(EngineError, match="cannot cast"), started(CLUSTER):
+        spark.sql("select array(1) as many").select(F.col("many").cast("float"))
+    assert not caplog.records
 
 
 def test_train__refuses_models_that_spark_does_not_have(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from matinee.models.als import ALS
 from matinee.models.nonnegative import solve_nonnegative
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
-from matinee.spark.interop import Said, import_model, read_model
+from matinee.spark.interop import Said, SparkModel, import_model, read_model
 from matinee.spark.interop.objective import Objective
 
 ML = "org.apache.spark.ml.recommendation.ALSModel"
@@ -177,7 +177,21 @@ def save_pipeline(path: Path, *, one_indexer: bool = False, old: bool = False) -
 def test_read_model__takes_the_labels_of_indexers_by_their_output_column(
     tmp_path: Path, one_indexer: bool, old: bool
 ) -> None:
-    found = read_model(save_pipeline(tmp_path / "model", one_indexer=one_indexer, old=old))
+    check_has_labels(read_model(save_pipeline(tmp_path / "model", one_indexer=one_indexer, old=old)))
+
+
+def test_read_model__takes_the_labels_of_indexers_in_pipelines_of_their_own(tmp_path: Path) -> None:
+    path = save_pipeline(tmp_path / "model")
+    for stage in list((path / "stages").iterdir()):
+        uid = stage.name.partition("_")[2]
+        inside = stage.rename(tmp_path / uid)
+        write_metadata(stage, **{"class": PIPELINE, "paramMap": {"stageUids": [uid]}})
+        (stage / "stages").mkdir()
+        inside.rename(stage / "stages" / f"0_{uid}")
+    check_has_labels(read_model(path))
+
+
+def check_has_labels(found: SparkModel) -> None:
     for side, labels, ids, rows in (
         (found.users, LABELS["u"], IDS[0], TRAINED.X),
         (found.movies, LABELS["m"], IDS[1], TRAINED.Y),
@@ -276,7 +290,9 @@ def test_import_model__finds_reg_though_spark_counted_some_ratings_twice(tmp_pat
         X[user] = np.linalg.solve(Y.T @ Y + 0.07 * len(r) * np.eye(RANK), Y.T @ r)
     assert not np.allclose(X[twice], TRAINED.X[twice], rtol=1e-3)
     path = save_ml(tmp_path / "model", Trained(X, TRAINED.Y, TRAINED.dataset))
-    assert import_model(path, tmp_path / "store", ratings=TRAINED.dataset).objective.reg == 0.07
+    imported = import_model(path, tmp_path / "store", ratings=TRAINED.dataset)
+    assert imported.objective.reg == 0.07
+    assert imported.differing == len(X[twice]) / N_USERS
 
 
 @pytest.mark.parametrize("alpha", [None, 2.5])
@@ -467,6 +483,7 @@ def test_import_spark__is_a_command(tmp_path: Path, matinee: Callable[..., Resul
     assert made.exit_code == 0, made.output
     assert "explicit, reg 0.07" in made.output
     assert "do not fit" not in made.output
+    assert "(median; 0.0% by more than 0.001)" in made.output
     said = ("--ratings", tmp_path / "ratings.csv", "--reg", "0.7", "--store", store)
     wrong = matinee("snapshot", "import-spark", path, *said)
     assert "the ratings do not fit a model that is explicit, reg 0.7: its users, refitted, differ" in wrong.output
@@ -476,6 +493,37 @@ def test_import_spark__is_a_command(tmp_path: Path, matinee: Callable[..., Resul
     missing = matinee("snapshot", "import-spark", tmp_path / "nowhere", "--store", store)
     assert missing.exit_code == 1
     assert missing.output.count("\n") == 1
+
+
+def test_import_spark__remarks_on_users_of_whom_spark_counted_more(
+    tmp_path: Path, matinee: Callable[..., Result]
+) -> None:
+    ratings, X = TRAINED.dataset.ratings, TRAINED.X.copy()
+    lines = [
+        f"{ratings.users[user]},{ratings.movies[movie]},{stars}"
+        for user in range(N_USERS)
+        for movie, stars in zip(*ratings.by_user.row(user), strict=True)
+    ]
+    (columns, stars) = ratings.by_user.row(0)
+    Y, r = np.concatenate([TRAINED.Y[columns]] * 2)[:-1], np.concatenate([stars, stars])[:-1].astype(np.float64)
+    X[0] = np.linalg.solve(Y.T @ Y + 0.07 * len(r) * np.eye(RANK), Y.T @ r)
+    (tmp_path / "ratings.csv").write_text("\n".join(["userId,movieId,rating", *lines, *lines[: len(columns) - 1]]))
+    path = save_ml(tmp_path / "model", Trained(X, TRAINED.Y, TRAINED.dataset))
+    made = matinee("snapshot", "import-spark", path, "--ratings", tmp_path / "ratings.csv", "--store", tmp_path / "s")
+    assert made.exit_code == 0, made.output
+    assert (
+        f"{1 / N_USERS:.1%} of the users differ from Spark's: the ratings say {len(columns) - 1} times" in made.output
+    )
+
+
+def test_batch_recommend__remarks_that_a_model_without_ratings_has_nobody(
+    tmp_path: Path, matinee: Callable[..., Result]
+) -> None:
+    store = tmp_path / "store"
+    import_model(save_ml(tmp_path / "model"), store, said=Said(reg=0.07))
+    made = matinee("batch-recommend", "--store", store, "--out", tmp_path / "lists")
+    assert made.exit_code == 0, made.output
+    assert "holds nobody's ratings, so there is nobody to make lists for" in made.output
 
 
 def test_als__keeps_which_movies_were_rated(tmp_path: Path) -> None:

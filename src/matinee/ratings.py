@@ -245,6 +245,10 @@ class Ratings:
         pieces = ((movies[at : at + PIECE], stars[at : at + PIECE]) for at in range(0, self.n, PIECE))
         return histograms(pieces, len(self.movies), self.scale)
 
+    def stars_given(self) -> tuple[Stars, NDArray[np.int64]]:
+        """Return the numbers of stars that were given, ascending, and how often each was."""
+        return np.unique(self.by_user.values, return_counts=True)
+
     def movie_counts_since(self, timestamp: int) -> NDArray[np.int64]:
         """(n_movies,) number of ratings at or after a time, in seconds since 1970, UTC.
 

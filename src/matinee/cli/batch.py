@@ -61,6 +61,10 @@ def batch_recommend(
     else:
         with output.iterations("recommending") as progress:
             rows = batch_recommend(asked, out, **chosen, threads=threads, progress=progress)
+    if not asked.dataset.ratings.n:
+        output.remark(
+            "this snapshot holds nobody's ratings, so there is nobody to make lists for; import it again with --ratings"
+        )
     if as_json:
         return output.document({"out": out, "rows": rows, "snapshot": asked.snapshot_id})
     return output.line(f"{out} holds {rows:,} rows of users' lists, from snapshot {asked.snapshot_id}")

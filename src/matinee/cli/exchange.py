@@ -77,15 +77,25 @@ def import_spark(
             f"the ratings do not fit a model that is {imported.objective}: its users, refitted, differ by "
             f"{_part(imported)}; to find it out from the ratings, do not say it"
         )
+    elif imported.differing and (twice := imported.snapshot.dataset.facts.duplicates):
+        output.remark(
+            f"{imported.differing:.1%} of the users differ from Spark's: the ratings say {twice:,} times again what a "
+            "user gave a movie, of which the last counts here and each in Spark"
+        )
     known = {**stores.described(imported.snapshot.manifest), "trained": str(imported.objective)}
     if as_json:
-        return output.document({**known, "refitted users differ by": imported.difference})
+        found = {"refitted users differ by": imported.difference, "users who differ": imported.differing}
+        return output.document({**known, **found})
     return output.facts(output.flat({**known, "refitted users differ by": _part(imported)}))
 
 
 def _part(imported: Imported) -> str:
     """Return how far users folded in here are from those that Spark stored."""
-    return "" if imported.difference is None else f"{imported.difference:.1e} of their length"
+    from matinee.spark.interop.importing import AGREES
+
+    if imported.difference is None:
+        return ""
+    return f"{imported.difference:.1e} of their length (median; {imported.differing:.1%} by more than {AGREES:g})"
 
 
 def export(

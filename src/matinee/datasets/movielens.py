@@ -156,7 +156,7 @@ def header_of(name: str, data: Path | bytes, delimiter: str, needed: tuple[str, 
     """Return a delimited file's column names. Raises DataError where the file is empty or a needed one is missing."""
     with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
         first = file.readline(1 << 16).decode("utf-8-sig", errors="replace")
-    header = tuple(next(csv.reader([first], delimiter=delimiter), []))
+    header = tuple(next(csv.reader(io.StringIO(first, newline=""), delimiter=delimiter), []))
     if not header:
         raise DataError(f"{name} is empty; it should begin with a line of column names")
     missing = [column for column in needed if column not in header]

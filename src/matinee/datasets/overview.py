@@ -53,7 +53,7 @@ def _day(timestamp: int) -> str:
 
 def stars(dataset: Dataset) -> Table:
     """Return how often each number of stars was given, and its share of all ratings."""
-    values, counts = np.unique(dataset.ratings.by_user.values, return_counts=True)
+    values, counts = dataset.ratings.stars_given()
     share = counts / max(dataset.ratings.n, 1)
     return Table.of({"stars": values.astype(np.float64), "ratings": counts, "share": share}, _note(dataset))
 

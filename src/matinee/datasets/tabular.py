@@ -42,6 +42,9 @@ USUAL_NAMES = {
 }
 
 DELIMITERS = ",\t;|"
+PARQUET = (".parquet", ".pq")
+MAGIC = b"PAR1"
+"""What a Parquet file begins with, whatever it is called."""
 
 
 def read_file(
@@ -63,7 +66,7 @@ def read_file(
     `scale` the scale is inferred. Raises DataError naming the file, the line and the rule.
     """
     names = {"user": user, "movie": movie, "rating": rating, "timestamp": timestamp}
-    if path.suffix.lower() in {".parquet", ".pq"}:
+    if _is_parquet(path):
         table = _read_parquet(path)
         rows = _rows_of(path.name, table, choose(path.name, tuple(table.column_names), names), scale)
     else:
@@ -99,6 +102,8 @@ def choose(where: str, header: tuple[str, ...], names: dict[str, str | None]) ->
 
     Raises DataError where a column is missing, naming the ones there are.
     """
+    if not all(map(str.isprintable, header)):
+        raise DataError(f"{where} is not text; name a CSV, TSV or Parquet file")
     found = {what: _column(where, header, what, name) for what, name in names.items()}
     for what in ("user", "movie", "rating"):
         if found[what] is None:
@@ -145,6 +150,11 @@ def _delimiter(path: Path) -> str:
     return max(DELIMITERS, key=first.count)
 
 
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return path.suffix.lower() in PARQUET or file.read(len(MAGIC)) == MAGIC
+
+
 def _read_parquet(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
@@ -180,7 +190,7 @@ def movie_table(movies: Any) -> pa.Table:
             raise DataError(f"there is no movies file {path}")
         if (known := movies_beside(path)) is not None:
             return known
-        table = _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else _read_csv(path)
+        table = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
     else:
         table = _arrow(movies)
     header = tuple(table.column_names)

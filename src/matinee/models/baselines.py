@@ -94,9 +94,12 @@ class Bias:
         self, ratings: Ratings, catalog: Catalog, *, threads: int | None = None, progress: Progress | None = None
     ) -> BiasModel:
         """Take the means."""
-        deviations = ratings.movie_sums - ratings.mean * ratings.movie_counts
-        offsets = (deviations / np.maximum(ratings.movie_counts + self.movie_damping, 1e-12)).astype(np.float32)
-        return BiasModel(self, offsets, ratings.mean, ratings.scale)
+        return self.around(ratings.movie_counts, ratings.movie_sums, ratings.mean, ratings.scale)
+
+    def around(self, counts: NDArray[np.int64], sums: Float64, mean: float, scale: Scale) -> BiasModel:
+        """Return the model of movies' numbers of ratings (M,), their sums (M,) and the mean of all."""
+        offsets = ((sums - mean * counts) / np.maximum(counts + self.movie_damping, 1e-12)).astype(np.float32)
+        return BiasModel(self, offsets, mean, scale)
 
     def load(self, arrays: Arrays) -> BiasModel:
         """Return the model whose `arrays()` these are."""

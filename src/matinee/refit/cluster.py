@@ -179,7 +179,8 @@ class _Measured:
 
     def metrics(self) -> dict[str, Any]:
         """Return how it misses all held-out ratings, as a manifest holds it."""
-        found = learning.errors(self.fitted, self.ratings.where("held"), self.data.kept.ratings.scale)
+        train, held_out = self.ratings.where("not held"), self.ratings.where("held")
+        found = self.data.misses(self.config, self.fitted, train, held_out)
         protocol = f"{self.data.dataset.facts.name}: {exam.PROTOCOL}, all pairs, on Spark"
         return {"protocol": protocol, "models": [found.described(self.config.name)]}
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from matinee.errors import DataError, ModelError, StoreError
 from matinee.ids import Ids
 from matinee.kernels import Csr
-from matinee.ratings import History, Ratings, Scale, Times, histograms
+from matinee.ratings import History, Ratings, Scale, Stars, Times, histograms
 from matinee.snapshot import files as snapshot_files
 from matinee.snapshot.files import Entry
 
@@ -232,6 +232,12 @@ class StoredRatings(Ratings):
         """(n_movies, L) how many ratings are nearest to each of the scale's levels; reads all files, once."""
         rows = (block.rows for block in self.histories.blocks(len(self.movies)))
         return histograms(((one.indices, one.values) for one in rows), len(self.movies), self.scale)
+
+    def stars_given(self) -> tuple[Stars, NDArray[np.int64]]:
+        """Return the numbers of stars that were given, ascending, and how often each was; reads all files."""
+        pieces = [np.unique(block.rows.values, return_counts=True) for block in self.histories.blocks(len(self.movies))]
+        stars, places = np.unique(np.concatenate([stars for stars, _ in pieces]), return_inverse=True)
+        return stars, np.bincount(places, np.concatenate([counts for _, counts in pieces])).astype(np.int64)
 
     def movie_counts_since(self, timestamp: int) -> NDArray[np.int64]:
         """(n_movies,) number of ratings at or after a time; reads all files, a second for some 20 million ratings.

@@ -11,7 +11,8 @@ from matinee.dataset import Dataset
 from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.spark.engine import Cluster, Prepared, Source, Told, phase, prepared, started
-from matinee.spark.engine.learning import check, parts
+from matinee.spark.engine.learning import check
+from matinee.spark.engine.measuring import parts
 from matinee.split import read_proportions
 from matinee.tuning import Tuning, conclude, silent, try_all
 from matinee.tuning.search import grid_candidates

@@ -3,7 +3,8 @@
     session     Spark started and reached, its errors in one line
     reading     rows of any file that Spark reads, and what is wrong with them
     keeping     histories in Parquet: what all after is computed from, and what the snapshot keeps
-    learning    Spark ML's ALS, measured there; its movies' factors as our models
+    learning    Spark ML's ALS; its movies' factors as our models
+    measuring   how far what is served misses ratings held out, on the cluster
     prepared    a data set on the cluster, ready to be fitted, measured and published
 
     Source  --reading-->  rows  --keeping-->  histories  --learning-->  factors of the movies  -->  snapshot

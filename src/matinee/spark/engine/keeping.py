@@ -47,13 +47,7 @@ class Kept:
 
     def long(self) -> Any:
         """Return all ratings as a frame: user and movie as numbers, rating."""
-        from pyspark.sql import functions as F
-
-        pairs = F.explode(F.arrays_zip("movies", "stars")).alias("one")
-        one = self.numbered().select("number", pairs)
-        return one.select(
-            F.col("number").alias("user"), F.col("one.movies").alias("movie"), F.col("one.stars").alias("rating")
-        )
+        return _pairs(self.numbered(), "number").withColumnRenamed("number", "user")
 
     def numbered(self) -> Any:
         """Return the people with their numbers in a column."""
@@ -103,24 +97,18 @@ def _people(spark: Any, found: Opened, movies: Ids, parts: int) -> Any:
 
 def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None, has_times: bool) -> Kept:
     """Count the histories in a folder. Raises DataError where there are more users than Spark's ALS can number."""
-    from pyspark.sql import functions as F
-
     schema = SCHEMA if has_times else SCHEMA.replace("times array<bigint>, ", "")
     people = spark.read.schema(schema).parquet(folder)
     per_part = _per_part(people, parts)
     if per_part.sum() > MOST_USERS:
         raise DataError(f"{per_part.sum():,} users are more than the {MOST_USERS:,} that Spark's ALS can number")
-    pairs = people.select(F.explode(F.arrays_zip("movies", "stars")).alias("one")).select("one.*")
-    counted = pairs.groupBy("movies").agg(F.count("*").alias("n"), F.sum(F.col("stars").cast("double")).alias("sum"))
-    counts, sums = np.zeros(len(movies), np.int64), np.zeros(len(movies))
-    for row in counted.collect():
-        counts[row["movies"]], sums[row["movies"]] = row["n"], row["sum"]
+    pairs = _pairs(people)
+    counts, sums, mean = counted(pairs, len(movies))
     files = _files(people, folder)
     histories = Histories(_local(folder), parts, files, int(per_part.sum()), has_times)
     _check_shared(histories)
     with np.errstate(invalid="ignore"):
         means = (sums / counts).astype(np.float32)
-    mean = float(sums.sum() / counts.sum())
     known = StoredRatings(histories, movies, scale or _scale(pairs), mean, counts, means)
     vars(known)["movie_sums"] = sums
     return Kept(people, _firsts(per_part), known)
@@ -131,6 +119,25 @@ def reopened(spark: Any, ratings: StoredRatings) -> Kept:
     histories = ratings.histories
     people = spark.read.parquet(*histories.addresses()).withColumn("part", _part(histories.parts))
     return Kept(people, _firsts(_per_part(people, histories.parts)), ratings)
+
+
+def counted(ratings: Any, n_movies: int) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """Return the movies' numbers of ratings (n_movies,) and sums of stars (n_movies,), and the mean of all stars."""
+    from pyspark.sql import functions as F
+
+    found = ratings.groupBy("movie").agg(F.count("*").alias("n"), F.sum(F.col("rating").cast("double")).alias("sum"))
+    counts, sums = np.zeros(n_movies, np.int64), np.zeros(n_movies)
+    for row in found.collect():
+        counts[row["movie"]], sums[row["movie"]] = row["n"], row["sum"]
+    return counts, sums, float(sums.sum() / max(counts.sum(), 1))
+
+
+def _pairs(people: Any, *columns: str) -> Any:
+    """Return one row for each rating: movie, rating, after some of the people's columns."""
+    from pyspark.sql import functions as F
+
+    one = people.select(*columns, F.explode(F.arrays_zip("movies", "stars")).alias("one"))
+    return one.select(*columns, F.col("one.movies").alias("movie"), F.col("one.stars").alias("rating"))
 
 
 def _part(parts: int) -> Any:
@@ -154,7 +161,7 @@ def _firsts(per_part: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _scale(pairs: Any) -> Scale:
     """Return the scale that the stars seem to have."""
-    values = [row["stars"] for row in pairs.select("stars").distinct().limit(MOST_STARS).collect()]
+    values = [row["rating"] for row in pairs.select("rating").distinct().limit(MOST_STARS).collect()]
     return infer_scale(np.array(values, np.float32))
 
 

@@ -1,47 +1,29 @@
 """Learning: Spark ML's ALS on a frame of ratings, and its models as ours.
 
 (user, movie, rating)  --fitted-->  ALSModel  --movie_factors-->  AlsModel, IalsModel
-                                        |
-                                        +--errors-->  RMSE and MAE of held-out ratings, on the cluster
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.catalog import Catalog
-from matinee.errors import ModelError, UsageError
+from matinee.errors import UsageError
 from matinee.kernels import Csr
 from matinee.kernels.check import MAX_RANK
 from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
-from matinee.ratings import Ratings, Scale
-from matinee.snapshot.histories import Block, StoredRatings, UncountedIds
+from matinee.ratings import Ratings
+from matinee.snapshot.histories import StoredRatings, UncountedIds
 from matinee.spark.engine.session import Cluster
 
 Float32 = NDArray[np.float32]
-FRACTIONS = 1 << 30
 MOST_SAMPLED = 20_000
 """People from whom the driver learns how far predictions miss."""
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Of the held-out pairs whose user and movie were in training; `cold` counts the others."""
-
-    rmse: float
-    mae: float
-    pairs: int
-    cold: int
-
-    def described(self, model: str) -> dict[str, Any]:
-        """Return them as a manifest holds them."""
-        return {"model": model, **asdict(self)}
 
 
 def check(config: Any) -> None:
@@ -96,42 +78,23 @@ def movie_factors(model: Any, n_movies: int) -> Float32:
 def as_als(config: ALS, factors: Float32, ratings: StoredRatings, catalog: Catalog, threads: int | None) -> AlsModel:
     """Return the rater with these factors.
 
-    How far its predictions miss is learned on the driver from a sample of at most 20,000 people.
+    How far its predictions miss is learned on the driver from a sample of at most MOST_SAMPLED people.
     """
     model = config.around(factors, ratings.movie_counts > 0, sampled(ratings), catalog, threads)
     return replace(model, bias=Bias().fit(ratings, catalog))
 
 
 def sampled(ratings: StoredRatings) -> Ratings:
-    """Return the ratings of some people: whole parts, over which crc32 spreads people at random."""
-    blocks: list[Block] = []
-    for block in ratings.histories.blocks(len(ratings.movies)):
-        blocks.append(block)
-        if sum(len(one.users) for one in blocks) >= MOST_SAMPLED:
+    """Return the ratings of at most MOST_SAMPLED people: of the first parts, over which crc32 spreads people."""
+    blocks: list[Csr] = []
+    left = MOST_SAMPLED
+    for block in ratings.histories.blocks(len(ratings.movies), MOST_SAMPLED):
+        blocks.append(block.rows.rows(0, min(left, block.rows.n_rows)))
+        left -= blocks[-1].n_rows
+        if not left:
             break
-    indptr = np.concatenate([[0], *(one.rows.counts for one in blocks)]).cumsum()
-    indices, values = (np.concatenate([getattr(one.rows, what) for one in blocks]) for what in ("indices", "values"))
+    indptr = np.concatenate([[0], *(one.counts for one in blocks)]).cumsum()
+    indices, values = (np.concatenate([getattr(one, what) for one in blocks]) for what in ("indices", "values"))
     return Ratings(
         UncountedIds(len(indptr) - 1), ratings.movies, Csr(indptr, indices, values, len(ratings.movies)), ratings.scale
     )
-
-
-def parts(ratings: Any, shares: tuple[float, ...], rng: int) -> list[Any]:
-    """Return a frame of ratings for each share; which rating goes where depends on the seed and the rating alone."""
-    from pyspark.sql import functions as F
-
-    drawn = F.pmod(F.xxhash64(F.lit(rng), "user", "movie"), F.lit(FRACTIONS))
-    ends = (np.cumsum([0.0, *shares]) * FRACTIONS).round().astype(int).tolist()
-    return [ratings.where((drawn >= start) & (drawn < end)) for start, end in pairwise(ends)]
-
-
-def errors(model: Any, held_out: Any, scale: Scale) -> Errors:
-    """Return how far the model misses held-out ratings. Raises ModelError where it knows none of them."""
-    from pyspark.sql import functions as F
-
-    stars = F.least(F.greatest(F.col("prediction"), F.lit(scale.low)), F.lit(scale.high))
-    miss = F.when(~F.isnan("prediction"), stars - F.col("rating"))
-    row = model.transform(held_out).agg(F.avg(miss * miss), F.avg(F.abs(miss)), F.count(miss)).first()
-    if not row[2]:
-        raise ModelError("no held-out rating has a user and a movie of the training part; take more data")
-    return Errors(float(row[0]) ** 0.5, float(row[1]), int(row[2]), held_out.count() - int(row[2]))

@@ -19,9 +19,9 @@ from matinee.datasets.tabular import movie_table
 from matinee.ids import Ids
 from matinee.models import Config, Model
 from matinee.snapshot import Store
-from matinee.spark.engine import keeping, learning, reading
+from matinee.spark.engine import keeping, learning, measuring, reading
 from matinee.spark.engine.keeping import Kept
-from matinee.spark.engine.learning import Errors
+from matinee.spark.engine.measuring import Errors
 from matinee.spark.engine.reading import Source
 from matinee.spark.engine.session import Cluster, phase
 
@@ -55,12 +55,16 @@ class Prepared:
 
     def errors(self, config: Config, train: Any, held_out: Any) -> Errors:
         """Fit on one part and return how far that misses another."""
-        return learning.errors(learning.fitted(config, train, self.cluster), held_out, self.kept.ratings.scale)
+        return self.misses(config, learning.fitted(config, train, self.cluster), train, held_out)
+
+    def misses(self, config: Any, fitted: Any, train: Any, held_out: Any) -> Errors:
+        """Return how far Spark's model of one part, as it is served, misses another."""
+        return measuring.errors(config, fitted, train, held_out, len(self.dataset.catalog), self.kept.ratings.scale)
 
     def metrics(self, config: Config, split: str, shares: tuple[float, ...], rng: int) -> dict[str, Any]:
         """Measure one model on a random split, as a manifest holds it."""
         phase(self.spark, f"measuring {config.name}")
-        train, *_, test = learning.parts(self.ratings, shares, rng)
+        train, *_, test = measuring.parts(self.ratings, shares, rng)
         found = self.errors(config, train, test)
         protocol = f"{self.dataset.facts.name}: random split {split}, seed {rng}, all pairs, on Spark"
         return {"protocol": protocol, "models": [found.described(config.name)]}
@@ -112,5 +116,5 @@ def folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | No
             yield f"file://{scratch.resolve()}"
         return
     address = histories if "://" in histories else f"file://{Path(histories).resolve()}"
-    with reading.new_folder(spark, f"--histories {histories}", address):
-        yield address
+    with reading.new_folder(spark, f"--histories {histories}", address) as place:
+        yield place

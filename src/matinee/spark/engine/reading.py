@@ -1,6 +1,6 @@
 """Reading: any file that Spark can read, as rows of ratings on the executors, and what is wrong with them.
 
-Source  --opened-->  rows: user, movie, stars, time, order, bad    nothing is read yet
+Source  --opened-->  rows: user, movie, stars, time, order, torn, bad    nothing is read yet
               |
               +--surveyed-->  counts, the first bad row, the movies' ids    one pass over the file
 """
@@ -8,21 +8,37 @@ Source  --opened-->  rows: user, movie, stars, time, order, bad    nothing is re
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from matinee.datasets.rows import MAX_ID, Layout, OnBadRows, id_rule, stars_rule
-from matinee.datasets.tabular import DELIMITERS, choose, without_header
+from matinee.datasets.tabular import DELIMITERS, MAGIC, PARQUET, choose, without_header
 from matinee.errors import DataError, UsageError
 from matinee.ratings import Scale
 from matinee.spark.engine.session import reason
 
-PARQUET = (".parquet", ".pq")
-UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}]|[\p{Zs}&&[^ ]]"
+MOST_LOOKED_AT = 1_000
+"""Files of a folder among whose names one of Parquet is looked for."""
+HOLDS = {
+    "rating": re.compile(r"(tiny|small|big)?int|float|double|decimal.*|string|boolean"),
+    "timestamp": re.compile(r"(tiny|small|big)?int|float|double|decimal.*|string|timestamp.*|date"),
+    "user": re.compile(r"(?!array|map|struct).*"),
+    "movie": re.compile(r"(?!array|map|struct).*"),
+}
+"""Spark's types that a column can have."""
+NAMES_ARE_TEXT = "spark.sql.sources.partitionColumnTypeInference.enabled"
+TORN = "_matinee_torn"
+"""Column of the lines of CSV that have more or fewer fields than there are columns."""
+UNPRINTABLE = r"[\p{C}\p{Zl}\p{Zp}\uFFFD]|[\p{Zs}&&[^ ]]"
+"""U+FFFD stands where bytes were no UTF-8, so that ids that differ would be one."""
+NUMBER = r"(?i)^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$"
 LATEST = 2**53
 """Seconds since 1970 beyond which a number is no time."""
 
@@ -68,9 +84,11 @@ def opened(spark: Any, source: Source) -> Opened:
     """Return the rows of a source. Raises DataError where the path or a column is missing."""
     path, movies, is_parquet = _located(spark, source)
     names = {"user": source.user, "movie": source.movie, "rating": source.rating, "timestamp": source.timestamp}
+    spark.conf.set(NAMES_ARE_TEXT, "false")  # or people in folders user=07 and user=7 would be one
     if is_parquet:
         raw = spark.read.parquet(path)
         layout = choose(path, tuple(raw.columns), names)
+        _check_kinds(path, dict(raw.dtypes), layout)
     else:
         layout = _text_layout(spark, path, names)
         raw = _read_text(spark, path, layout)
@@ -89,7 +107,9 @@ def surveyed(found: Opened, source: Source) -> Survey:
         F.count("*").alias("rows"),
         F.count_if("bad").alias("bad"),
         F.collect_set(F.when(good, F.col("movie"))).alias("movies"),
-        F.first(F.when(F.col("bad"), F.struct("user", "movie", "given", "time")), ignorenulls=True).alias("example"),
+        F.first(F.when(F.col("bad"), F.struct("user", "movie", "given", "time", "torn")), ignorenulls=True).alias(
+            "example"
+        ),
     ).first()
     if row["bad"] and source.on_bad_rows == "error":
         raise DataError(
@@ -112,8 +132,8 @@ def located(spark: Any, path: str) -> list[Any]:
 
 
 @contextmanager
-def new_folder(spark: Any, named: str, address: str) -> Iterator[None]:
-    """Let the block write to an address where nothing is yet; where the block fails, what it wrote is removed.
+def new_folder(spark: Any, named: str, address: str) -> Iterator[str]:
+    """Give the block an address to write to, where nothing is yet; where it fails, what it wrote is removed.
 
     Raises UsageError, with what was `named`, where there is something already, DataError where Spark cannot reach it.
     """
@@ -123,7 +143,7 @@ def new_folder(spark: Any, named: str, address: str) -> Iterator[None]:
     if exists:
         raise UsageError(f"{named} exists already; name a new folder")
     try:
-        yield
+        yield address
     except BaseException:
         with suppress(Exception):  # of why the block failed is to be told
             system.delete(hadoop, True)
@@ -153,13 +173,13 @@ def _located(spark: Any, source: Source) -> tuple[str, str | None, bool]:
     first = located(spark, path)[0]
     if first.isFile():
         _check_readable(path, {path.rpartition("/")[2]})
-        return path, None, path.endswith(PARQUET)
+        return path, None, _is_parquet(spark, first.getPath())
     hadoop, system = _storage(spark, first.getPath().toString())
     names = {one.getPath().getName() for one in system.listStatus(hadoop)}
     _check_readable(path, names)
     if "ratings.csv" in names:
         return f"{path}/ratings.csv", _beside(first) if "movies.csv" in names else None, False
-    return path, None, _some_file(path, system.listFiles(hadoop, True)).endswith(PARQUET)
+    return path, None, _is_parquet(spark, _some_file(path, system.listFiles(hadoop, True)))
 
 
 def _check_readable(path: str, names: Collection[str]) -> None:
@@ -181,13 +201,44 @@ def _beside(folder: Any) -> str:
     return f"{at.toUri().getPath() if at.toUri().getScheme() == 'file' else at.toString()}/movies.csv"
 
 
-def _some_file(path: str, files: Any) -> str:
-    """Return the name of a file of data in a folder, of whose kind all are. Raises DataError where there is none."""
+def _some_file(path: str, files: Any) -> Any:
+    """Return the path of a file of data in a folder, one of Parquet first: there may be notes beside it.
+
+    Raises DataError where there is none.
+    """
+    found = list(islice(_data_files(files), MOST_LOOKED_AT))
+    if not found:
+        raise DataError(f"the folder {path} is empty; name one with CSV or Parquet files")
+    return next((file for file in found if file.getName().endswith(PARQUET)), found[0])
+
+
+def _data_files(files: Any) -> Iterator[Any]:
     while files.hasNext():
-        name = str(files.next().getPath().getName())
-        if not name.startswith(("_", ".")):
-            return name
-    raise DataError(f"the folder {path} is empty; name one with CSV or Parquet files")
+        file = files.next().getPath()
+        if not file.getName().startswith(("_", ".")):
+            yield file
+
+
+def _is_parquet(spark: Any, file: Any) -> bool:
+    """Return whether a file is Parquet, by its name or its first bytes."""
+    if file.getName().endswith(PARQUET):
+        return True
+    content = file.getFileSystem(spark._jsc.hadoopConfiguration()).open(file)
+    try:
+        return bytes(max(content.read(), 0) for _ in MAGIC) == MAGIC
+    finally:
+        content.close()
+
+
+def _check_kinds(path: str, kinds: Mapping[str, str], layout: Layout) -> None:
+    """Raise DataError where a column holds what cannot be read as what it is for."""
+    for what, holds in HOLDS.items():
+        column = getattr(layout, what)
+        if column is not None and not holds.fullmatch(kinds[column]):
+            raise DataError(
+                f"{path}: its column {column} holds {kinds[column]}, which is no {what}; name another with "
+                f"--{what} COLUMN"
+            )
 
 
 def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layout:
@@ -196,7 +247,12 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
         raise DataError(f"{path} is empty; it should begin with a line of column names")
     line = row[0].removeprefix("\ufeff")
     delimiter = max(DELIMITERS, key=line.count)
-    header = tuple(next(csv.reader([line], delimiter=delimiter), []))
+    header = tuple(next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), []))
+    if twice := next((name for name in header if [one.lower() for one in header].count(name.lower()) > 1), None):
+        raise DataError(
+            f"{path} has more than one column {twice}, and Spark does not tell capitals apart; rename or remove one, "
+            "or leave --engine spark out"
+        )
     if not any(names.values()) and (layout := without_header(header, delimiter)):
         return layout
     return replace(choose(path, header, dict(names)), delimiter=delimiter)
@@ -205,7 +261,7 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
 def _read_text(spark: Any, path: str, layout: Layout) -> Any:
     from pyspark.sql.types import StringType, StructField, StructType
 
-    schema = StructType([StructField(name, StringType()) for name in layout.header])
+    schema = StructType([StructField(name, StringType()) for name in (*layout.header, TORN)])
     quote = '"' if layout.delimiter == "," else ""
     return spark.read.csv(
         path,
@@ -216,6 +272,7 @@ def _read_text(spark: Any, path: str, layout: Layout) -> Any:
         quote=quote,
         escape=quote,
         nullValue="\0",
+        columnNameOfCorruptRecord=TORN,
     )
 
 
@@ -224,11 +281,12 @@ def _rows(raw: Any, layout: Layout, scale: Scale | None) -> Any:
 
     user, movie, given = (_id(raw, layout.user), _id(raw, layout.movie), F.col(f"`{layout.rating}`"))
     time = _seconds(raw, layout.timestamp)
+    torn = F.col(TORN) if TORN in raw.columns else F.lit(None).cast("string")
     rows = raw.select(
         user.alias("user"),
         movie.alias("movie"),
         given.cast("string").alias("given"),
-        given.try_cast("float").alias("stars"),
+        _number(raw, layout.rating, "float").alias("stars"),
         time.alias("time"),
         # Where nobody says when, the last row of a file wins: files are read in blocks, and a block from its start.
         F.struct(
@@ -237,16 +295,28 @@ def _rows(raw: Any, layout: Layout, scale: Scale | None) -> Any:
             F.col("_metadata.file_block_start"),
             F.monotonically_increasing_id().alias("line"),
         ).alias("order"),
+        torn.alias("torn"),
     )
     return rows.withColumn("bad", _is_bad(scale))
 
 
 def _id(raw: Any, column: str) -> Any:
-    """Return a column of ids as text; numbers as their decimal strings."""
+    """Return a column of ids as text; whole numbers as their decimal strings, and null for others."""
     from pyspark.sql import functions as F
 
-    found, kind = F.col(f"`{column}`"), dict(raw.dtypes)[column]
-    return (found.cast("bigint") if kind in ("float", "double") else found).cast("string")
+    found = F.col(f"`{column}`")
+    if dict(raw.dtypes)[column] in ("float", "double"):
+        whole = found.try_cast("bigint")
+        found = F.when(whole == found, whole)
+    return found.cast("string")
+
+
+def _number(raw: Any, column: str, kind: str) -> Any:
+    """Return a column as numbers, null where it has none: of text, Java would take 1f as well."""
+    from pyspark.sql import functions as F
+
+    found = F.col(f"`{column}`")
+    return (F.when(found.rlike(NUMBER), found) if dict(raw.dtypes)[column] == "string" else found).try_cast(kind)
 
 
 def _seconds(raw: Any, column: str | None) -> Any:
@@ -259,9 +329,9 @@ def _seconds(raw: Any, column: str | None) -> Any:
     if kind.startswith(("timestamp", "date")):
         return found.cast("timestamp").cast("bigint")
     if kind != "string":
-        return found.cast("bigint")
+        return found.try_cast("bigint")
     dated = F.when(found.contains("-"), found.try_cast("timestamp").cast("bigint"))
-    return F.coalesce(found.try_cast("bigint"), found.try_cast("double").try_cast("bigint"), dated)
+    return F.coalesce(found.try_cast("bigint"), _number(raw, column, "double").try_cast("bigint"), dated)
 
 
 def _is_bad(scale: Scale | None) -> Any:
@@ -276,19 +346,25 @@ def _is_bad(scale: Scale | None) -> Any:
     unrated = stars.isNull() | F.isnan(stars) | (F.abs(stars) == float("inf"))
     if scale is not None:
         unrated |= (stars < scale.low) | (stars > scale.high)
-    return F.coalesce(ids[0] | ids[1] | unrated | time.isNull() | (time < 0) | (time >= LATEST), F.lit(True))
+    undated = time.isNull() | (time < 0) | (time >= LATEST)
+    return F.coalesce(F.col("torn").isNotNull() | ids[0] | ids[1] | unrated | undated, F.lit(True))
 
 
 def _rule(row: Any, scale: Scale | None) -> str:
     """Return what is wrong with a row, naming it."""
-    user, movie, given, time = row["user"] or "", row["movie"] or "", row["given"], row["time"]
+    if row["torn"] is not None:
+        return f"a line has more or fewer fields than there are columns: {row['torn'][:MAX_ID]!r}"
+    for what in ("user", "movie"):
+        if row[what] is None:
+            return f"a {what} id is missing, or is no whole number"
+        if rule := id_rule(row[what], what):
+            return rule
+    user, movie, given, time = row["user"], row["movie"], row["given"], row["time"]
     place = f" of user {user[:MAX_ID]!r} and movie {movie[:MAX_ID]!r}"
-    if rule := id_rule(user, "user") or id_rule(movie, "movie"):
-        return rule
     try:
         rule = stars_rule(float(given), scale)
     except (TypeError, ValueError):
         rule = f"rating {given or 'that is missing'} is not a number"
     if rule is None and (time is None or not 0 <= time < LATEST):
         rule = "a timestamp is missing, unreadable or before 1970"
-    return f"{rule or 'an id is not printable text'}, in the row{place}"
+    return f"{rule or 'an id is not printable text in UTF-8'}, in the row{place}"

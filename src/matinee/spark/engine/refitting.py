@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from matinee.ids import Ids
 from matinee.spark.engine.keeping import Kept
-from matinee.spark.engine.learning import FRACTIONS
+from matinee.spark.engine.measuring import FRACTIONS
 from matinee.spark.engine.reading import Opened
 
 HELD_OUT = 0.1

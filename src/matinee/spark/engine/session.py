@@ -37,10 +37,14 @@ MASTERS = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?$|spark://|yarn$|k8s://")
 LOOK = 0.3
 """Seconds between two looks at what Spark does."""
 LONGEST_MESSAGE = 400
+DEEP = "-Xss16m"
+"""Java's stack for what ALS has made in some twenty iterations, which is written one within the other."""
 PHASE = "matinee.phase"
 STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
 TELLING = re.compile(r"Exception|Error|error:|^Invalid|^Unrecognized|^Too small")
+JSON_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
+OTHER_TYPE = re.compile(r"column \[?(\S+?)\]?\. Expected Spark type (\w+), actual Parquet type (\w+)")
 HEADERS = re.compile(r"Header: (.*)\n *Schema: (.*)")
 
 log = logging.getLogger(__name__)
@@ -122,9 +126,7 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
             with _one_line(cluster, spark_log):  # while the Java that says why is there
                 if not cluster.is_local:
                     _wait_for_workers(spark, cluster)
-                if cluster.checkpoint_dir:
-                    _checkpoint_into(cluster.checkpoint_dir, spark)
-                with _watched(spark, progress):
+                with _checkpoints(cluster.checkpoint_dir, spark), _watched(spark, progress):
                     yield spark
         finally:
             if active is None:
@@ -138,7 +140,7 @@ def phase(spark: Any, name: str) -> None:
 
 
 def _pyspark() -> Any:
-    install = "install it with `pip install 'matinee[spark]'`, or use --engine local"
+    install = "install it with `pip install 'matinee[spark]'`"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -169,8 +171,13 @@ def _check_java() -> None:
 
 
 def _check_master(master: str) -> None:
-    """Raise EngineError where nobody listens at a master's address: Spark itself would try for a minute."""
+    """Raise EngineError where no master is told or nobody listens at its address: Spark would try for a minute."""
     kind, _, addresses = master.partition("://")
+    if kind == "yarn" and not (os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR")):
+        raise EngineError(
+            "--master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set; name "
+            "the folder of its core-site.xml and yarn-site.xml in one of them"
+        )
     if not addresses:
         return
     try:
@@ -198,6 +205,8 @@ def _start(session: Any, cluster: Cluster, spark_log: Any) -> Any:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.driver.extraJavaOptions": DEEP,
+        "spark.executor.extraJavaOptions": DEEP,
         **({"spark.driver.memory": _heap(), "spark.sql.shuffle.partitions": "32"} if cluster.is_local else {}),
         **cluster.conf,
     }
@@ -221,16 +230,22 @@ def _heap() -> str:
 
 @contextmanager
 def _without_traces() -> Iterator[None]:
-    """Keep off the console the traces that the wire to Java logs when Ctrl-C breaks a call."""
+    """Keep off the console the traces that the wire to Java logs when Ctrl-C breaks a call, and pyspark's in JSON."""
+
+    from pyspark.logger import PySparkLogger
 
     def is_told(record: logging.LogRecord) -> bool:
-        return record.module not in ("clientserver", "java_gateway") or log.isEnabledFor(logging.INFO)
+        is_trace = record.module in ("clientserver", "java_gateway") or record.name in JSON_LOGGERS
+        return not is_trace or log.isEnabledFor(logging.INFO)
 
-    logging.getLogger().addFilter(is_told)
+    loggers = [logging.getLogger(), *map(PySparkLogger.getLogger, JSON_LOGGERS)]
+    for one in loggers:
+        one.addFilter(is_told)
     try:
         yield
     finally:
-        logging.getLogger().removeFilter(is_told)
+        for one in loggers:
+            one.removeFilter(is_told)
 
 
 @contextmanager
@@ -267,13 +282,24 @@ def _stop(spark: Any) -> None:
         SparkContext._gateway = SparkContext._jvm = None
 
 
-def _checkpoint_into(folder: str, spark: Any) -> None:
+@contextmanager
+def _checkpoints(folder: str | None, spark: Any) -> Iterator[None]:
+    """Let checkpoints go into a folder while the block runs; none of them is left."""
+    if folder is None:
+        yield
+        return
     try:
         spark.sparkContext.setCheckpointDir(folder)
     except Exception as problem:
         raise UsageError(
             f"spark.checkpoint_dir {folder} cannot be written ({reason(problem)}); name a folder that executors reach"
         ) from problem
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # where Java is gone, what it failed of is what counts
+            own = spark._jvm.org.apache.hadoop.fs.Path(spark.sparkContext._jsc.sc().getCheckpointDir().get())
+            own.getFileSystem(spark._jsc.hadoopConfiguration()).delete(own, True)
 
 
 def _wait_for_workers(spark: Any, cluster: Cluster) -> None:
@@ -355,10 +381,17 @@ def reason(problem: Exception) -> str | None:
         java = java.getCause()
     unread = next((found[1] for found in map(UNREAD.search, said) if found), None)
     root = next((line.strip() for line in said[-1].splitlines() if line.strip()), "")[:LONGEST_MESSAGE]
+    if "(TIMESTAMP(NANOS" in root:
+        return "a column holds times in nanoseconds, which Spark does not read; write them in microseconds"
     if unread is None:
         return root
     if "CSV header" in root:
         return f"{unread} {_other_columns(said[-1])}; give all files the same columns, or leave it out"
+    if other := next((found for found in map(OTHER_TYPE.search, said) if found), None):
+        column, wanted, found = other.groups()
+        return (
+            f"{unread} has {found} in its column {column}, where a file beside it has {wanted}; write all parts alike"
+        )
     return f"{unread} cannot be read ({root.rstrip('.')}); copy it again, or leave it out"
 
 

@@ -56,12 +56,22 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """The published snapshot, what its model minimised, and the median difference, norm-wise, between users folded in
+    """The published snapshot, what its model minimised, and the differences (B,), norm-wise, between users folded in
     and Spark's own factors of them; None where there were no ratings to fold in."""
 
     snapshot: Snapshot
     objective: Objective
-    difference: float | None
+    differences: NDArray[np.float64] | None
+
+    @property
+    def difference(self) -> float | None:
+        """The median of the differences."""
+        return None if self.differences is None else float(np.median(self.differences))
+
+    @property
+    def differing(self) -> float | None:
+        """The share of the users who differ by more than AGREES."""
+        return None if self.differences is None else float(np.mean(self.differences > AGREES))
 
     @property
     def disagrees(self) -> bool:
@@ -94,29 +104,29 @@ def import_model(
     Y, rated = movie_factors(model, dataset.catalog.ids)
     learned = Learned(dataset, Y, rated, model.users.factors.mean(axis=0, dtype=np.float64).astype(np.float32))
     X, histories = witnesses(model, dataset.ratings, WITNESSES)
-    objective, difference = _objective(learned, model, (said or Said()).completed(dict(model.params)), X, histories)
+    objective, differences = _objective(learned, model, (said or Said()).completed(dict(model.params)), X, histories)
     if objective.alpha is None:
         _check_scale(model, dataset.ratings.scale)
     rater, ranker = models(learned, objective, intervals=True, threads=threads)
-    return Imported(Store(store).publish(dataset, rater, ranker), objective, difference)
+    return Imported(Store(store).publish(dataset, rater, ranker), objective, differences)
 
 
 def _objective(
     learned: Learned, model: SparkModel, said: Said, X: NDArray[np.float32], histories: Csr
-) -> tuple[Objective, float | None]:
-    """Return the first parameters, said or estimated, that explain the users, and how far these are off."""
+) -> tuple[Objective, NDArray[np.float64] | None]:
+    """Return the first parameters, said or estimated, that explain the users, and how far each of these is off."""
     said = replace(said, nonnegative=_is_nonnegative(model, said))
     if not len(X):
         return _without_users(said, bool(learned.dataset.ratings.n)), None
     tried = []
     for objective in _candidates(said, X, histories, learned.Y):
         served = models(learned, objective, intervals=False, threads=None)
-        tried.append((objective, _difference(folded(*served, histories), X)))
-        if tried[-1][1] <= AGREES:
+        tried.append((objective, _differences(folded(*served, histories), X)))
+        if np.median(tried[-1][1]) <= AGREES:
             return tried[-1]
     if said.reg is not None and tried:
         return tried[0]
-    seen = "; ".join(f"{objective}: users differ by {difference:.1%}" for objective, difference in tried)
+    seen = "; ".join(f"{objective}: users differ by {np.median(differences):.1%}" for objective, differences in tried)
     raise DataError(
         f"the ratings do not tell how this model was trained ({seen or 'no reg above 0 explains its users'}); "
         "give the ratings it was trained on, or --reg, and --implicit --alpha if it is implicit"
@@ -166,6 +176,6 @@ def _check_scale(model: SparkModel, scale: Scale) -> None:
         )
 
 
-def _difference(found: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
+def _differences(found: NDArray[np.float32], stored: NDArray[np.float32]) -> NDArray[np.float64]:
     norms = np.linalg.norm(stored, axis=1)
-    return float(np.median(np.linalg.norm(found - stored, axis=1) / np.where(norms > 0, norms, 1)))
+    return np.asarray(np.linalg.norm(found - stored, axis=1) / np.where(norms > 0, norms, 1), np.float64)

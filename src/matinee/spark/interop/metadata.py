@@ -3,7 +3,8 @@
     MatrixFactorizationModel   (pyspark.mllib)    metadata/  data/user/  data/product/
     ALSModel                   (pyspark.ml)       metadata/  userFactors/  itemFactors/
     StringIndexerModel                            metadata/  data/
-    PipelineModel                                 metadata/  stages/0_UID/ ...         in the order of stageUids
+    PipelineModel                                 metadata/  stages/0_UID/ ...         in the order of stageUids,
+                                                                                       pipelines among them
     CrossValidatorModel, TrainValidationSplitModel   metadata/  bestModel/  estimator/  evaluator/
 
 `metadata/` holds one line of JSON in `part-00000` (by Spark 2 also `part-00000-UUID-c000.txt`).
@@ -99,7 +100,7 @@ def _found(saved: Saved) -> Found:
     if saved.kind in (MLLIB, ML):
         return Found(saved)
     if saved.kind == "PipelineModel":
-        return _in_stages(saved, [open_saved(stage) for stage in _stages(saved)])
+        return _in_stages(saved, _flat(saved))
     if saved.kind in TUNED:
         return replace(_found(open_saved(saved.path / "bestModel")), tuning=saved)
     raise DataError(f"{saved.path} holds a {saved.kind}, not ALS; what can be read is {', '.join(READABLE)}")
@@ -113,6 +114,12 @@ def _stages(pipeline: Saved) -> list[Path]:
     if not isinstance(uids, list) or not all(uid in by_uid for uid in uids):
         raise DataError(f"{folder} lacks stages that the pipeline's metadata names; copy the whole folder again")
     return [by_uid[uid] for uid in uids]
+
+
+def _flat(pipeline: Saved) -> list[Saved]:
+    """Return a pipeline's stages, and in the place of a pipeline among them the stages of that."""
+    stages = [open_saved(stage) for stage in _stages(pipeline)]
+    return [one for stage in stages for one in (_flat(stage) if stage.kind == "PipelineModel" else [stage])]
 
 
 def _in_stages(pipeline: Saved, stages: list[Saved]) -> Found:
