@@ -43,6 +43,7 @@ PHASE = "matinee.phase"
 STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
 TELLING = re.compile(r"Exception|Error|error:|^Invalid|^Unrecognized|^Too small")
+WIRE_LOGGERS = ("py4j.clientserver", "py4j.java_gateway")
 JSON_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 OTHER_TYPE = re.compile(r"column \[?(\S+?)\]?\. Expected Spark type (\w+), actual Parquet type (\w+)")
 HEADERS = re.compile(r"Header: (.*)\n *Schema: (.*)")
@@ -238,7 +239,7 @@ def _without_traces() -> Iterator[None]:
         is_trace = record.module in ("clientserver", "java_gateway") or record.name in JSON_LOGGERS
         return not is_trace or log.isEnabledFor(logging.INFO)
 
-    loggers = [logging.getLogger(), *map(PySparkLogger.getLogger, JSON_LOGGERS)]
+    loggers = [*map(logging.getLogger, (None, *WIRE_LOGGERS)), *map(PySparkLogger.getLogger, JSON_LOGGERS)]
     for one in loggers:
         one.addFilter(is_told)
     try:
