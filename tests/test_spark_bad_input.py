@@ -242,6 +242,25 @@ def test_ctrl_c__ends_training_without_a_trace(folder: Path) -> None:
     assert not list(folder.rglob("part=0"))
 
 
+HANGING = """
+import os, signal
+from pyspark import SparkContext
+from matinee.spark.engine import Cluster, session
+
+session.ENDS_WITHIN = 2
+with session.started(Cluster("local[1]")):
+    java = SparkContext._gateway.proc
+    os.kill(java.pid, signal.SIGSTOP)
+print(java.poll())
+"""
+
+
+@pytest.mark.slow
+def test_a_java_that_does_not_end__is_killed() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, f"{-signal.SIGKILL}\n"), ended.stderr
+
+
 @pytest.mark.slow
 def test_an_output_that_exists__is_kept(folder: Path) -> None:
     trained = run(folder, "train", "ratings.csv", "--no-measure", "--store", "store", *LOCAL)

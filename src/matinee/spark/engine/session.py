@@ -43,6 +43,7 @@ PHASE = "matinee.phase"
 STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
 TELLING = re.compile(r"Exception|Error|error:|^Invalid|^Unrecognized|^Too small")
+ENDS_WITHIN = 20.0  # seconds that Java has to end
 WIRE_LOGGERS = ("py4j.clientserver", "py4j.java_gateway")
 JSON_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 OTHER_TYPE = re.compile(r"column \[?(\S+?)\]?\. Expected Spark type (\w+), actual Parquet type (\w+)")
@@ -269,18 +270,26 @@ def _output_to(file: Any) -> Iterator[None]:
 
 
 def _stop(spark: Any) -> None:
-    """End Spark and its Java: the next session may want other settings, which only a new Java takes."""
+    """End Spark and its Java: the next session may want other settings, which only a new Java takes.
+
+    A Java that does not end by itself, as one may that Ctrl-C met in the middle of a job, is killed.
+    """
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway
-    with suppress(Exception):  # where Java is gone already, what it failed of is what counts
-        spark.stop()
-    if gateway is not None:
-        with suppress(Exception):
-            gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait()
-        SparkContext._gateway = SparkContext._jvm = None
+    killing = threading.Timer(ENDS_WITHIN, lambda: gateway and gateway.proc.kill())
+    killing.start()
+    try:
+        with suppress(Exception):  # where Java is gone already, what it failed of is what counts
+            spark.stop()
+        if gateway is not None:
+            with suppress(Exception):
+                gateway.shutdown()
+            gateway.proc.stdin.close()
+            gateway.proc.wait()
+            SparkContext._gateway = SparkContext._jvm = None
+    finally:
+        killing.cancel()
 
 
 @contextmanager
