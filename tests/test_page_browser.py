@@ -754,6 +754,35 @@ def test_a_chooser__closes_when_the_focus_leaves_it(visit):
     expect(chooser).not_to_have_attribute("open", "")
 
 
+def test_the_choices__stay_in_view_where_the_list_is_scrolled(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.locator("#tonight").evaluate("list => list.scrollTop = 700")
+    expect(page.locator("summary[data-key='genre']")).to_be_in_viewport(ratio=1)
+    choose(page, "Western")
+    expect(page).to_have_url(re.compile("genre=Western"))
+
+
+def test_on_touch__the_word_of_the_stars_stays_on_the_folded_card(visit):
+    page = visit(size=PHONE, has_touch=True, is_mobile=True)
+    card(page).locator("input[value='4']").tap()
+    expect(page.locator(".fold")).to_be_visible()
+    word = "one => getComputedStyle(one, '::after').content"
+    assert "Liked it" in page.locator(".folded label:has(:checked)").evaluate(word)
+
+
+def test_a_room_of_one__offers_no_choice_between_people(visit):
+    one, other = visit(), visit()
+    give(one)
+    one.get_by_role("button", name="Tonight together").click()
+    expect(one.locator("#together [data-pick]")).to_be_visible()
+    expect(one.locator("#together .choices")).to_have_count(0)
+    other.goto(one.url)
+    other.get_by_role("button", name="Join in").click()
+    expect(one.locator("#together .choices")).to_be_visible()
+
+
 def test_another__is_no_step_of_the_way_back(visit):
     page = visit()
     give(page)
