@@ -686,6 +686,119 @@ def test_undo_of_the_pick__has_the_keyboards_focus_and_gives_it_back(visit):
     expect(pick.get_by_role("button", name="Seen")).to_be_focused()
 
 
+def test_the_first_stars__given_in_a_row_bring_the_list_at_once(visit):
+    page = visit()
+    row = page.locator(".rows li").nth(1)
+    row.locator("summary").click()
+    row.locator("input[value='5']").click()
+    expect(page.locator("[data-pick]")).to_be_visible(timeout=5_000)
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-pick]")).to_have_count(0)
+
+
+def test_a_double_click_on_never__puts_one_film_aside(visit):
+    page = visit()
+    give(page)
+    pick = page.locator("[data-pick]")
+    first = pick.get_attribute("data-film")
+    pick.get_by_role("button", name="Never").click()
+    expect(pick).not_to_have_attribute("data-film", first)
+    second = pick.get_attribute("data-film")
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    page.wait_for_timeout(1000)
+    assert pick.get_attribute("data-film") == second
+
+
+def test_an_opened_row__keeps_its_height_when_it_folds(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    row = page.locator(".rows li").nth(2)
+    row.locator("summary").click()
+    height = row.bounding_box()["height"]
+    row.get_by_role("button", name="Seen").click()
+    expect(row).to_contain_text("Seen: ")
+    assert row.bounding_box()["height"] == height
+
+
+def test_undo_by_pointer__leaves_the_focus_in_the_pick(visit):
+    page = visit()
+    give(page)
+    pick = page.locator("[data-pick]")
+    first = pick.get_attribute("data-film")
+    pick.get_by_role("button", name="Seen").click()
+    expect(pick).not_to_have_attribute("data-film", first)
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(pick).to_have_attribute("data-film", first)
+    expect(pick.get_by_role("button", name="Seen")).to_be_focused()
+
+
+def test_the_bar_above_the_tabs__leaves_the_focus_to_the_list_it_opens(visit):
+    page = visit(size=PHONE)
+    give(page)
+    expect(page.locator(".peek")).to_be_visible()
+    page.locator(".peek").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#tonight-title")).to_be_focused()
+
+
+def test_a_chooser__closes_when_the_focus_leaves_it(visit):
+    page = visit("?less_known=1")
+    page.locator("summary[data-key='genre']").click()
+    chooser = page.locator("[data-chooser='genre']")
+    expect(chooser).to_have_attribute("open", "")
+    page.keyboard.press("Tab")
+    expect(chooser).to_have_attribute("open", "")
+    page.locator("summary[data-key='decade']").focus()
+    expect(chooser).not_to_have_attribute("open", "")
+
+
+def test_the_choices__stay_in_view_where_the_list_is_scrolled(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    page.locator("#tonight").evaluate("list => list.scrollTop = 700")
+    expect(page.locator("summary[data-key='genre']")).to_be_in_viewport(ratio=1)
+    choose(page, "Western")
+    expect(page).to_have_url(re.compile("genre=Western"))
+
+
+def test_on_touch__the_word_of_the_stars_stays_on_the_folded_card(visit):
+    page = visit(size=PHONE, has_touch=True, is_mobile=True)
+    card(page).locator("input[value='4']").tap()
+    expect(page.locator(".fold")).to_be_visible()
+    word = "one => getComputedStyle(one, '::after').content"
+    assert "Liked it" in page.locator(".folded label:has(:checked)").evaluate(word)
+
+
+def test_a_room_of_one__offers_no_choice_between_people(visit):
+    one, other = visit(), visit()
+    give(one)
+    one.get_by_role("button", name="Tonight together").click()
+    expect(one.locator("#together [data-pick]")).to_be_visible()
+    expect(one.locator("#together .choices")).to_have_count(0)
+    other.goto(one.url)
+    other.get_by_role("button", name="Join in").click()
+    expect(one.locator("#together .choices")).to_be_visible()
+
+
+def test_another__is_no_step_of_the_way_back(visit):
+    page = visit()
+    give(page)
+    expect(page.locator("[data-pick]")).to_be_visible()
+    choose(page, "Drama")
+    expect(page).to_have_url(re.compile("genre=Drama"))
+    before = page.evaluate("history.length")
+    first = page.locator("[data-pick]").get_attribute("data-film")
+    page.get_by_role("link", name="Another").click()
+    expect(page.locator("[data-pick]")).not_to_have_attribute("data-film", first)
+    assert f"without={first}" in page.url
+    assert page.evaluate("history.length") == before
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("genre"))
+
+
 def test_a_row_that_is_gone__leaves_the_focus_to_the_next_one(visit):
     page = visit()
     page.clock.install()

@@ -15,6 +15,7 @@ import { text } from "./texts.mjs";
  */
 export function listen(heard, unknown) {
   document.addEventListener("click", rateByPointer);
+  document.addEventListener("click", pressOnce);
   document.addEventListener("submit", (event) => {
     const form = /** @type {HTMLFormElement} */ (event.target);
     if (!form.matches(".say")) return;
@@ -45,6 +46,15 @@ function rateByPointer({ target, detail }) {
   if (!(target instanceof HTMLInputElement) || !target.matches(".give input") || detail === 0) return;
   const rate = /** @type {HTMLButtonElement | null} */ (target.form?.querySelector(".rate"));
   target.form?.requestSubmit(rate);
+}
+
+/**
+ * A double click on a button of the pick presses it once: the second click would fall on the next pick's.
+ * @param {MouseEvent} event
+ */
+function pressOnce(event) {
+  const button = /** @type {Element} */ (event.target).closest(".pick .say button");
+  if (button && event.detail > 1) event.preventDefault();
 }
 
 /**

@@ -71,7 +71,7 @@ function show(found) {
  * @param {ParentNode} shown
  */
 function same(found, shown) {
-  const [one, other] = [found, shown].map((within) => [...within.querySelectorAll("[data-film], [data-film] [aria-pressed]")]);
+  const [one, other] = [found, shown].map((within) => [...within.querySelectorAll(".choices, [data-film], [data-film] [aria-pressed]")]);
   const said = (/** @type {Element} */ element) => `${element.getAttribute("aria-pressed")} ${element.textContent}`;
   return one.map(said).join() === other.map(said).join();
 }

@@ -27,6 +27,8 @@ function turnTo(tab) {
   show(tab);
   keep(tab);
   scrollTo(0, places.get(tab) ?? 0);
+  if (document.activeElement?.getClientRects().length) return;
+  /** @type {HTMLElement | null} */ (document.querySelector(`#${tab} h1`))?.focus({ preventScroll: true });
 }
 
 /** @param {string} tab */

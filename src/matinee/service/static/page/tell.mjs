@@ -47,7 +47,7 @@ export function undoButton(title, undo) {
  * Show this for a while at the foot of the page, with a button where there is something to press.
  * @param {string} what
  * @param {HTMLButtonElement} [button]
- * @param {() => void} [back] puts the focus back where it was; where it is given, the button has the focus meanwhile
+ * @param {() => void} [back] puts the focus back where it was; what is pressed by keyboard lends it to the button meanwhile
  */
 export function toast(what, button, back) {
   const box = document.createElement("div");
@@ -55,10 +55,11 @@ export function toast(what, button, back) {
   box.append(paragraph(what));
   if (button) {
     button.addEventListener("click", () => box.remove());
+    if (back) button.addEventListener("click", back);
     box.append(button);
   }
   document.getElementById("toasts")?.replaceChildren(box);
-  if (button && back) lendFocus(button, back);
+  if (button && back && document.activeElement?.matches(":focus-visible")) lendFocus(button, back);
   later(box, () => box.remove());
   say(what);
 }
@@ -70,7 +71,6 @@ export function toast(what, button, back) {
  */
 function lendFocus(button, back) {
   button.focus({ preventScroll: true });
-  button.addEventListener("click", back);
   button.addEventListener("keydown", (event) => {
     if (event.key !== "Tab" && event.key !== "Escape") return;
     event.preventDefault();

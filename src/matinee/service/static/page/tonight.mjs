@@ -39,15 +39,27 @@ async function bring() {
   if (mine !== asked) return undefined;
   list.removeAttribute("aria-busy");
   if (found && wanted !== undefined) {
-    history.pushState(null, "", `${location.pathname}${wanted}`);
+    const isStep = choice(wanted) !== choice(location.search);
+    history[isStep ? "pushState" : "replaceState"](null, "", `${location.pathname}${wanted}`);
     wanted = undefined;
   }
   return found;
 }
 
 /**
- * Fold a row where it lies, to be gone with the next list; the pick makes room at once. What is kept stays where it is,
- * with the way back in the same place.
+ * What a query chooses, without the films that are put aside: another film is no step to come back from.
+ * @param {string} query
+ */
+function choice(query) {
+  const chosen = new URLSearchParams(query);
+  chosen.delete("without");
+  chosen.sort();
+  return String(chosen);
+}
+
+/**
+ * Fold a row where it lies, to be gone with the next list; the pick makes room at once, and so does a row for the first
+ * pick. What is kept stays where it is, with the way back in the same place.
  * @param {HTMLElement} film
  * @param {Said} said
  * @returns {boolean} whether the list may change now
@@ -58,13 +70,15 @@ export function put(film, said) {
     return true;
   }
   const undo = undoButton(said.title, () => takeBack(said));
-  if ("pick" in film.dataset) {
-    const pressed = film.querySelector(":focus-visible");
-    const key = /** @type {HTMLElement | null} */ (pressed)?.dataset.key;
-    toast(said.told, undo, pressed && list ? () => refocus(list, [key]) : undefined);
+  const within = /** @type {HTMLElement} */ (film.closest("#tonight, #together"));
+  if ("pick" in film.dataset || !within.querySelector("[data-pick]")) {
+    const pressed = /** @type {HTMLElement | null} */ (film.querySelector(":focus"));
+    const key = pressed?.dataset.key;
+    toast(said.told, undo, () => refocus(within, [key]));
     return true;
   }
   const hadFocus = film.contains(document.activeElement);
+  film.style.minHeight = `${film.getBoundingClientRect().height}px`;
   film.classList.add("gone");
   film.replaceChildren(paragraph(said.told), undo);
   if (hadFocus) undo.focus({ preventScroll: true });
@@ -92,6 +106,7 @@ export function followChoices() {
   });
   document.addEventListener("click", closeChoosers);
   list?.addEventListener("keydown", (event) => event.key === "Escape" && closeChoosers(event));
+  list?.addEventListener("focusout", closeLeft);
 }
 
 /**
@@ -159,6 +174,15 @@ function closeChoosers({ type, target }) {
     if (isIn) chooser.querySelector("summary")?.focus({ preventScroll: true });
     chooser.removeAttribute("open");
   }
+}
+
+/**
+ * Close a chooser that the focus left for something else.
+ * @param {FocusEvent} event
+ */
+function closeLeft({ target, relatedTarget }) {
+  const chooser = /** @type {Element} */ (target).closest(".chooser[open]");
+  if (relatedTarget && !chooser?.contains(/** @type {Node} */ (relatedTarget))) chooser?.removeAttribute("open");
 }
 
 /** Put stars into a row when it opens. */
