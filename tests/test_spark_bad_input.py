@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from matinee.spark.engine import Cluster, session
+
 pytest.importorskip("pyspark")
 
 LOCAL = ("--engine", "spark", "--master", "local[2]", "--spark-conf", "spark.driver.memory=1g")
@@ -240,6 +242,20 @@ def test_ctrl_c__ends_training_without_a_trace(folder: Path) -> None:
         said, complained = process.communicate(timeout=60)
     assert (process.returncode, said, complained.strip()) == (130, "", "stopped by Ctrl-C")
     assert not list(folder.rglob("part=0"))
+
+
+def test_ctrl_c__is_told_also_where_cleaning_up_behind_it_fails() -> None:
+    protocol = pytest.importorskip("py4j.protocol")
+
+    @session._one_line(Cluster("local[1]"), None)
+    def broken() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise protocol.Py4JNetworkError("Answer from Java side is empty")
+
+    with pytest.raises(KeyboardInterrupt):
+        broken()
 
 
 HANGING = """

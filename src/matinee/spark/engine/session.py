@@ -358,9 +358,11 @@ def _one_line(cluster: Cluster, spark_log: Any) -> Iterator[None]:
     """Turn what Spark, its Java or the wire between raises into an EngineError of one line; --verbose has the rest."""
     try:
         yield
-    except MatineeError:
-        raise
     except Exception as problem:
+        if _was_interrupted(problem):
+            raise KeyboardInterrupt from None
+        if isinstance(problem, MatineeError):
+            raise
         said = reason(problem)
         if said is None:
             raise
@@ -373,6 +375,13 @@ def _one_line(cluster: Cluster, spark_log: Any) -> Iterator[None]:
         raise EngineError(
             f"Spark failed: {(said or _last_word(spark_log)).rstrip('.')}; `matinee --verbose` shows all it said"
         ) from problem
+
+
+def _was_interrupted(problem: BaseException | None) -> bool:
+    """Return whether Ctrl-C came before a problem: who cleans up behind it fails where it broke a call to Java."""
+    while problem is not None and not isinstance(problem, KeyboardInterrupt):
+        problem = problem.__context__
+    return problem is not None
 
 
 def reason(problem: Exception) -> str | None:
