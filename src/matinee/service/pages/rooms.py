@@ -17,15 +17,13 @@ from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code, is_local
 from matinee.service.pages.kept import ROOMS, keep, kept
-from matinee.service.pages.listing import doubtful_last
+from matinee.service.pages.listing import CANDIDATES, doubtful_last
 from matinee.service.pages.shown import Film
 from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
 from matinee.service.serving import live, recommender
 
 HOW = ("mean", "least-misery")
 LISTED = 12
-CANDIDATES = 4
-"""Films by match for each that is listed, so that enough of them are expected to be liked."""
 MOST_ROOMS = 5
 
 

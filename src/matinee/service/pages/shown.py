@@ -26,8 +26,6 @@ COLOURING = 2
 """Genres of a film that may colour it."""
 MOST_STARS = 10
 """Choices of stars, where the data's scale has no steps of its own or more of them."""
-
-
 SHORTEST, LONGEST = 8, 40
 """Letters of a line that the styles have a size for, every second number."""
 
