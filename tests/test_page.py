@@ -170,6 +170,15 @@ def test_because__names_only_films_that_add_a_good_part(visitor):
     assert not re.search("because you loved [^<]+ and (?:Interstellar|Raiders)", rows)
 
 
+def test_reasons_on_a_films_page__leave_out_what_adds_next_to_nothing_with_its_heading(visitor, dataset):
+    movies, told = list(dataset.catalog.ids), []
+    for movie, mean in zip(movies[:3], dataset.ratings.movie_means, strict=False):
+        submit(visitor, f"/say/{movie}", stars=round(float(mean) * 2) / 2)  # as expected, so that some add little
+        page = open_page(visitor, f"/films/{movies[100]}")
+        told.append(('id="why"' in page, re.findall(r'class="adds">([+−][^<]+)<', page)))
+    assert told == [(False, []), (True, ["−0.02"]), (True, ["+0.05", "−0.02"])]
+
+
 def test_a_film__is_coloured_by_one_of_the_two_of_its_genres_that_fewest_films_have(visitor, dataset):
     catalog, tints = dataset.catalog, set()
     for title in ("Alien", "Inception", "Heat", "Fargo", "The Matrix", "Toy Story"):

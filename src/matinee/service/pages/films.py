@@ -17,6 +17,7 @@ from matinee.service.pages.shown import Film
 from matinee.service.pages.visitors import own, visitor, welcomed
 from matinee.service.serving import recommender
 
+LEAST_ADDED = 0.005  # stars: less is written as 0.00
 MOST_REASONS = 6
 SIMILAR = 8
 
@@ -52,6 +53,6 @@ def _shown(movie: str, said: Told) -> dict[str, Any]:
 
 
 def _reasons(asked: Mapping[str, Any], movie: str) -> Sequence[Film]:
-    """Return what the person's ratings add to the stars of a film, the largest first."""
+    """Return what a person's ratings add to the stars of a film, the largest first and none that is next to nothing."""
     _, *rows = recommender().explain(**asked, movie=movie, of="stars")
-    return rows[:MOST_REASONS]
+    return [row for row in rows[:MOST_REASONS] if abs(row["contribution"]) >= LEAST_ADDED]
