@@ -125,11 +125,12 @@ struct Posterior {
     const float* offsets;     // (S M)
     const float* precisions;  // (S M)
     const double* A0;         // (S k, k)
+    const double* b0;         // (S B, k)
     const double* reg;        // (B)
     int64_t n_samples;
     int k;
 
-    // One sample as a side, without b0 and results.
+    // One sample as a side, without a place for the results.
     Side side(int64_t s) const {
         Side side{};
         side.rows = rows;
@@ -137,6 +138,8 @@ struct Posterior {
         side.k = k;
         side.reg = reg;
         side.A0 = A0 + s * k * k;
+        side.b0 = b0 + s * rows.n_rows * k;
+        side.b0_stride = k;
         side.other_weight = precisions + s * rows.n_columns;
         side.other_offset = offsets + s * rows.n_columns;
         return side;
@@ -147,7 +150,7 @@ struct Posterior {
 // factors of their own, which need not be those that they are rated with.
 struct Moments {
     Posterior posterior;
-    const float* X;                 // (S B, k) the solutions
+    const float* roots;             // (S k, k) L, lower triangular, with A0 = L L^T
     const float* asked_Y;           // (S M, k)
     const float* asked_offsets;     // (S M)
     const float* asked_precisions;  // (S M)

@@ -261,63 +261,73 @@ void quadratic_forms(In<double, 2> C, In<float, 2> Y, Maybe<int32_t, 1> position
     matinee::quadratic_forms(forms, rows_of(out), threads);
 }
 
-// The arguments that both calls over samples share.
-class PosteriorArguments {
+// What the calls over samples share: the movies in all samples, checked once for many calls.
+class Samples {
   public:
-    PosteriorArguments(Indptr indptr, Indices indices, Values values, In<float, 2> Y, In<float, 1> offsets,
-                       In<float, 1> precisions, In<double, 2> A0, In<double, 1> reg)
-        : indptr(indptr),
-          indices(indices),
-          values(values),
-          Y(Y),
+    Samples(In<float, 2> Y, In<float, 1> offsets, In<float, 1> precisions, In<double, 2> A0, In<float, 2> roots,
+            In<float, 2> asked_Y, In<float, 1> asked_offsets, In<float, 1> asked_precisions)
+        : Y(Y),
           offsets(offsets),
           precisions(precisions),
           A0(A0),
-          reg(reg) {}
+          roots(roots),
+          asked_Y(asked_Y),
+          asked_offsets(asked_offsets),
+          asked_precisions(asked_precisions) {}
 
-    matinee::Posterior posterior() const {
-        const int64_t n_samples = rows_of(A0) / columns_of(A0);
-        return {rows_from(indptr, indices, values, rows_of(Y) / n_samples),
+    matinee::Posterior posterior(const matinee::Rows& rows, const In<double, 3>& b0, const double* reg) const {
+        return {rows,
                 Y.data(),
                 offsets.data(),
                 precisions.data(),
                 A0.data(),
-                reg.data(),
-                n_samples,
+                b0.data(),
+                reg,
+                n(),
                 static_cast<int>(columns_of(Y))};
     }
+    matinee::Moments moments(const matinee::Posterior& posterior, double degrees, const In<int32_t, 2>& columns,
+                             const Out<float, 2>& mean, const Out<float, 2>& variance) const {
+        const int64_t m = columns_of(columns), stride = rows_of(columns) > 1 ? m : 0;
+        return {posterior,
+                roots.data(),
+                asked_Y.data(),
+                asked_offsets.data(),
+                asked_precisions.data(),
+                degrees,
+                columns.data(),
+                stride,
+                m,
+                mean.data(),
+                variance.data()};
+    }
+    int64_t n() const { return rows_of(A0) / columns_of(A0); }
+    int64_t n_columns() const { return rows_of(Y) / n(); }
 
   private:
-    Indptr indptr;
-    Indices indices;
-    Values values;
     In<float, 2> Y;
     In<float, 1> offsets, precisions;
     In<double, 2> A0;
-    In<double, 1> reg;
+    In<float, 2> roots, asked_Y;
+    In<float, 1> asked_offsets, asked_precisions;
 };
 
-Problem posterior_means(const PosteriorArguments& arguments, In<double, 3> b0, Out<float, 3> X, int threads) {
-    const matinee::Posterior posterior = arguments.posterior();
+Problem posterior_means(const Samples& samples, Indptr indptr, Indices indices, Values values, In<double, 3> b0,
+                        Out<float, 3> X, int threads) {
+    const std::vector<double> no_ridge(indptr.shape(0));
+    const matinee::Posterior posterior =
+        samples.posterior(rows_from(indptr, indices, values, samples.n_columns()), b0, no_ridge.data());
     nb::gil_scoped_release released;
-    return problem_of(matinee::posterior_means(posterior, b0.data(), X.data(), threads));
+    return problem_of(matinee::posterior_means(posterior, X.data(), threads));
 }
 
-Problem posterior_moments(const PosteriorArguments& arguments, In<float, 3> X, In<float, 2> asked_Y,
-                          In<float, 1> asked_offsets, In<float, 1> asked_precisions, double degrees,
-                          In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance, int threads) {
-    const int64_t m = columns_of(columns), stride = rows_of(columns) > 1 ? m : 0;
-    const matinee::Moments moments{arguments.posterior(),
-                                   X.data(),
-                                   asked_Y.data(),
-                                   asked_offsets.data(),
-                                   asked_precisions.data(),
-                                   degrees,
-                                   columns.data(),
-                                   stride,
-                                   m,
-                                   mean.data(),
-                                   variance.data()};
+Problem posterior_moments(const Samples& samples, Indptr indptr, Indices indices, Values values, In<double, 3> b0,
+                          double degrees, In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance,
+                          int threads) {
+    const std::vector<double> no_ridge(indptr.shape(0));
+    const matinee::Posterior posterior =
+        samples.posterior(rows_from(indptr, indices, values, samples.n_columns()), b0, no_ridge.data());
+    const matinee::Moments moments = samples.moments(posterior, degrees, columns, mean, variance);
     nb::gil_scoped_release released;
     return problem_of(matinee::posterior_moments(moments, threads));
 }
@@ -361,6 +371,7 @@ void raise_usage_error(const std::exception_ptr& raised, void*) {
 }
 
 NB_MODULE(_matinee_native, module) {
+    nb::set_leak_warnings(false);  // a model that lives until the interpreter ends keeps its Samples, and says nothing
     nb::register_exception_translator(raise_usage_error);
     nb::class_<SideArguments>(module, "Side")
         .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<double, 1>, Maybe<double, 2>, Maybe<double, 2>,
@@ -381,9 +392,9 @@ NB_MODULE(_matinee_native, module) {
     module.def("predict_pairs", &predict_pairs);
     module.def("quadratic_forms", &quadratic_forms);
     module.def("gram", &gram);
-    nb::class_<PosteriorArguments>(module, "Posterior")
-        .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>,
-                      In<double, 1>>());
+    nb::class_<Samples>(module, "Samples")
+        .def(nb::init<In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>, In<float, 2>, In<float, 2>, In<float, 1>,
+                      In<float, 1>>());
     module.def("posterior_means", &posterior_means);
     module.def("posterior_moments", &posterior_moments);
     module.def("posterior_scores", &posterior_scores);

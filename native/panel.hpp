@@ -50,10 +50,10 @@ MATINEE_INLINE void transpose_narrow(const RowAt& row_at, int from, int k, float
     }
 }
 
-// Fill a panel whose row m is row_at(m), k floats.
+// Fill a panel whose row m is row_at(m), k floats; or only its first `width` vectors.
 template <class RowAt>
-MATINEE_INLINE void fill_panel(const RowAt& row_at, int k, float* panel) {
-    for (int v = 0; v < kPanelWidth; v++) {
+MATINEE_INLINE void fill_panel(const RowAt& row_at, int k, float* panel, int width = kPanelWidth) {
+    for (int v = 0; v < width; v++) {
         if (k <= kLanes / 2) transpose_narrow(row_at, v * kLanes, k, panel + v * kLanes);
         else
             for (int c = 0; c < k; c += kLanes) transpose_part(row_at, v * kLanes, c, k, panel + v * kLanes);

@@ -3,12 +3,11 @@
 //   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . a + offset], mean_s[1 / (g w) + a^T C a] + var_s[x . a +
 //   offset] g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
 //
-// y are the movies as they are rated, a as they are asked about. Sums, factors and C as in solve.hpp; forms over panels
-// of movies as in products.hpp.
+// y are the movies as they are rated, a as they are asked about. x and A = U^T U as in solve.hpp; C is never formed, as
+// a^T C a = |U^-T a|^2, and panels of movies are solved at once.
 #pragma once
 
 #include "arguments.hpp"
-#include "covariance.hpp"
 #include "panel.hpp"
 #include "products.hpp"
 #include "simd.hpp"
@@ -17,8 +16,7 @@
 namespace matinee::MATINEE_ISA {
 
 struct MomentsSpace {
-    float *panel, *folded, *first, *sum, *squares, *variance;  // the last four with whole panels
-    double *V, *C;
+    float *panel, *U, *inverse, *x, *first, *sum, *squares, *variance;  // the last four with whole panels
     size_t bytes;
 };
 
@@ -26,20 +24,20 @@ struct MomentsSpace {
 inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
     MomentsSpace space;
     size_t used = 0;
-    auto take = [&](auto*& array, size_t count) {
-        array = (decltype(+array))(at + used);
-        used += (count * sizeof(*array) + 63) / 64 * 64;
+    auto take = [&](float*& array, size_t count) {
+        array = (float*)(at + used);
+        used += (count * sizeof(float) + 63) / 64 * 64;
     };
     const size_t stride = shape_of(k).stride;
     take(space.panel, (size_t)kPanelRows * k);
-    take(space.folded, (size_t)round_up(k, kFormRows) * k);
+    take(space.U, stride * stride);
+    take(space.inverse, stride);
+    take(space.x, stride);
     const size_t padded = (n_asked + kPanelRows - 1) / kPanelRows * kPanelRows;
     take(space.first, padded);
     take(space.sum, padded);
     take(space.squares, padded);
     take(space.variance, padded);
-    take(space.V, stride * stride);
-    take(space.C, (size_t)k * k);
     space.bytes = used;
     return space;
 }
@@ -48,41 +46,117 @@ inline size_t moments_bytes(int k, int64_t n_asked) {
     return solve_bytes(k) + moments_space(k, n_asked, nullptr).bytes;
 }
 
-// C of one person in one sample, from sums in float32 blocks; from sums in float64 where those do not factor.
-inline bool covariance_of_row(const Side& side, const Shape& s, int64_t row, const Space& space, double* V, double* C,
-                              Failure* failure) {
-    Block block = block_in(side, space);
-    if (!sum_row(side, s, row, block, space.sums)) {
+// The factors of one person in one sample, in float32.
+struct Factored {
+    const float *U, *inverse;
+    int stride, k;
+};
+
+// Solve for one person in one sample: x and U are left in `space`; false where that cannot be.
+inline bool solve_sample(Side side, const Shape& s, int64_t row, const Space& solving, const MomentsSpace& space,
+                         Failure* failure) {
+    side.out = space.x - row * side.k;
+    Block block = block_in(side, solving);
+    if (!sum_row(side, s, row, block, solving.sums)) {
         failure->note(row, Fault::column_out_of_range);
         return false;
     }
-    double* U = assemble(side, s, row, space.sums, space.b);
-    if (!factor(U, s.stride, space.inverse)) {
-        U = space.A;
-        assemble_precisely(side, s, row, U, space.b);
-        if (!factor(U, s.stride, space.inverse)) {
-            failure->note(row, Fault::not_positive_definite);
-            return false;
-        }
+    const double* U = solve_row(side, s, row, solving.sums, solving);
+    if (!U) {
+        failure->note(row, Fault::not_positive_definite);
+        return false;
     }
-    invert_factor(U, s.stride, space.inverse, s.k, V);
-    multiply_transposed(V, s.stride, s.k, C);
+    for (int i = 0; i < s.k * s.stride; i += kDoubles) store_narrowed(space.U + i, load<D>(U + i));
+    for (int i = 0; i < s.stride; i += kDoubles) store_narrowed(space.inverse + i, load<D>(solving.inverse + i));
     return true;
 }
 
-// tr(C A0): of the k dimensions of x, how many the ratings leave open.
-inline double left_open(const double* C, const double* A0, int k) {
+// Rows i ... i + rows of U^-T times the columns of a panel, whose rows before `from` are zero; adds their squares.
+template <int rows, int width>
+MATINEE_INLINE void solve_panel_rows(const Factored& A, int from, int i, float* panel, F* squares) {
+    F z[rows][width];
+    MATINEE_UNROLL
+    for (int r = 0; r < rows; r++) {
+        MATINEE_UNROLL
+        for (int v = 0; v < width; v++) z[r][v] = load<F>(panel + (i + r) * kPanelRows + v * kLanes);
+    }
+    for (int t = from; t < i; t++) {
+        F above[width];
+        MATINEE_UNROLL
+        for (int v = 0; v < width; v++) above[v] = load<F>(panel + t * kPanelRows + v * kLanes);
+        MATINEE_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const F u = all(A.U[t * A.stride + i + r]);
+            MATINEE_UNROLL
+            for (int v = 0; v < width; v++) z[r][v] -= above[v] * u;
+        }
+    }
+    MATINEE_UNROLL
+    for (int r = 0; r < rows; r++) {
+        MATINEE_UNROLL
+        for (int v = 0; v < width; v++) {
+            z[r][v] *= A.inverse[i + r];
+            MATINEE_UNROLL
+            for (int l = r + 1; l < rows; l++) z[l][v] -= z[r][v] * A.U[(i + r) * A.stride + i + l];
+            store(panel + (i + r) * kPanelRows + v * kLanes, z[r][v]);
+            squares[v] += z[r][v] * z[r][v];
+        }
+    }
+}
+
+// |U^-T y|^2 of the columns y of a panel, which is used up; their entries before `from` are zero.
+template <int width>
+inline void panel_norms(const Factored& A, int from, float* panel, F* out) {
+    constexpr int at_once = 4;
+    MATINEE_UNROLL
+    for (int v = 0; v < width; v++) out[v] = F{};
+    int i = from;
+    for (; i + at_once <= A.k; i += at_once) solve_panel_rows<at_once, width>(A, from, i, panel, out);
+    for (; i < A.k; i++) solve_panel_rows<1, width>(A, from, i, panel, out);
+}
+
+// Call run(Width<n>) with the number n of vectors that hold so many columns, at most a panel's.
+template <int n>
+struct Width {
+    static constexpr int vectors = n;
+};
+template <class Run>
+MATINEE_INLINE void with_width(int64_t columns, const Run& run) {
+    if (columns > 2 * kLanes) run(Width<3>{});
+    else if (columns > kLanes) run(Width<2>{});
+    else run(Width<1>{});
+}
+static_assert(kPanelWidth == 3, "with_width knows every width of a panel");
+
+// |U^-T y|^2, summed over columns `from` ... of L, as many as a panel has.
+template <int width>
+inline double open_in_panel(const Factored& A, const float* L, int from, float* panel) {
+    for (int i = from; i < A.k; i++)
+        for (int v = 0; v < width; v++) {
+            const int j = from + v * kLanes, n = (int)smaller(kLanes, A.k - j);
+            store(panel + i * kPanelRows + v * kLanes, load_first(L + (int64_t)i * A.k + j, n));
+        }
+    F squares[width];
+    panel_norms<width>(A, from, panel, squares);
+    double sum = 0;
+    for (int i = 0; i < width * kLanes; i++) sum += squares[i / kLanes][i % kLanes];
+    return sum;
+}
+
+// tr(C A0) = |U^-T L|^2: of the k dimensions of x, how many the ratings leave open.
+inline double left_open(const Factored& A, const float* L, float* panel) {
     double trace = 0;
-    for (int i = 0; i < k * k; i++) trace += C[i] * A0[i];
+    for (int from = 0; from < A.k; from += kPanelRows)
+        with_width(A.k - from, [&](auto width) { trace += open_in_panel<width.vectors>(A, L, from, panel); });
     return trace;
 }
 
 // g of one person in one sample; sum_p w_p y_p^T C y_p is k - tr(C A0).
-inline double noise_weight(const Side& side, const float* x, const double* C, int64_t row, double degrees) {
+inline double noise_weight(const Side& side, const float* x, int64_t row, double open, double degrees) {
     const Residuals residuals = {side.rows,         x - row * side.k,  side.Y, side.k, nullptr,
                                  side.other_offset, side.other_weight, nullptr};
     const double n = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]);
-    return (degrees + n) / (degrees + residual_sum(residuals, row) + side.k - left_open(C, side.A0, side.k));
+    return (degrees + n) / (degrees + residual_sum(residuals, row) + side.k - open);
 }
 
 // One sample of the movies as they are asked about.
@@ -110,43 +184,54 @@ MATINEE_INLINE void fetch_rows(const float* Y, int k, const int32_t* columns, in
         for (int c = 0; c < k; c += 16) __builtin_prefetch(Y + (int64_t)k * columns[m] + c);
 }
 
-// A panel of the rows of Y at these columns, zeros behind them.
-MATINEE_INLINE void fill_panel_at(const float* Y, int k, const int32_t* columns, int n, float* panel) {
-    fill_panel([&](int m) { return m < n ? Y + (int64_t)k * columns[m] : kNoRow; }, k, panel);
+// Fetch what a person's next sample needs first: rows lie a sample's size apart, where nothing else expects them.
+MATINEE_INLINE void fetch_sample(const Side& side, const int32_t* columns, int64_t n) {
+    fetch_rows(side.Y, side.k, columns, n);
+    for (int64_t m = 0; m < n; m++) {
+        __builtin_prefetch(side.other_offset + columns[m]);
+        __builtin_prefetch(side.other_weight + columns[m]);
+    }
 }
 
-// Add x . y of `people` rows x, k apart, to sums of kPanelRows each.
-template <int people>
+// A panel of the rows of Y at these columns, zeros behind them.
+template <int width>
+MATINEE_INLINE void fill_panel_at(const float* Y, int k, const int32_t* columns, int n, float* panel) {
+    fill_panel([&](int m) { return m < n ? Y + (int64_t)k * columns[m] : kNoRow; }, k, panel, width);
+}
+
+// Add x . y of `people` rows x, k apart, to sums of `width` vectors each.
+template <int people, int width>
 MATINEE_INLINE void add_products(const float* panel, const float* x, int k, float* sums) {
-    F total[people][kPanelWidth];
+    F total[people][width];
     MATINEE_UNROLL
-    for (int i = 0; i < people * kPanelWidth; i++) total[i / kPanelWidth][i % kPanelWidth] = load<F>(sums + i * kLanes);
+    for (int i = 0; i < people * width; i++) total[i / width][i % width] = load<F>(sums + i * kLanes);
     for (int c = 0; c < k; c++) {
         MATINEE_UNROLL
         for (int i = 0; i < people; i++) {
             MATINEE_UNROLL
-            for (int v = 0; v < kPanelWidth; v++)
-                total[i][v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[i * k + c];
+            for (int v = 0; v < width; v++) total[i][v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[i * k + c];
         }
     }
     MATINEE_UNROLL
-    for (int i = 0; i < people * kPanelWidth; i++) store(sums + i * kLanes, total[i / kPanelWidth][i % kPanelWidth]);
+    for (int i = 0; i < people * width; i++) store(sums + i * kLanes, total[i / width][i % width]);
 }
 
 // Add one panel of movies in one sample to their sums.
-inline void add_panel(const Side& side, const float* x, float noise, const int32_t* columns, int n, bool first_sample,
-                      const MomentsSpace& space, const PanelSums& sums) {
+template <int width>
+inline void add_panel_of(const Side& side, const Factored& A, const float* x, float noise, const int32_t* columns,
+                         int n, bool first_sample, float* panel, const PanelSums& sums) {
     const int k = side.k;
-    alignas(kBytes) float means[kPanelRows], weights[kPanelRows];
-    for (int m = 0; m < kPanelRows; m++) {
+    alignas(kBytes) float means[width * kLanes], weights[width * kLanes];
+    for (int m = 0; m < width * kLanes; m++) {
         means[m] = m < n ? side.other_offset[columns[m]] : 0;
         weights[m] = m < n ? side.other_weight[columns[m]] : 1;
     }
-    fill_panel_at(side.Y, k, columns, n, space.panel);
-    F forms[kPanelWidth];
-    panel_forms(space.folded, k, space.panel, forms);
-    add_products<1>(space.panel, x, k, means);
-    for (int v = 0; v < kPanelWidth; v++) {
+    fill_panel_at<width>(side.Y, k, columns, n, panel);
+    add_products<1, width>(panel, x, k, means);
+    F forms[width];
+    panel_norms<width>(A, 0, panel, forms);
+    MATINEE_UNROLL
+    for (int v = 0; v < width; v++) {
         const F mean = load<F>(means + v * kLanes), variance = forms[v] + noise / load<F>(weights + v * kLanes);
         if (first_sample) {
             store(sums.first + v * kLanes, mean);
@@ -160,6 +245,12 @@ inline void add_panel(const Side& side, const float* x, float noise, const int32
             store(sums.variance + v * kLanes, load<F>(sums.variance + v * kLanes) + variance);
         }
     }
+}
+
+inline void add_panel(const Side& side, const Factored& A, const float* x, float noise, const int32_t* columns, int n,
+                      bool first_sample, float* panel, const PanelSums& sums) {
+    with_width(
+        n, [&](auto width) { add_panel_of<width.vectors>(side, A, x, noise, columns, n, first_sample, panel, sums); });
 }
 
 inline void write_moments(const Moments& args, int64_t row, const MomentsSpace& space) {
@@ -179,18 +270,23 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
     const Shape s = shape_of(k);
     const Space solving = space_of(s, buffer);
     const MomentsSpace space = moments_space(k, args.n_asked, buffer + solving.bytes);
-    const int32_t* columns = args.columns + row * args.columns_stride;
+    const Factored A = {space.U, space.inverse, s.stride, k};
+    const int32_t *columns = args.columns + row * args.columns_stride, *rated = posterior.rows.indices;
+    const int64_t from = posterior.rows.indptr[row], n_rated = posterior.rows.indptr[row + 1] - from;
     for (int64_t sample = 0; sample < posterior.n_samples; sample++) {
         const Side side = posterior.side(sample), asked = asked_side(args, sample);
-        const float* x = args.X + (sample * posterior.rows.n_rows + row) * k;
-        if (!covariance_of_row(side, s, row, solving, space.V, space.C, failure)) return;
-        fold_symmetric({space.C, nullptr, k, nullptr, nullptr}, space.folded);
-        const float noise = (float)(1 / noise_weight(side, x, space.C, row, args.degrees));
-        for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
-            const int64_t left = args.n_asked - from, after = left - kPanelRows;
-            if (after > 0) fetch_rows(asked.Y, k, columns + from + kPanelRows, smaller(after, (int64_t)kPanelRows));
-            add_panel(asked, x, noise, columns + from, (int)smaller((int64_t)kPanelRows, left), sample == 0, space,
-                      sums_at(space, from));
+        if (!solve_sample(side, s, row, solving, space, failure)) return;
+        if (sample + 1 < posterior.n_samples) {
+            fetch_sample(posterior.side(sample + 1), rated + from, smaller(n_rated, (int64_t)kBlock));
+            fetch_sample(asked_side(args, sample + 1), columns, smaller(args.n_asked, (int64_t)kPanelRows));
+        }
+        const double open = left_open(A, args.roots + sample * k * k, space.panel);
+        const float noise = (float)(1 / noise_weight(side, space.x, row, open, args.degrees));
+        for (int64_t first = 0; first < args.n_asked; first += kPanelRows) {
+            const int64_t left = args.n_asked - first, after = left - kPanelRows;
+            if (after > 0) fetch_rows(asked.Y, k, columns + first + kPanelRows, smaller(after, (int64_t)kPanelRows));
+            add_panel(asked, A, space.x, noise, columns + first, (int)smaller((int64_t)kPanelRows, left), sample == 0,
+                      space.panel, sums_at(space, first));
         }
     }
     write_moments(args, row, space);
@@ -204,8 +300,8 @@ inline size_t score_bytes(int k, int64_t n_rows, int64_t n_columns) {
 // Add the products of all rows with one panel.
 MATINEE_INLINE void add_rows_products(const float* panel, const float* X, int64_t n_rows, int k, float* sums) {
     int64_t row = 0;
-    for (; row + 4 <= n_rows; row += 4) add_products<4>(panel, X + row * k, k, sums + row * kPanelRows);
-    for (; row < n_rows; row++) add_products<1>(panel, X + row * k, k, sums + row * kPanelRows);
+    for (; row + 4 <= n_rows; row += 4) add_products<4, kPanelWidth>(panel, X + row * k, k, sums + row * kPanelRows);
+    for (; row < n_rows; row++) add_products<1, kPanelWidth>(panel, X + row * k, k, sums + row * kPanelRows);
 }
 
 inline void write_scores(const Scores& args, const float* sums, int64_t from, int n) {
@@ -230,7 +326,7 @@ inline void score_columns(const Scores& args, char* buffer, int64_t begin, int64
         for (int64_t p = 0; p < panels; p++) {
             const int64_t from = begin + p * kPanelRows, next = from + kPanelRows;
             if (next < end) fetch_rows(Y, k, args.columns + next, smaller((int64_t)kPanelRows, end - next));
-            fill_panel_at(Y, k, args.columns + from, (int)smaller((int64_t)kPanelRows, end - from), panel);
+            fill_panel_at<kPanelWidth>(Y, k, args.columns + from, (int)smaller((int64_t)kPanelRows, end - from), panel);
             add_rows_products(panel, X, args.n_rows, k, sums + p * per_panel);
         }
     }

@@ -118,13 +118,10 @@ void gram(const float* Y, int64_t n_rows, int k, double* out, int threads) {
         }
 }
 
-Failure posterior_means(const Posterior& posterior, const double* b0, float* X, int threads) {
-    const int64_t size = posterior.rows.n_rows * posterior.k;
+Failure posterior_means(const Posterior& posterior, float* X, int threads) {
     for (int64_t s = 0; s < posterior.n_samples; s++) {
         Side side = posterior.side(s);
-        side.b0 = b0 + s * size;
-        side.b0_stride = posterior.k;
-        side.out = X + s * size;
+        side.out = X + s * posterior.rows.n_rows * posterior.k;
         const Failure failure = solve_side(side, threads);
         if (failure.fault != Fault::none) return failure;
     }

@@ -37,11 +37,11 @@ inline void solve_factored(const Side& side, const Shape& s, int64_t row, const 
     solve_backward(U, s.stride, space.inverse, space.x);
 }
 
-inline bool solve_precisely(const Side& side, const Shape& s, int64_t row, const Space& space) {
+inline const double* solve_precisely(const Side& side, const Shape& s, int64_t row, const Space& space) {
     assemble_precisely(side, s, row, space.A, space.b);
-    if (!factor(space.A, s.stride, space.inverse)) return false;
+    if (!factor(space.A, s.stride, space.inverse)) return nullptr;
     solve_factored(side, s, row, space, space.A);
-    return write_solution(side, row, space.x);
+    return write_solution(side, row, space.x) ? space.A : nullptr;
 }
 
 inline double smallest_pivot(const double* inverse, int k) {
@@ -50,8 +50,8 @@ inline double smallest_pivot(const double* inverse, int k) {
     return 1 / (largest * largest);
 }
 
-// Solve one row from its sums, which are used up; false where A has no factors.
-inline bool solve_row(const Side& side, const Shape& s, int64_t row, double* sums, const Space& space) {
+// Solve one row from its sums, which are used up; returns its factors U, or null where A has none.
+inline const double* solve_row(const Side& side, const Shape& s, int64_t row, double* sums, const Space& space) {
     Doubt doubt = judge_sums(side, s, row, sums);
     const double* U = assemble(side, s, row, sums, space.b);
     if (!factor(sums + layout_of(s).upper, s.stride, space.inverse)) return solve_precisely(side, s, row, space);
@@ -61,7 +61,7 @@ inline bool solve_row(const Side& side, const Shape& s, int64_t row, double* sum
         const bool refined = doubt.conditioning <= kHopelessFrom && refine(side, s, row, space, U, doubt);
         if (!refined) return solve_precisely(side, s, row, space);
     }
-    return write_solution(side, row, space.x);
+    return write_solution(side, row, space.x) ? U : nullptr;
 }
 
 // Solve a row by its smaller dual; false where a column is out of range or that does not succeed.

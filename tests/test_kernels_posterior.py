@@ -5,13 +5,7 @@ import pytest
 
 from matinee.errors import ModelError
 from matinee.kernels import Csr, equation
-from matinee.kernels.posterior import (
-    Factors,
-    posterior_covariances,
-    posterior_means,
-    posterior_moments,
-    posterior_scores,
-)
+from matinee.kernels.posterior import Factors, Samples, posterior_covariances, posterior_scores
 
 B, M, DEGREES = 5, 70, 30.0
 
@@ -31,6 +25,11 @@ def drawn(k, S=3, seed=0):
 def factors(rng, S, k):
     Y = rng.standard_normal((S * M, k)).astype(np.float32)
     return Factors(Y, rng.standard_normal(S * M).astype(np.float32), rng.gamma(4, 0.5, S * M).astype(np.float32))
+
+
+def samples_of(solved, asked):
+    _, rated, A0 = solved
+    return Samples(rated, asked, A0)
 
 
 def in_sample(factors, s):
@@ -61,8 +60,9 @@ def plain(solved, b0, asked, person, movies):
 def test_means_and_moments__equal_the_plain_equation(k, m):
     solved, b0, asked = drawn(k)
     movies = np.random.default_rng(m).permutation(M)[:m].astype(np.int32)
-    X = posterior_means(*solved, b0)
-    mean, variance = posterior_moments(*solved, X, asked, movies, DEGREES)
+    rows, samples = solved[0], samples_of(solved, asked)
+    X = samples.means(rows, b0)
+    mean, variance = samples.moments(rows, b0, movies, DEGREES)
     assert mean.shape == variance.shape == (B, m)
     scores = posterior_scores(X, asked, movies)
     for person in range(B):
@@ -83,11 +83,11 @@ def test_covariances__are_the_inverses_in_every_sample():
 
 def test_each_persons_own_movies__are_asked_about_row_by_row():
     solved, b0, asked = drawn(5)
-    X = posterior_means(*solved, b0)
+    rows, samples = solved[0], samples_of(solved, asked)
     own = np.random.default_rng(1).integers(0, M, (B, 9)).astype(np.int32)
-    mean, variance = posterior_moments(*solved, X, asked, own, DEGREES)
+    mean, variance = samples.moments(rows, b0, own, DEGREES)
     for person in range(B):
-        alone = posterior_moments(*solved, X, asked, own[person], DEGREES)
+        alone = samples.moments(rows, b0, own[person], DEGREES)
         np.testing.assert_array_equal(mean[person], alone[0][person])
         np.testing.assert_array_equal(variance[person], alone[1][person])
 
@@ -95,11 +95,11 @@ def test_each_persons_own_movies__are_asked_about_row_by_row():
 def test_moments__are_the_same_bits_for_any_number_of_threads():
     solved, b0, asked = drawn(40, S=12)
     movies = np.arange(M, dtype=np.int32)
-    X = posterior_means(*solved, b0, threads=1)
-    np.testing.assert_array_equal(X, posterior_means(*solved, b0, threads=3))
+    rows, samples = solved[0], samples_of(solved, asked)
+    np.testing.assert_array_equal(samples.means(rows, b0, threads=1), samples.means(rows, b0, threads=3))
     for one, three in zip(
-        posterior_moments(*solved, X, asked, movies, DEGREES, threads=1),
-        posterior_moments(*solved, X, asked, movies, DEGREES, threads=3),
+        samples.moments(rows, b0, movies, DEGREES, threads=1),
+        samples.moments(rows, b0, movies, DEGREES, threads=3),
         strict=True,
     ):
         np.testing.assert_array_equal(one, three)
@@ -120,33 +120,44 @@ def test_scores__are_the_same_bits_for_any_number_of_threads_and_people():
 
 def test_a_movie_that_does_not_exist__is_refused():
     solved, b0, asked = drawn(4)
-    X = posterior_means(*solved, b0)
+    rows, samples = solved[0], samples_of(solved, asked)
     with pytest.raises(ValueError, match="movies must be positions from 0 to 69, not 70 to 70"):
-        posterior_moments(*solved, X, asked, np.array([70], np.int32), DEGREES)
+        samples.moments(rows, b0, np.array([70], np.int32), DEGREES)
     with pytest.raises(ValueError, match="movies must be positions from 0 to 69, not -1 to -1"):
-        posterior_scores(X, asked, np.array([-1], np.int32))
+        posterior_scores(samples.means(rows, b0), asked, np.array([-1], np.int32))
     with pytest.raises(ValueError, match="have 5 rows, not 2"):
-        posterior_moments(*solved, X, asked, np.zeros((2, 3), np.int32), DEGREES)
+        samples.moments(rows, b0, np.zeros((2, 3), np.int32), DEGREES)
 
 
 def test_arrays_that_do_not_fit__are_refused():
     (rows, rated, A0), b0, asked = drawn(4)
-    X = posterior_means(rows, rated, A0, b0)
+    samples = Samples(rated, asked, A0)
     with pytest.raises(ValueError, match=r"rated.Y must have shape"):
-        posterior_means(rows, rated._replace(Y=rated.Y[1:]), A0, b0)
+        Samples(rated._replace(Y=rated.Y[1:]), asked, A0)
     with pytest.raises(ValueError, match=r"asked.offsets must have shape"):
-        posterior_moments(rows, rated, A0, X, asked._replace(offsets=asked.offsets[1:]), rows.indices[:2], DEGREES)
+        Samples(rated, asked._replace(offsets=asked.offsets[1:]), A0)
+    with pytest.raises(ValueError, match="rated must have a multiple of 3 rows, one for each movie and sample"):
+        Samples(Factors(*(part[1:] for part in rated)), asked, A0)
     with pytest.raises(ValueError, match="asked must be 2 samples of 4 columns, not 209 rows of 4"):
-        posterior_scores(X[:2], Factors(*(part[1:] for part in asked)), rows.indices[:2])
+        posterior_scores(samples.means(rows, b0)[:2], Factors(*(part[1:] for part in asked)), rows.indices[:2])
     with pytest.raises(ValueError, match="one matrix per sample"):
-        posterior_means(rows, rated, A0[1:], b0)
+        Samples(rated, asked, A0[1:])
+    with pytest.raises(ValueError, match=r"b0 must have shape \(3, 5, 4\)"):
+        samples.moments(rows, b0[:, 1:], rows.indices[:2], DEGREES)
+    with pytest.raises(ValueError, match="rows has 71 columns but must have 70"):
+        samples.means(Csr(rows.indptr, rows.indices, rows.values, M + 1), b0)
     beyond = Csr(rows.indptr, rows.indices + 1000, rows.values, M)
     with pytest.raises(ValueError, match="column is out of range"):
-        posterior_moments(beyond, rated, A0, X, asked, rows.indices[:2], DEGREES)
+        samples.moments(beyond, b0, rows.indices[:2], DEGREES)
 
 
-def test_ratings_that_are_not_finite__are_refused():
-    (rows, rated, A0), b0, _ = drawn(4)
+def test_samples_and_ratings_that_are_not_finite__are_refused():
+    (rows, rated, A0), b0, asked = drawn(4)
+    samples = Samples(rated, asked, A0)
     broken = Csr(rows.indptr, rows.indices, np.full_like(rows.values, np.nan), M)
     with pytest.raises(ModelError, match="row 1"):
-        posterior_means(broken, rated, A0, b0)
+        samples.means(broken, b0)
+    with pytest.raises(ModelError, match="row 1"):
+        samples.moments(broken, b0, rows.indices[:2], DEGREES)
+    with pytest.raises(ModelError, match="not positive definite"):
+        Samples(rated, asked, -A0)

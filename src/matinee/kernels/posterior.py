@@ -33,55 +33,66 @@ class Factors(NamedTuple):
     precisions: Float32
 
 
-def posterior_means(rows: Csr, rated: Factors, A0: Float64, b0: Float64, *, threads: int | None = None) -> Float32:
-    """Return x (S, B, k) float32 of every person in every sample.
+class Samples:
+    """The other side in S samples, checked once, so that a call about one person costs only what it works.
 
-    rows     (B, M) ratings
-    rated    the movies they are of
+    rated    the movies (y) as they are rated
+    asked    the movies (a) as they are asked about
     A0       (S k, k) float64, symmetric and positive definite
-    b0       (S, B, k) float64
 
-    Raises ModelError, naming the row, where an input is not finite or A is not positive definite.
+    Raises ValueError for an array of another dtype or shape, ModelError where an A0 is not positive definite.
     """
-    posterior = _posterior(rows, rated, A0)
-    S, k = len(A0) // A0.shape[1], A0.shape[1]
-    b0 = check.array("b0", b0, np.float64, S, rows.n_rows, k)
-    X = np.empty((S, rows.n_rows, k), np.float32)
-    _raise(native.posterior_means(posterior, b0, X, check.thread_count(threads)))
-    return X
 
+    def __init__(self, rated: Factors, asked: Factors, A0: Float64) -> None:
+        k = check.rank("A0", check.array("A0", A0, np.float64, None, None))
+        n, S = len(rated.offsets), len(A0) // k
+        if not S or len(A0) % k:
+            raise ValueError(f"A0 must have a multiple of {k} rows, one matrix per sample, not {len(A0)}")
+        if n % S:
+            raise ValueError(f"rated must have a multiple of {S} rows, one for each movie and sample, not {n}")
+        self.n, self.n_movies, self.k = S, n // S, k
+        A0 = check.array("A0", A0, np.float64, S * k, k)
+        self._native = native.Samples(
+            *_factors("rated", rated, n, k), A0, _roots(A0, k), *_factors("asked", asked, n, k)
+        )
 
-def posterior_moments(
-    rows: Csr,
-    rated: Factors,
-    A0: Float64,
-    X: Float32,
-    asked: Factors,
-    movies: Int32,
-    degrees: float,
-    *,
-    threads: int | None = None,
-) -> tuple[Float32, Float32]:
-    """Return mean and variance (B, m) float32 of what people would give movies: (m,) for all, or (B, m) each their own.
+    def means(self, rows: Csr, b0: Float64, *, threads: int | None = None) -> Float32:
+        """Return x (S, B, k) float32 of every person in every sample.
 
-        mean_s[x . a + offset]        mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
-        g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
+        rows     (B, M) ratings
+        b0       (S, B, k) float64
 
-    rated    the movies (y) that the rows were solved with, X (S, B, k) being their `posterior_means`
-    asked    the movies (a, offset, w) as they are asked about
+        Raises ModelError, naming the row, where an input is not finite or A is not positive definite.
+        """
+        X = np.empty((self.n, rows.n_rows, self.k), np.float32)
+        _raise(native.posterior_means(self._native, *self._rows(rows, b0), X, check.thread_count(threads)))
+        return X
 
-    Raises as `posterior_means` does, and ValueError for a position that is out of range.
-    """
-    posterior = _posterior(rows, rated, A0)
-    B, S, k = rows.n_rows, len(A0) // A0.shape[1], A0.shape[1]
-    movies = check.positions("movies", np.atleast_2d(movies), rows.n_columns, None, None)
-    if len(movies) not in (1, B):
-        raise ValueError(f"movies must be the same for all, or have {B} rows, not {len(movies)}")
-    mean, variance = np.empty((2, B, movies.shape[1]), np.float32)
-    X = check.array("X", X, np.float32, S, B, k)
-    arguments = posterior, X, *_factors("asked", asked, S * rows.n_columns, k), degrees, movies, mean, variance
-    _raise(native.posterior_moments(*arguments, check.thread_count(threads)))
-    return mean, variance
+    def moments(
+        self, rows: Csr, b0: Float64, movies: Int32, degrees: float, *, threads: int | None = None
+    ) -> tuple[Float32, Float32]:
+        """Return mean and variance (B, m) float32 of what people would give movies: (m,) for all, or (B, m) each own.
+
+            mean_s[x . a + offset]        mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
+            g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
+
+        rows and b0 as in `means`; offset and w those of the movies as they are asked about, with an index p as they are
+        rated.
+
+        Raises as `means` does, and ValueError for a position that is out of range.
+        """
+        B = rows.n_rows
+        movies = check.positions("movies", np.atleast_2d(movies), self.n_movies, None, None)
+        if len(movies) not in (1, B):
+            raise ValueError(f"movies must be the same for all, or have {B} rows, not {len(movies)}")
+        mean, variance = np.empty((2, B, movies.shape[1]), np.float32)
+        arguments = *self._rows(rows, b0), degrees, movies, mean, variance
+        _raise(native.posterior_moments(self._native, *arguments, check.thread_count(threads)))
+        return mean, variance
+
+    def _rows(self, rows: Csr, b0: Float64) -> tuple[Any, ...]:
+        check.columns("rows", rows, self.n_movies)
+        return *check.csr("rows", rows), check.array("b0", b0, np.float64, self.n, rows.n_rows, self.k)
 
 
 def posterior_scores(X: Float32, asked: Factors, movies: Int32, *, threads: int | None = None) -> Float32:
@@ -101,7 +112,7 @@ def posterior_scores(X: Float32, asked: Factors, movies: Int32, *, threads: int 
 
 
 def posterior_covariances(rows: Csr, rated: Factors, A0: Float64) -> Float64:
-    """Return C (S, B, k, k) float64 of every person in every sample; arguments as in `posterior_means`."""
+    """Return C (S, B, k, k) float64 of every person in every sample; arguments as in `Samples`."""
     k, M = A0.shape[1], rows.n_columns
     S, reg = len(A0) // k, np.zeros(rows.n_rows)
     Y, _, precisions = _factors("rated", rated, S * M, k)
@@ -109,13 +120,12 @@ def posterior_covariances(rows: Csr, rated: Factors, A0: Float64) -> Float64:
     return np.stack([covariances(rows, y, reg, A0=a0, other_weight=weights) for a0, y, weights in samples])
 
 
-def _posterior(rows: Csr, rated: Factors, A0: Float64) -> Any:
-    k = check.rank("A0", check.array("A0", A0, np.float64, None, None))
-    S, M = len(A0) // k, rows.n_columns
-    if not S or len(A0) % k:
-        raise ValueError(f"A0 must have a multiple of {k} rows, one matrix per sample, not {len(A0)}")
-    A0 = check.array("A0", A0, np.float64, S * k, k)
-    return native.Posterior(*check.csr("rows", rows), *_factors("rated", rated, S * M, k), A0, np.zeros(rows.n_rows))
+def _roots(A0: Float64, k: int) -> Float32:
+    """(S k, k) float32 L, lower triangular, with A0 = L L^T."""
+    try:
+        return np.linalg.cholesky(A0.reshape(-1, k, k)).astype(np.float32).reshape(-1, k)
+    except np.linalg.LinAlgError:
+        raise ModelError("an A0 of the samples is not positive definite") from None
 
 
 def _factors(name: str, factors: Factors, n: int, k: int) -> Factors:

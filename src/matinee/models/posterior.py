@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from matinee import kernels
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.kernels.posterior import Factors, posterior_means, posterior_moments, posterior_scores
+from matinee.kernels import posterior as kernel
+from matinee.kernels.posterior import Factors, posterior_scores
 from matinee.models import Arrays, Config, Explanation, Prediction, Scores
 from matinee.models.features import PSEUDO_RATINGS, who_rated
 from matinee.models.gibbs import NOISE_DEGREES
@@ -88,6 +89,11 @@ class Samples:
         """S."""
         return len(self.prior_means)
 
+    @cached_property
+    def kernel(self) -> kernel.Samples:
+        """What solves for people."""
+        return kernel.Samples(self.rated, self.asked, self.prior_precisions)
+
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
         """Return samples one after the other."""
@@ -116,11 +122,17 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """B people folded into S samples: their ratings inside (B, M), features (B, D), and X (S, B, k)."""
+    """B people folded into S samples: their ratings inside (B, M), features (B, D), and Lambda m (S, B, k)."""
 
+    samples: Samples
     histories: Csr
     features: Float32
-    X: Float32
+    b0: Float64
+
+    @cached_property
+    def means(self) -> Float32:
+        """(S, B, k) x, solved when it is asked for: predictions solve for it in passing."""
+        return self.samples.kernel.means(self.histories, self.b0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,14 +152,13 @@ class BayesModel:
     def fold_in(self, histories: Csr) -> Profiles:
         """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
         inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
-        features, samples = who_rated(inside, self.components), self.samples
-        X = posterior_means(inside, samples.rated, samples.prior_precisions, self._linear_terms(features))
-        return Profiles(inside, features, X)
+        features = who_rated(inside, self.components)
+        return Profiles(self.samples, inside, features, self._linear_terms(features))
 
     def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
         """Return unclipped stars of all movies, or of these (m,): the mean over the samples."""
         asked = self._everything if movies is None else np.asarray(movies, np.int32)
-        return self.units.stars(posterior_scores(profiles.X, self.samples.asked, asked))
+        return self.units.stars(posterior_scores(profiles.means, self.samples.asked, asked))
 
     def top_n(
         self, profiles: Profiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
@@ -161,9 +172,8 @@ class BayesModel:
 
     def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
         """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
-        samples, movies = self.samples, np.asarray(movies, np.int32)
-        solved = profiles.histories, samples.rated, samples.prior_precisions, profiles.X
-        mean, variance = posterior_moments(*solved, samples.asked, movies, NOISE_DEGREES)
+        asked = np.asarray(movies, np.int32)
+        mean, variance = self.samples.kernel.moments(profiles.histories, profiles.b0, asked, NOISE_DEGREES)
         stars, reach = self.units.stars(mean), np.float32(INTERVAL * self.units.deviation) * np.sqrt(variance)
         return Prediction(*self.units.scale.clip(np.stack([stars, stars - reach, stars + reach])))
 
