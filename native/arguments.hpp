@@ -118,44 +118,40 @@ struct Gathering {
     float* out;           // (B, m)
 };
 
-// S samples of the other side, one after the other, and the rows that are solved in each.
-struct Posterior {
-    Rows rows;                // (B, M)
-    const float* Y;           // (S M, k)
-    const float* offsets;     // (S M)
-    const float* precisions;  // (S M)
-    const double* A0;         // (S k, k)
-    const double* b0;         // (S B, k)
-    const double* reg;        // (B)
-    int64_t n_samples;
-    int k;
-
-    // One sample as a side, without a place for the results.
-    Side side(int64_t s) const {
-        Side side{};
-        side.rows = rows;
-        side.Y = Y + s * rows.n_columns * k;
-        side.k = k;
-        side.reg = reg;
-        side.A0 = A0 + s * k * k;
-        side.b0 = b0 + s * rows.n_rows * k;
-        side.b0_stride = k;
-        side.other_weight = precisions + s * rows.n_columns;
-        side.other_offset = offsets + s * rows.n_columns;
-        return side;
-    }
+// M movies as they are in S samples, movie by movie: what one person rated is read in one piece.
+struct Sampled {
+    const float* Y;           // (M, S k)
+    const float* offsets;     // (M, S)
+    const float* precisions;  // (M, S)
 };
 
-// Columns asked about, row by row: what would be their mean and variance. As they are asked about, columns have
-// factors of their own, which need not be those that they are rated with.
+// S samples of the other side. In sample s a row has A0_s and b0_s = base_s + f slopes_s, where its features are
+// f = sum_p components_p / sqrt(n + pseudo_ratings).
+struct Samples {
+    int64_t n, n_columns;     // S, M
+    int k, n_features;        // k, D
+    Sampled rated, asked;     // the columns as rows rate them, and as rows are asked about them
+    const double* A0;         // (S k, k)
+    const float* roots;       // (S k, k) L, lower triangular, with A0 = L L^T
+    const double* base;       // (S, k)
+    const double* slopes;     // (S D, k)
+    const float* components;  // (M, D)
+    double pseudo_ratings;
+    double degrees;  // ratings of ordinary noise that are added to a row's own
+};
+
+// The rows solved in every sample.
+struct Means {
+    Samples samples;
+    Rows rows;  // (B, M)
+    float* X;   // (S B, k)
+};
+
+// Columns asked about, row by row: what would be their mean and variance.
 struct Moments {
-    Posterior posterior;
-    const float* roots;             // (S k, k) L, lower triangular, with A0 = L L^T
-    const float* asked_Y;           // (S M, k)
-    const float* asked_offsets;     // (S M)
-    const float* asked_precisions;  // (S M)
-    double degrees;                 // ratings of ordinary noise that are added to a row's own
-    const int32_t* columns;         // (m) where columns_stride is 0, or (B, m) where it is m
+    Samples samples;
+    Rows rows;               // (B, M)
+    const int32_t* columns;  // (m) where columns_stride is 0, or (B, m) where it is m
     int64_t columns_stride;
     int64_t n_asked;  // m
     float* mean;      // (B, m)
@@ -164,10 +160,10 @@ struct Moments {
 
 // Columns asked about by all rows: the mean over samples alone.
 struct Scores {
-    const float* X;                        // (S B, k)
-    const float* Y;                        // (S M, k)
-    const float* offsets;                  // (S M)
-    int64_t n_samples, n_rows, n_columns;  // S, B, M
+    const float* X;             // (S B, k)
+    const float* Y;             // (M, S k)
+    const float* offsets;       // (M, S)
+    int64_t n_samples, n_rows;  // S, B
     int k;
     const int32_t* columns;  // (m)
     int64_t n_asked;         // m

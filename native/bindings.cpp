@@ -261,90 +261,83 @@ void quadratic_forms(In<double, 2> C, In<float, 2> Y, Maybe<int32_t, 1> position
     matinee::quadratic_forms(forms, rows_of(out), threads);
 }
 
-// What the calls over samples share: the movies in all samples, checked once for many calls.
-class Samples {
-  public:
-    Samples(In<float, 2> Y, In<float, 1> offsets, In<float, 1> precisions, In<double, 2> A0, In<float, 2> roots,
-            In<float, 2> asked_Y, In<float, 1> asked_offsets, In<float, 1> asked_precisions)
-        : Y(Y),
-          offsets(offsets),
-          precisions(precisions),
-          A0(A0),
-          roots(roots),
-          asked_Y(asked_Y),
-          asked_offsets(asked_offsets),
-          asked_precisions(asked_precisions) {}
+// One kind of factors of all movies in all samples.
+struct SampledArrays {
+    In<float, 2> Y, offsets, precisions;
 
-    matinee::Posterior posterior(const matinee::Rows& rows, const In<double, 3>& b0, const double* reg) const {
-        return {rows,
-                Y.data(),
-                offsets.data(),
-                precisions.data(),
-                A0.data(),
-                b0.data(),
-                reg,
-                n(),
-                static_cast<int>(columns_of(Y))};
-    }
-    matinee::Moments moments(const matinee::Posterior& posterior, double degrees, const In<int32_t, 2>& columns,
-                             const Out<float, 2>& mean, const Out<float, 2>& variance) const {
-        const int64_t m = columns_of(columns), stride = rows_of(columns) > 1 ? m : 0;
-        return {posterior,
-                roots.data(),
-                asked_Y.data(),
-                asked_offsets.data(),
-                asked_precisions.data(),
-                degrees,
-                columns.data(),
-                stride,
-                m,
-                mean.data(),
-                variance.data()};
-    }
-    int64_t n() const { return rows_of(A0) / columns_of(A0); }
-    int64_t n_columns() const { return rows_of(Y) / n(); }
-
-  private:
-    In<float, 2> Y;
-    In<float, 1> offsets, precisions;
-    In<double, 2> A0;
-    In<float, 2> roots, asked_Y;
-    In<float, 1> asked_offsets, asked_precisions;
+    matinee::Sampled pointers() const { return {Y.data(), offsets.data(), precisions.data()}; }
 };
 
-Problem posterior_means(const Samples& samples, Indptr indptr, Indices indices, Values values, In<double, 3> b0,
+// What the calls over samples share, checked once for many calls.
+class PosteriorArguments {
+  public:
+    PosteriorArguments(In<float, 2> Y, In<float, 2> offsets, In<float, 2> precisions, In<float, 2> asked_Y,
+                       In<float, 2> asked_offsets, In<float, 2> asked_precisions, In<double, 2> A0, In<float, 2> roots,
+                       In<double, 2> base, In<double, 2> slopes, In<float, 2> components, double pseudo_ratings,
+                       double degrees)
+        : rated{Y, offsets, precisions},
+          asked{asked_Y, asked_offsets, asked_precisions},
+          A0(A0),
+          roots(roots),
+          base(base),
+          slopes(slopes),
+          components(components),
+          pseudo_ratings(pseudo_ratings),
+          degrees(degrees) {}
+
+    matinee::Samples samples() const {
+        return {rows_of(base),
+                rows_of(components),
+                static_cast<int>(columns_of(base)),
+                static_cast<int>(columns_of(components)),
+                rated.pointers(),
+                asked.pointers(),
+                A0.data(),
+                roots.data(),
+                base.data(),
+                slopes.data(),
+                components.data(),
+                pseudo_ratings,
+                degrees};
+    }
+
+  private:
+    SampledArrays rated, asked;
+    In<double, 2> A0;
+    In<float, 2> roots;
+    In<double, 2> base, slopes;
+    In<float, 2> components;
+    double pseudo_ratings, degrees;
+};
+
+Problem posterior_means(const PosteriorArguments& arguments, Indptr indptr, Indices indices, Values values,
                         Out<float, 3> X, int threads) {
-    const std::vector<double> no_ridge(indptr.shape(0));
-    const matinee::Posterior posterior =
-        samples.posterior(rows_from(indptr, indices, values, samples.n_columns()), b0, no_ridge.data());
+    const matinee::Samples samples = arguments.samples();
+    const matinee::Means means{samples, rows_from(indptr, indices, values, samples.n_columns), X.data()};
     nb::gil_scoped_release released;
-    return problem_of(matinee::posterior_means(posterior, X.data(), threads));
+    return problem_of(matinee::posterior_means(means, threads));
 }
 
-Problem posterior_moments(const Samples& samples, Indptr indptr, Indices indices, Values values, In<double, 3> b0,
-                          double degrees, In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance,
-                          int threads) {
-    const std::vector<double> no_ridge(indptr.shape(0));
-    const matinee::Posterior posterior =
-        samples.posterior(rows_from(indptr, indices, values, samples.n_columns()), b0, no_ridge.data());
-    const matinee::Moments moments = samples.moments(posterior, degrees, columns, mean, variance);
+Problem posterior_moments(const PosteriorArguments& arguments, Indptr indptr, Indices indices, Values values,
+                          In<int32_t, 2> columns, Out<float, 2> mean, Out<float, 2> variance, int threads) {
+    const matinee::Samples samples = arguments.samples();
+    const int64_t m = columns_of(columns);
+    const matinee::Moments moments{samples,
+                                   rows_from(indptr, indices, values, samples.n_columns),
+                                   columns.data(),
+                                   rows_of(columns) > 1 ? m : 0,
+                                   m,
+                                   mean.data(),
+                                   variance.data()};
     nb::gil_scoped_release released;
     return problem_of(matinee::posterior_moments(moments, threads));
 }
 
-void posterior_scores(In<float, 3> X, In<float, 2> Y, In<float, 1> offsets, Indices columns, Out<float, 2> out,
+void posterior_scores(In<float, 3> X, In<float, 2> Y, In<float, 2> offsets, Indices columns, Out<float, 2> out,
                       int threads) {
-    const int64_t n_samples = rows_of(X);
-    const matinee::Scores scores{X.data(),
-                                 Y.data(),
-                                 offsets.data(),
-                                 n_samples,
-                                 columns_of(X),
-                                 rows_of(Y) / n_samples,
-                                 static_cast<int>(columns_of(Y)),
-                                 columns.data(),
-                                 rows_of(columns),
-                                 out.data()};
+    const matinee::Scores scores{X.data(),       Y.data(),         offsets.data(),
+                                 rows_of(X),     columns_of(X),    static_cast<int>(X.shape(2)),
+                                 columns.data(), rows_of(columns), out.data()};
     nb::gil_scoped_release released;
     matinee::posterior_scores(scores, threads);
 }
@@ -371,7 +364,7 @@ void raise_usage_error(const std::exception_ptr& raised, void*) {
 }
 
 NB_MODULE(_matinee_native, module) {
-    nb::set_leak_warnings(false);  // a model that lives until the interpreter ends keeps its Samples, and says nothing
+    nb::set_leak_warnings(false);  // a model that lives until the interpreter ends keeps its arrays, and says nothing
     nb::register_exception_translator(raise_usage_error);
     nb::class_<SideArguments>(module, "Side")
         .def(nb::init<Indptr, Indices, Values, In<float, 2>, In<double, 1>, Maybe<double, 2>, Maybe<double, 2>,
@@ -392,9 +385,9 @@ NB_MODULE(_matinee_native, module) {
     module.def("predict_pairs", &predict_pairs);
     module.def("quadratic_forms", &quadratic_forms);
     module.def("gram", &gram);
-    nb::class_<Samples>(module, "Samples")
-        .def(nb::init<In<float, 2>, In<float, 1>, In<float, 1>, In<double, 2>, In<float, 2>, In<float, 2>, In<float, 1>,
-                      In<float, 1>>());
+    nb::class_<PosteriorArguments>(module, "Posterior")
+        .def(nb::init<In<float, 2>, In<float, 2>, In<float, 2>, In<float, 2>, In<float, 2>, In<float, 2>, In<double, 2>,
+                      In<float, 2>, In<double, 2>, In<double, 2>, In<float, 2>, double, double>());
     module.def("posterior_means", &posterior_means);
     module.def("posterior_moments", &posterior_moments);
     module.def("posterior_scores", &posterior_scores);

@@ -45,6 +45,8 @@ const Kernels kernels = {
     quadratic_forms,
     gram_bytes,
     gram_rows,
+    means_bytes,
+    means_row,
     moments_bytes,
     moments_row,
     score_bytes,

@@ -1,10 +1,13 @@
-// What people folded into several samples would say of movies: mean and variance, person by person.
+// People folded into several samples, person by person: solutions, and what they would say of movies.
 //
-//   C = (A0 + sum_p w_p y_p y_p^T)^-1        mean_s[x . a + offset], mean_s[1 / (g w) + a^T C a] + var_s[x . a +
-//   offset] g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
+//   A = A0 + sum_p w_p y_p y_p^T       b = b0 + sum_p w_p y_p (r_p - offset_p)       x = A^-1 b       C = A^-1
 //
-// y are the movies as they are rated, a as they are asked about. x and A = U^T U as in solve.hpp; C is never formed, as
-// a^T C a = |U^-T a|^2, and panels of movies are solved at once.
+//   mean_s[x . a + offset]             mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
+//   g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
+//
+// y are the movies as they are rated, a as they are asked about. What a person rated is first copied into one side for
+// each sample, so that sums and factors are those of solve.hpp. C is never formed: with A = U^T U is a^T C a the square
+// of U^-T a, which is solved for panels of movies.
 #pragma once
 
 #include "arguments.hpp"
@@ -15,19 +18,136 @@
 
 namespace matinee::MATINEE_ISA {
 
-struct MomentsSpace {
-    float *panel, *U, *inverse, *x, *first, *sum, *squares, *variance;  // the last four with whole panels
-    size_t bytes;
+// The copy of one person's part of the samples.
+struct Person {
+    float *Y, *offsets, *precisions;  // (S n, k) and (S, n), sample by sample
+    double *features, *b0;            // (D) and (k)
+    int32_t* numbers;                 // (n) 0 ... n - 1
+    int64_t indptr[2];                // 0, n
+    const float* values;
 };
 
-// `at` is where the arrays of a solve end.
-inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
+// Arrays cut one after the other from one buffer.
+struct Cutting {
+    char* at;
+    size_t used;
+
+    template <class T>
+    void operator()(T*& array, size_t count) {
+        array = (T*)(at + used);
+        used += (count * sizeof(T) + 63) / 64 * 64;
+    }
+};
+
+inline Person person_in(const Samples& samples, int64_t n, Cutting& take) {
+    Person person{};
+    take(person.Y, (size_t)(samples.n * n) * samples.k + kLanes);
+    take(person.offsets, samples.n * n);
+    take(person.precisions, samples.n * n);
+    take(person.features, samples.n_features);
+    take(person.b0, samples.k);
+    take(person.numbers, n);
+    person.indptr[1] = n;
+    return person;
+}
+
+// f = sum_p components_p / sqrt(n + pseudo_ratings)
+inline void sum_components(const Samples& samples, const int32_t* columns, int64_t n, double* f) {
+    const int n_features = samples.n_features;
+    const double scale = 1 / __builtin_sqrt((double)n + samples.pseudo_ratings);
+    for (int d = 0; d < n_features; d++) f[d] = 0;
+    for (int64_t p = 0; p < n; p++)
+        for (int d = 0; d < n_features; d++) f[d] += samples.components[(int64_t)columns[p] * n_features + d];
+    for (int d = 0; d < n_features; d++) f[d] *= scale;
+}
+
+MATINEE_INLINE void fetch_row(const float* row, int64_t n) {
+    for (int64_t c = 0; c < n; c += 16) __builtin_prefetch(row + c);
+}
+
+// Copy what a person rated, sample by sample; false where a column is out of range.
+inline bool copy_person(const Samples& samples, const Rows& rows, int64_t row, Person& person) {
+    const int64_t n = person.indptr[1], S = samples.n, k = samples.k, fetched = 4;
+    const int32_t* columns = rows.indices + rows.indptr[row];
+    for (int64_t p = 0; p < n; p += kBlock)
+        if (!columns_in_range(columns + p, (int)smaller(kBlock, n - p), samples.n_columns)) return false;
+    for (int64_t p = 0; p < n; p++) {
+        const int64_t soon = columns[smaller(p + fetched, n - 1)], column = columns[p];
+        fetch_row(samples.rated.Y + soon * S * k, S * k);
+        const float* y = samples.rated.Y + column * S * k;
+        for (int64_t s = 0; s < S; s++, y += k) {
+            memcpy(person.Y + (s * n + p) * k, y, sizeof(float) * k);
+            person.offsets[s * n + p] = samples.rated.offsets[column * S + s];
+            person.precisions[s * n + p] = samples.rated.precisions[column * S + s];
+        }
+        person.numbers[p] = (int32_t)p;
+    }
+    person.values = rows.values + rows.indptr[row];
+    sum_components(samples, columns, n, person.features);
+    return true;
+}
+
+// b0 = base + f slopes
+inline void add_features(const double* base, const double* slopes, const double* f, int n, int k, double* b0) {
+    int i = 0;
+    for (; i + kDoubles <= k; i += kDoubles) {
+        D sum = load<D>(base + i);
+        for (int d = 0; d < n; d++) sum += load<D>(slopes + (int64_t)d * k + i) * f[d];
+        store(b0 + i, sum);
+    }
+    for (; i < k; i++) {
+        double sum = base[i];
+        for (int d = 0; d < n; d++) sum += slopes[(int64_t)d * k + i] * f[d];
+        b0[i] = sum;
+    }
+}
+
+constexpr double kNoRidge[1] = {0};
+
+// One sample as a side of this one person, who is its row 0; b0 is written.
+inline Side side_of(const Samples& samples, const Person& person, int64_t s) {
+    const int k = samples.k, n_features = samples.n_features;
+    const int64_t n = person.indptr[1];
+    add_features(samples.base + s * k, samples.slopes + s * n_features * k, person.features, n_features, k, person.b0);
+    Side side{};
+    side.rows = {person.indptr, person.numbers, person.values, 1, n};
+    side.Y = person.Y + s * n * k;
+    side.k = k;
+    side.reg = kNoRidge;
+    side.A0 = samples.A0 + s * k * k;
+    side.b0 = person.b0;
+    side.other_weight = person.precisions + s * n;
+    side.other_offset = person.offsets + s * n;
+    return side;
+}
+
+inline size_t means_bytes(const Samples& samples, int64_t n_rated) {
+    Cutting take{nullptr, solve_bytes(samples.k)};
+    person_in(samples, n_rated, take);
+    return take.used;
+}
+
+// x of one person in every sample.
+inline void means_row(const Means& args, char* buffer, int64_t row, Failure* failure) {
+    const Samples& samples = args.samples;
+    Cutting take{buffer, solve_bytes(samples.k)};
+    Person person = person_in(samples, args.rows.indptr[row + 1] - args.rows.indptr[row], take);
+    if (!copy_person(samples, args.rows, row, person)) return failure->note(row, Fault::column_out_of_range);
+    for (int64_t s = 0; s < samples.n; s++) {
+        Side side = side_of(samples, person, s);
+        side.out = args.X + (s * args.rows.n_rows + row) * samples.k;
+        Failure mine;
+        solve_rows(side, buffer, 0, 1, &mine);
+        if (mine.fault != Fault::none) return failure->note(row, mine.fault);
+    }
+}
+
+struct MomentsSpace {
+    float *panel, *U, *inverse, *x, *first, *sum, *squares, *variance;  // the last four with whole panels
+};
+
+inline MomentsSpace moments_space(int k, int64_t n_asked, Cutting& take) {
     MomentsSpace space;
-    size_t used = 0;
-    auto take = [&](float*& array, size_t count) {
-        array = (float*)(at + used);
-        used += (count * sizeof(float) + 63) / 64 * 64;
-    };
     const size_t stride = shape_of(k).stride;
     take(space.panel, (size_t)kPanelRows * k);
     take(space.U, stride * stride);
@@ -38,12 +158,14 @@ inline MomentsSpace moments_space(int k, int64_t n_asked, char* at) {
     take(space.sum, padded);
     take(space.squares, padded);
     take(space.variance, padded);
-    space.bytes = used;
     return space;
 }
 
-inline size_t moments_bytes(int k, int64_t n_asked) {
-    return solve_bytes(k) + moments_space(k, n_asked, nullptr).bytes;
+inline size_t moments_bytes(const Samples& samples, int64_t n_rated, int64_t n_asked) {
+    Cutting take{nullptr, solve_bytes(samples.k)};
+    person_in(samples, n_rated, take);
+    moments_space(samples.k, n_asked, take);
+    return take.used;
 }
 
 // The factors of one person in one sample, in float32.
@@ -53,19 +175,12 @@ struct Factored {
 };
 
 // Solve for one person in one sample: x and U are left in `space`; false where that cannot be.
-inline bool solve_sample(Side side, const Shape& s, int64_t row, const Space& solving, const MomentsSpace& space,
-                         Failure* failure) {
-    side.out = space.x - row * side.k;
+inline bool solve_sample(Side side, const Shape& s, const Space& solving, const MomentsSpace& space) {
+    side.out = space.x;
     Block block = block_in(side, solving);
-    if (!sum_row(side, s, row, block, solving.sums)) {
-        failure->note(row, Fault::column_out_of_range);
-        return false;
-    }
-    const double* U = solve_row(side, s, row, solving.sums, solving);
-    if (!U) {
-        failure->note(row, Fault::not_positive_definite);
-        return false;
-    }
+    if (!sum_row(side, s, 0, block, solving.sums)) return false;
+    const double* U = solve_row(side, s, 0, solving.sums, solving);
+    if (!U) return false;
     for (int i = 0; i < s.k * s.stride; i += kDoubles) store_narrowed(space.U + i, load<D>(U + i));
     for (int i = 0; i < s.stride; i += kDoubles) store_narrowed(space.inverse + i, load<D>(solving.inverse + i));
     return true;
@@ -152,22 +267,10 @@ inline double left_open(const Factored& A, const float* L, float* panel) {
 }
 
 // g of one person in one sample; sum_p w_p y_p^T C y_p is k - tr(C A0).
-inline double noise_weight(const Side& side, const float* x, int64_t row, double open, double degrees) {
-    const Residuals residuals = {side.rows,         x - row * side.k,  side.Y, side.k, nullptr,
-                                 side.other_offset, side.other_weight, nullptr};
-    const double n = (double)(side.rows.indptr[row + 1] - side.rows.indptr[row]);
-    return (degrees + n) / (degrees + residual_sum(residuals, row) + side.k - open);
-}
-
-// One sample of the movies as they are asked about.
-MATINEE_INLINE Side asked_side(const Moments& args, int64_t s) {
-    const int64_t n_columns = args.posterior.rows.n_columns;
-    Side side{};
-    side.Y = args.asked_Y + s * n_columns * args.posterior.k;
-    side.k = args.posterior.k;
-    side.other_offset = args.asked_offsets + s * n_columns;
-    side.other_weight = args.asked_precisions + s * n_columns;
-    return side;
+inline double noise_weight(const Side& side, const float* x, double open, double degrees) {
+    const Residuals residuals = {side.rows, x, side.Y, side.k, nullptr, side.other_offset, side.other_weight, nullptr};
+    const double n = (double)side.rows.n_columns;
+    return (degrees + n) / (degrees + residual_sum(residuals, 0) + side.k - open);
 }
 
 // The sums over samples of one panel of movies.
@@ -179,24 +282,9 @@ MATINEE_INLINE PanelSums sums_at(const MomentsSpace& space, int64_t at) {
     return {space.first + at, space.sum + at, space.squares + at, space.variance + at};
 }
 
-MATINEE_INLINE void fetch_rows(const float* Y, int k, const int32_t* columns, int64_t n) {
-    for (int64_t m = 0; m < n; m++)
-        for (int c = 0; c < k; c += 16) __builtin_prefetch(Y + (int64_t)k * columns[m] + c);
-}
-
-// Fetch what a person's next sample needs first: rows lie a sample's size apart, where nothing else expects them.
-MATINEE_INLINE void fetch_sample(const Side& side, const int32_t* columns, int64_t n) {
-    fetch_rows(side.Y, side.k, columns, n);
-    for (int64_t m = 0; m < n; m++) {
-        __builtin_prefetch(side.other_offset + columns[m]);
-        __builtin_prefetch(side.other_weight + columns[m]);
-    }
-}
-
-// A panel of the rows of Y at these columns, zeros behind them.
-template <int width>
-MATINEE_INLINE void fill_panel_at(const float* Y, int k, const int32_t* columns, int n, float* panel) {
-    fill_panel([&](int m) { return m < n ? Y + (int64_t)k * columns[m] : kNoRow; }, k, panel, width);
+// One sample's row of a movie.
+MATINEE_INLINE const float* row_in(const float* Y, int64_t n_samples, int k, int64_t column, int64_t s) {
+    return Y + (column * n_samples + s) * k;
 }
 
 // Add x . y of `people` rows x, k apart, to sums of `width` vectors each.
@@ -216,24 +304,35 @@ MATINEE_INLINE void add_products(const float* panel, const float* x, int k, floa
     for (int i = 0; i < people * width; i++) store(sums + i * kLanes, total[i / width][i % width]);
 }
 
+// One person in one sample.
+struct Solved {
+    int64_t s;
+    Factored A;
+    const float* x;
+    float noise;
+};
+
 // Add one panel of movies in one sample to their sums.
 template <int width>
-inline void add_panel_of(const Side& side, const Factored& A, const float* x, float noise, const int32_t* columns,
-                         int n, bool first_sample, float* panel, const PanelSums& sums) {
-    const int k = side.k;
+inline void add_panel_of(const Samples& samples, const Solved& solved, const int32_t* columns, int n, float* panel,
+                         const PanelSums& sums) {
+    const int64_t S = samples.n, s = solved.s, next = s + 1 < S ? s + 1 : s;
+    const int k = samples.k;
+    const Sampled& asked = samples.asked;
     alignas(kBytes) float means[width * kLanes], weights[width * kLanes];
     for (int m = 0; m < width * kLanes; m++) {
-        means[m] = m < n ? side.other_offset[columns[m]] : 0;
-        weights[m] = m < n ? side.other_weight[columns[m]] : 1;
+        means[m] = m < n ? asked.offsets[columns[m] * S + s] : 0;
+        weights[m] = m < n ? asked.precisions[columns[m] * S + s] : 1;
     }
-    fill_panel_at<width>(side.Y, k, columns, n, panel);
-    add_products<1, width>(panel, x, k, means);
+    for (int m = 0; m < n; m++) fetch_row(row_in(asked.Y, S, k, columns[m], next), k);
+    fill_panel([&](int m) { return m < n ? row_in(asked.Y, S, k, columns[m], s) : kNoRow; }, k, panel, width);
+    add_products<1, width>(panel, solved.x, k, means);
     F forms[width];
-    panel_norms<width>(A, 0, panel, forms);
+    panel_norms<width>(solved.A, 0, panel, forms);
     MATINEE_UNROLL
     for (int v = 0; v < width; v++) {
-        const F mean = load<F>(means + v * kLanes), variance = forms[v] + noise / load<F>(weights + v * kLanes);
-        if (first_sample) {
+        const F mean = load<F>(means + v * kLanes), variance = forms[v] + solved.noise / load<F>(weights + v * kLanes);
+        if (s == 0) {
             store(sums.first + v * kLanes, mean);
             store(sums.sum + v * kLanes, F{});
             store(sums.squares + v * kLanes, F{});
@@ -247,15 +346,9 @@ inline void add_panel_of(const Side& side, const Factored& A, const float* x, fl
     }
 }
 
-inline void add_panel(const Side& side, const Factored& A, const float* x, float noise, const int32_t* columns, int n,
-                      bool first_sample, float* panel, const PanelSums& sums) {
-    with_width(
-        n, [&](auto width) { add_panel_of<width.vectors>(side, A, x, noise, columns, n, first_sample, panel, sums); });
-}
-
 inline void write_moments(const Moments& args, int64_t row, const MomentsSpace& space) {
     float *mean = args.mean + row * args.n_asked, *variance = args.variance + row * args.n_asked;
-    const float part = 1.0f / (float)args.posterior.n_samples;
+    const float part = 1.0f / (float)args.samples.n;
     for (int64_t m = 0; m < args.n_asked; m++) {
         const float off = space.sum[m] * part;
         mean[m] = space.first[m] + off;
@@ -265,37 +358,32 @@ inline void write_moments(const Moments& args, int64_t row, const MomentsSpace& 
 
 // Mean and variance of one person's movies.
 inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure* failure) {
-    const Posterior& posterior = args.posterior;
-    const int k = posterior.k;
-    const Shape s = shape_of(k);
-    const Space solving = space_of(s, buffer);
-    const MomentsSpace space = moments_space(k, args.n_asked, buffer + solving.bytes);
-    const Factored A = {space.U, space.inverse, s.stride, k};
-    const int32_t *columns = args.columns + row * args.columns_stride, *rated = posterior.rows.indices;
-    const int64_t from = posterior.rows.indptr[row], n_rated = posterior.rows.indptr[row + 1] - from;
-    for (int64_t sample = 0; sample < posterior.n_samples; sample++) {
-        const Side side = posterior.side(sample), asked = asked_side(args, sample);
-        if (!solve_sample(side, s, row, solving, space, failure)) return;
-        if (sample + 1 < posterior.n_samples) {
-            fetch_sample(posterior.side(sample + 1), rated + from, smaller(n_rated, (int64_t)kBlock));
-            fetch_sample(asked_side(args, sample + 1), columns, smaller(args.n_asked, (int64_t)kPanelRows));
-        }
-        const double open = left_open(A, args.roots + sample * k * k, space.panel);
-        const float noise = (float)(1 / noise_weight(side, space.x, row, open, args.degrees));
-        for (int64_t first = 0; first < args.n_asked; first += kPanelRows) {
-            const int64_t left = args.n_asked - first, after = left - kPanelRows;
-            if (after > 0) fetch_rows(asked.Y, k, columns + first + kPanelRows, smaller(after, (int64_t)kPanelRows));
-            add_panel(asked, A, space.x, noise, columns + first, (int)smaller((int64_t)kPanelRows, left), sample == 0,
-                      space.panel, sums_at(space, first));
+    const Samples& samples = args.samples;
+    const int k = samples.k;
+    const Shape shape = shape_of(k);
+    const Space solving = space_of(shape, buffer);
+    Cutting take{buffer, solving.bytes};
+    Person person = person_in(samples, args.rows.indptr[row + 1] - args.rows.indptr[row], take);
+    const MomentsSpace space = moments_space(k, args.n_asked, take);
+    if (!copy_person(samples, args.rows, row, person)) return failure->note(row, Fault::column_out_of_range);
+    const int32_t* columns = args.columns + row * args.columns_stride;
+    for (int64_t s = 0; s < samples.n; s++) {
+        const Side side = side_of(samples, person, s);
+        if (!solve_sample(side, shape, solving, space)) return failure->note(row, Fault::not_positive_definite);
+        const Factored A = {space.U, space.inverse, shape.stride, k};
+        const double open = left_open(A, samples.roots + s * k * k, space.panel);
+        const Solved solved = {s, A, space.x, (float)(1 / noise_weight(side, space.x, open, samples.degrees))};
+        for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
+            const int n = (int)smaller((int64_t)kPanelRows, args.n_asked - from);
+            with_width(n, [&](auto width) {
+                add_panel_of<width.vectors>(samples, solved, columns + from, n, space.panel, sums_at(space, from));
+            });
         }
     }
     write_moments(args, row, space);
 }
 
-inline size_t score_bytes(int k, int64_t n_rows, int64_t n_columns) {
-    const int64_t padded = (n_columns + kPanelRows - 1) / kPanelRows * kPanelRows;
-    return sizeof(float) * ((size_t)kPanelRows * k + n_rows * padded) + 64;
-}
+inline size_t score_bytes(int k, int64_t n_rows) { return sizeof(float) * kPanelRows * (size_t)(k + n_rows) + 64; }
 
 // Add the products of all rows with one panel.
 MATINEE_INLINE void add_rows_products(const float* panel, const float* X, int64_t n_rows, int k, float* sums) {
@@ -309,30 +397,26 @@ inline void write_scores(const Scores& args, const float* sums, int64_t from, in
     for (int m = 0; m < n; m++) {
         float offset = 0;
         for (int64_t s = 0; s < args.n_samples; s++)
-            offset += args.offsets[s * args.n_columns + args.columns[from + m]];
+            offset += args.offsets[args.columns[from + m] * args.n_samples + s];
         for (int64_t row = 0; row < args.n_rows; row++)
             args.out[row * args.n_asked + from + m] = (sums[row * kPanelRows + m] + offset) * part;
     }
 }
 
-// Scores of columns begin ... end of those asked about, for every row: one sample after the other, as they lie.
+// Scores of columns begin ... end of those asked about, for every row: panel by panel.
 inline void score_columns(const Scores& args, char* buffer, int64_t begin, int64_t end) {
     const int k = args.k;
-    const int64_t per_panel = args.n_rows * kPanelRows, panels = (end - begin + kPanelRows - 1) / kPanelRows;
+    const int64_t S = args.n_samples;
     float *panel = (float*)buffer, *sums = panel + (int64_t)kPanelRows * k;
-    for (int64_t i = 0; i < panels * per_panel; i++) sums[i] = 0;
-    for (int64_t s = 0; s < args.n_samples; s++) {
-        const float *Y = args.Y + s * args.n_columns * k, *X = args.X + s * args.n_rows * k;
-        for (int64_t p = 0; p < panels; p++) {
-            const int64_t from = begin + p * kPanelRows, next = from + kPanelRows;
-            if (next < end) fetch_rows(Y, k, args.columns + next, smaller((int64_t)kPanelRows, end - next));
-            fill_panel_at<kPanelWidth>(Y, k, args.columns + from, (int)smaller((int64_t)kPanelRows, end - from), panel);
-            add_rows_products(panel, X, args.n_rows, k, sums + p * per_panel);
+    for (int64_t from = begin; from < end; from += kPanelRows) {
+        const int n = (int)smaller((int64_t)kPanelRows, end - from);
+        const int32_t* columns = args.columns + from;
+        for (int64_t i = 0; i < args.n_rows * kPanelRows; i++) sums[i] = 0;
+        for (int64_t s = 0; s < S; s++) {
+            fill_panel([&](int m) { return m < n ? row_in(args.Y, S, k, columns[m], s) : kNoRow; }, k, panel);
+            add_rows_products(panel, args.X + s * args.n_rows * k, args.n_rows, k, sums);
         }
-    }
-    for (int64_t p = 0; p < panels; p++) {
-        const int64_t from = begin + p * kPanelRows;
-        write_scores(args, sums + p * per_panel, from, (int)smaller((int64_t)kPanelRows, end - from));
+        write_scores(args, sums, from, n);
     }
 }
 

@@ -118,47 +118,56 @@ void gram(const float* Y, int64_t n_rows, int k, double* out, int threads) {
         }
 }
 
-Failure posterior_means(const Posterior& posterior, float* X, int threads) {
-    for (int64_t s = 0; s < posterior.n_samples; s++) {
-        Side side = posterior.side(s);
-        side.out = X + s * posterior.rows.n_rows * posterior.k;
-        const Failure failure = solve_side(side, threads);
-        if (failure.fault != Fault::none) return failure;
-    }
-    return {};
-}
+namespace {
 
-Failure posterior_moments(const Moments& moments, int threads) {
-    const int k = moments.posterior.k;
-    const int64_t n_rows = moments.posterior.rows.n_rows;
-    const double per_row =
-        static_cast<double>(moments.n_asked + k) * k * (k + 8) * static_cast<double>(moments.posterior.n_samples);
+// Run each(row, buffer) for all rows with buffers for the longest; the failure of the lowest row.
+template <class Bytes, class Each>
+Failure over_people(const Rows& rows, double work_per_row, int threads, const Bytes& bytes, const Each& each) {
     Failure first;
     std::mutex lock;
-    in_team(n_rows, team_for(per_row * static_cast<double>(n_rows), threads), [&](const auto& next) {
-        Buffer buffer(kernels().moments_bytes(k, moments.n_asked));
+    int64_t longest = 0;
+    for (int64_t row = 0; row < rows.n_rows; row++)
+        longest = std::max(longest, rows.indptr[row + 1] - rows.indptr[row]);
+    in_team(rows.n_rows, team_for(work_per_row * static_cast<double>(rows.n_rows), threads), [&](const auto& next) {
+        Buffer buffer(bytes(longest));
         Failure mine;
-        for (int64_t row = next(); row < n_rows; row = next())
-            kernels().moments_row(moments, buffer.data(), row, &mine);
+        for (int64_t row = next(); row < rows.n_rows; row = next()) each(row, buffer.data(), &mine);
         const std::lock_guard<std::mutex> held(lock);
         first.note(mine.row, mine.fault);
     });
     return first;
 }
 
+double solving_work(const Samples& samples) {
+    return static_cast<double>(samples.n) * samples.k * samples.k * (samples.k + 8);
+}
+
+}  // namespace
+
+Failure posterior_means(const Means& args, int threads) {
+    return over_people(
+        args.rows, solving_work(args.samples), threads,
+        [&](int64_t longest) { return kernels().means_bytes(args.samples, longest); },
+        [&](int64_t row, char* buffer, Failure* failure) { kernels().means_row(args, buffer, row, failure); });
+}
+
+Failure posterior_moments(const Moments& args, int threads) {
+    const double asked = static_cast<double>(args.n_asked) / args.samples.k;
+    return over_people(
+        args.rows, solving_work(args.samples) * (1 + asked), threads,
+        [&](int64_t longest) { return kernels().moments_bytes(args.samples, longest, args.n_asked); },
+        [&](int64_t row, char* buffer, Failure* failure) { kernels().moments_row(args, buffer, row, failure); });
+}
+
 void posterior_scores(const Scores& args, int threads) {
-    constexpr int64_t most_sums = 1 << 17;  // so many floats stay in cache while the samples go by
     const double per_column = static_cast<double>(args.n_samples) * args.k * static_cast<double>(args.n_rows + 8);
     const int64_t at_once = kernels().score_columns_at_once, panels = (args.n_asked + at_once - 1) / at_once;
     const int team = team_for(per_column * static_cast<double>(args.n_asked), threads);
-    const int64_t fitting = std::max<int64_t>(1, most_sums / (at_once * std::max<int64_t>(1, args.n_rows)));
-    const int64_t piece = at_once * std::clamp<int64_t>(panels / team, 1, fitting),
-                  pieces = (args.n_asked + piece - 1) / piece;
-    in_team(pieces, team, [&](const auto& next) {
-        Buffer buffer(kernels().score_bytes(args.k, args.n_rows, piece));
-        for (int64_t i = next(); i < pieces; i = next())
-            kernels().score_columns(args, buffer.data(), i * piece, std::min(args.n_asked, (i + 1) * piece));
-    });
+    for_ranges(args.n_asked, at_once * std::max<int64_t>(1, panels / (8 * team)), team,
+               [&](int64_t begin, int64_t end) {
+                   Buffer buffer(kernels().score_bytes(args.k, args.n_rows));
+                   kernels().score_columns(args, buffer.data(), begin, end);
+               });
 }
 
 double peak(int64_t steps) { return kernels().peak(steps); }

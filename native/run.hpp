@@ -14,7 +14,7 @@ void predict_pairs(const Pairs&, int64_t n, int threads);
 void gather_rows(const Gathering&, int threads);
 void quadratic_forms(const Forms&, int64_t n, int threads);
 void gram(const float* Y, int64_t n_rows, int k, double* out, int threads);
-Failure posterior_means(const Posterior&, float* X, int threads);
+Failure posterior_means(const Means&, int threads);
 Failure posterior_moments(const Moments&, int threads);
 void posterior_scores(const Scores&, int threads);
 double peak(int64_t steps);

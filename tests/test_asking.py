@@ -30,11 +30,11 @@ def plain_gain(questions, history, movie):
     covariances, variance = np.zeros(len(questions.targets)), 0.0
     for s in range(S):
         sample = samples.at(s)
-        Y, _, w = (part[history.movies].astype(float) for part in sample.rated)
+        Y, _, w = (part[history.movies].squeeze().astype(float) for part in sample.rated)
         C = np.linalg.inv(sample.prior_precisions + (Y.T * w) @ Y)
         y = sample.asked.Y[movie].astype(float)
         covariances += sample.asked.Y[questions.targets] @ C @ y / S
-        variance += (y @ C @ y + 1 / sample.asked.precisions[movie]) / S
+        variance += (y @ C @ y + 1 / sample.asked.precisions[movie, 0]) / S
     return questions.shares @ covariances**2 / variance
 
 

@@ -12,6 +12,7 @@ from matinee.errors import ModelError
 from matinee.ids import Ids
 from matinee.kernels import equation
 from matinee.models.bayes import Bayes, memory_needed
+from matinee.models.features import who_rated
 from matinee.ratings import History, Ratings, Scale, batch
 
 SMALL = Bayes(rank=7, sweeps=40, burn_in=20, samples=8)
@@ -126,21 +127,22 @@ def test_movies_without_ratings__are_predicted_from_their_genre_and_with_less_co
 
 def test_moments__equal_the_plain_equation(world, model):
     history = world.ratings().history(7)
-    profile = model.fold_in(batch([history], N_MOVIES))
+    histories = batch([history], N_MOVIES)
+    profile, features = model.fold_in(histories), who_rated(histories, model.components)[0]
     asked = np.array([3, 4, 119], np.int32)
     values = (history.stars - model.units.mean) / model.units.deviation
     means, variances = [], []
     for s in range(model.samples.n):
         sample = model.samples.at(s)
-        Y, offsets, w = (part[history.movies].astype(float) for part in sample.rated)
+        Y, offsets, w = (part[history.movies].squeeze().astype(float) for part in sample.rated)
         precision = sample.prior_precisions
-        prior_mean = sample.prior_means[0] + profile.features[0] @ sample.regressions
+        prior_mean = sample.prior_means[0] + features @ sample.regressions
         A, b = equation.normal_equations(Y, w, w * (values - offsets), 0, precision, precision @ prior_mean)
         x = np.linalg.solve(A, b)
         C = np.linalg.inv(A)
         squares = (values - offsets - Y @ x) ** 2 + np.sum(Y @ C * Y, axis=1)
         noise = (30 + np.sum(w * squares)) / (30 + len(history))
-        y, levels, precisions = (part[asked].astype(float) for part in sample.asked)
+        y, levels, precisions = (part[asked].squeeze().astype(float) for part in sample.asked)
         means.append(y @ x + levels)
         variances.append(noise / precisions + np.sum(y @ C * y, axis=1))
     stars = model.units.mean + model.units.deviation * np.mean(means, axis=0)
@@ -212,6 +214,18 @@ def test_arrays__bring_back_the_same_model(world, model):
     assert np.shares_memory(again.samples.rated.Y, arrays["rated_movies"])
 
 
+def test_arrays_of_format_1__which_lay_sample_by_sample__are_the_same_model(world, model):
+    S, old = model.samples.n, dict(model.arrays())
+    for kind in ("rated", "asked"):
+        for name in ("movies", "biases", "precisions"):
+            parts = np.split(old[f"{kind}_{name}"], S, axis=1)
+            old[f"{kind}_{name}"] = np.concatenate(parts if name == "movies" else [part.ravel() for part in parts])
+    again = SMALL.load(old)
+    assert old["rated_movies"].shape == (S * N_MOVIES, model.samples.prior_means.shape[1])
+    for name, array in model.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array)
+
+
 def test_top_n__is_sorted_allowed_and_without_the_excluded(world, model):
     by_user = world.ratings().by_user.rows(0, 5)
     allowed = np.arange(N_MOVIES) % 3 > 0
@@ -243,7 +257,7 @@ def test_each_ingredient__can_be_switched_off(world, switch):
 def test_plain_factorization__is_the_model_without_all_ingredients(world):
     config = replace(SMALL, **PLAIN, sweeps=30, burn_in=15)
     model = config.fit(world.ratings(), world.catalog(), threads=1)
-    assert model.samples.rated.Y.shape[1] == 7
+    assert model.samples.at(0).rated.Y.shape[1] == 7
     assert not model.samples.rated.offsets.any()
     assert not model.samples.regressions.size
     assert np.ptp(model.samples.at(0).rated.precisions[:-N_UNRATED]) == 0

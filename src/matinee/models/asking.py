@@ -105,11 +105,11 @@ class Questions:
             return np.ones(len(movies))
         samples, one = self.rater.samples, batch([history], len(self.known))
         covariances = posterior_covariances(one, samples.rated, samples.prior_precisions)[:, 0]
-        rows = samples.asked.Y.reshape(samples.n, len(self.known), -1)[:, movies]
+        rows = samples.asked.Y[movies].reshape(len(movies), samples.n, -1).swapaxes(0, 1)
         reach = np.einsum("smk,skl->sml", rows, covariances.astype(np.float32))
         unbiased = samples.asked._replace(offsets=np.zeros_like(samples.asked.offsets))
         shared = posterior_scores(reach, unbiased, self.targets)
-        noise = 1 / samples.asked.precisions.reshape(samples.n, -1)[:, movies]
+        noise = 1 / samples.asked.precisions[movies].T
         variances = np.mean(np.sum(reach * rows, axis=2) + noise, axis=0)
         gains: Float64 = np.square(shared, dtype=np.float64) @ self.shares / variances
         return gains

@@ -32,8 +32,8 @@ def draw_kept(chain: Gibbs, features: Float32, rated: Marks) -> Kept:
     """Return what serving needs of the chain's present draw; features (M, E) are of all movies."""
     users, movies, prior = chain.users, chain.movies, chain.users.prior
     expected = movies.expected_rows(users, chain.tau, chain.threads)
-    precisions = np.full(len(rated), chain.tau, np.float32)
-    precisions[rated] *= movies.weights
+    precisions = np.full((len(rated), 1), chain.tau, np.float32)
+    precisions[rated, 0] *= movies.weights
     by_features = (features @ movies.prior.regression + movies.prior.mean).astype(np.float32)
     as_drawn, as_expected = (_factors(by_features, rated, rows, movies.has_bias) for rows in (movies.X, expected))
     sample = Samples(
@@ -51,10 +51,10 @@ def joined(kept: Sequence[Kept], rated: Marks) -> Samples:
 
     As they are rated, that is for movies without ratings only: others were drawn.
     """
-    samples, n = Samples.joined([one.sample for one in kept]), len(kept)
-    spread = np.tile(np.mean([one.spread for one in kept], axis=0), n).astype(np.float32)
+    samples = Samples.joined([one.sample for one in kept])
+    spread = np.mean([one.spread for one in kept], axis=0).astype(np.float32)[:, None]
     precisions = samples.asked.precisions / (1 + samples.asked.precisions * spread)
-    as_rated = np.where(np.tile(rated, n), samples.rated.precisions, precisions)
+    as_rated = np.where(rated[:, None], samples.rated.precisions, precisions)
     return replace(
         samples,
         rated=samples.rated._replace(precisions=as_rated),
@@ -67,8 +67,8 @@ def _factors(by_features: Float32, rated: Marks, rows: Float32, has_bias: bool) 
     Y = by_features.copy()
     Y[rated] = rows
     if not has_bias:
-        return Y, np.zeros(len(Y), np.float32)
-    biases = Y[:, -1].copy()
+        return Y, np.zeros((len(Y), 1), np.float32)
+    biases = Y[:, -1:].copy()
     Y[:, -1] = 1
     return Y, biases
 

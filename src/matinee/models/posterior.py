@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from matinee import kernels
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.kernels import posterior as kernel
-from matinee.kernels.posterior import Factors, posterior_scores
+from matinee.kernels.posterior import Factors, Posterior, Prior, posterior_scores
 from matinee.models import Arrays, Config, Explanation, Prediction, Scores
 from matinee.models.features import PSEUDO_RATINGS, who_rated
 from matinee.models.gibbs import NOISE_DEGREES
@@ -66,7 +65,7 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What is kept of the chain, S samples one after the other: the movies twice, and the prior of a person.
+    """What is kept of the chain in S samples: the movies twice, movie by movie, and the prior of a person.
 
     rated             y~, b and tau h as they were drawn: what people are folded into
     asked             their means given the users of the sample: less noise in what is shown (Rao-Blackwell); the
@@ -89,27 +88,37 @@ class Samples:
         """S."""
         return len(self.prior_means)
 
-    @cached_property
-    def kernel(self) -> kernel.Samples:
-        """What solves for people."""
-        return kernel.Samples(self.rated, self.asked, self.prior_precisions)
-
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
-        """Return samples one after the other."""
-        columns = zip(*(part.arrays().values() for part in parts), strict=True)
-        return cls.of_arrays(dict(zip(parts[0].arrays(), map(np.concatenate, columns), strict=True)))
+        """Return samples one beside the other."""
+        columns = list(zip(*(part.arrays().values() for part in parts), strict=True))
+        names = parts[0].arrays()
+        axes = [0 if name in PRIOR else 1 for name in names]
+        return cls.of_arrays(dict(zip(names, map(np.concatenate, columns, axes), strict=True)))
 
     def at(self, s: int) -> Samples:
         """Return one sample, as views."""
-        parts = {name: array.reshape(self.n, -1, *array.shape[1:])[s] for name, array in self.arrays().items()}
-        return self.of_arrays(parts)
+        k, D = self.prior_means.shape[1], len(self.regressions) // self.n
+
+        def factors(of: Factors) -> Factors:
+            return Factors(of.Y[:, s * k : (s + 1) * k], of.offsets[:, s : s + 1], of.precisions[:, s : s + 1])
+
+        return Samples(
+            factors(self.rated),
+            factors(self.asked),
+            self.prior_means[s : s + 1],
+            self.prior_precisions[s * k : (s + 1) * k],
+            self.regressions[s * D : (s + 1) * D],
+        )
 
     @classmethod
     def of_arrays(cls, arrays: Arrays) -> Samples:
-        """Return the samples whose `arrays()` these are."""
+        """Return the samples whose `arrays()` these are; those of format 1, sample by sample, are turned round."""
         rated, asked = (Factors(*(arrays[f"{kind}_{name}"] for name in FACTORS)) for kind in ("rated", "asked"))
-        return cls(rated, asked, *(arrays[name] for name in PRIOR))
+        prior = tuple(arrays[name] for name in PRIOR)
+        if rated.offsets.ndim == 1:
+            rated, asked = (_movie_by_movie(factors, len(prior[0])) for factors in (rated, asked))
+        return cls(rated, asked, *prior)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays."""
@@ -120,19 +129,24 @@ class Samples:
         return {**rated, **asked, **{name: getattr(self, name) for name in PRIOR}}
 
 
+def _movie_by_movie(factors: Factors, S: int) -> Factors:
+    """Return factors that lie sample by sample, Y (S M, k) and so on, movie by movie."""
+    M = len(factors.offsets) // S
+    turned = (np.ascontiguousarray(part.reshape(S, M, -1).swapaxes(0, 1)).reshape(M, -1) for part in factors)
+    return Factors(*turned)
+
+
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """B people folded into S samples: their ratings inside (B, M), features (B, D), and Lambda m (S, B, k)."""
+    """B people: their ratings inside (B, M), and what folds them in."""
 
-    samples: Samples
     histories: Csr
-    features: Float32
-    b0: Float64
+    posterior: Posterior
 
     @cached_property
     def means(self) -> Float32:
         """(S, B, k) x, solved when it is asked for: predictions solve for it in passing."""
-        return self.samples.kernel.means(self.histories, self.b0)
+        return self.posterior.means(self.histories)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +166,7 @@ class BayesModel:
     def fold_in(self, histories: Csr) -> Profiles:
         """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
         inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
-        features = who_rated(inside, self.components)
-        return Profiles(self.samples, inside, features, self._linear_terms(features))
+        return Profiles(inside, self._posterior)
 
     def scores(self, profiles: Profiles, movies: Positions | None = None) -> Scores:
         """Return unclipped stars of all movies, or of these (m,): the mean over the samples."""
@@ -172,24 +185,29 @@ class BayesModel:
 
     def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
         """Return clipped stars with 90 % intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
-        asked = np.asarray(movies, np.int32)
-        mean, variance = self.samples.kernel.moments(profiles.histories, profiles.b0, asked, NOISE_DEGREES)
-        stars, reach = self.units.stars(mean), np.float32(INTERVAL * self.units.deviation) * np.sqrt(variance)
-        return Prediction(*self.units.scale.clip(np.stack([stars, stars - reach, stars + reach])))
+        mean, variance = self._posterior.moments(profiles.histories, np.asarray(movies, np.int32))
+        units, found = self.units, np.empty((3, *mean.shape), np.float32)
+        found[0] = units.stars(mean)
+        reach = np.sqrt(variance) * np.float32(INTERVAL * units.deviation)
+        np.subtract(found[0], reach, out=found[1])
+        np.add(found[0], reach, out=found[2])
+        return Prediction(*units.scale.clip(found))
 
     def explain(self, history: History, movies: Positions) -> Explanation:
         """Return the stranger's stars of these movies, and what each rating of one person adds to them.
 
         A rating adds by how it differs from what was expected, and by which movie was rated at all.
         """
-        profile = self.fold_in(batch([history], len(self.components)))
+        ratings = self.units.inside(history.stars)
+        features = who_rated(batch([history], len(self.components)), self.components)[0]
         said = self.components[history.movies] / np.sqrt(len(history) + PSEUDO_RATINGS)
         base, contributions = np.zeros(len(movies)), np.zeros((len(movies), len(history)))
         for s in range(self.samples.n):
             sample = self.samples.at(s)
             asked = sample.asked.Y[movies].astype(np.float64)
-            base += asked @ sample.prior_means[0] + sample.asked.offsets[movies]
-            per_rating = self._shift_per_rating(sample, profile, history.movies) + said @ sample.regressions
+            base += asked @ sample.prior_means[0] + sample.asked.offsets[movies, 0]
+            prior_mean = sample.prior_means[0] + features @ sample.regressions
+            per_rating = _shift_per_rating(sample, prior_mean, ratings, history.movies) + said @ sample.regressions
             contributions += asked @ per_rating.T
         unit = self.units.deviation / self.samples.n
         return Explanation(self.units.mean + base * unit, contributions * unit)
@@ -218,28 +236,15 @@ class BayesModel:
         units = np.array([self.units.mean, self.units.deviation, scale.low, scale.high])
         return {**self.samples.arrays(), "components": self.components, "units": units}
 
-    def _linear_terms(self, features: Float32) -> Float64:
-        """(S, B, k) Lambda m: where people's features put them, as the equation's b0."""
-        S, k = self.samples.prior_means.shape
-        base, per_feature = self._linear
-        return (base + features @ per_feature).reshape(-1, S, k).swapaxes(0, 1)
-
     @cached_property
-    def _linear(self) -> tuple[Float64, Float64]:
-        """Lambda mu (S k,) of all samples side by side, and (D, S k) what each feature adds to it."""
+    def _posterior(self) -> Posterior:
+        """What folds people in: Lambda m is Lambda mu, and what each feature adds to it."""
         (S, k), samples = self.samples.prior_means.shape, self.samples
         precisions = samples.prior_precisions.reshape(S, k, k)
-        base = samples.prior_means[:, None] @ precisions
-        per_feature = samples.regressions.reshape(S, -1, k) @ precisions
-        return base.ravel(), np.ascontiguousarray(per_feature.swapaxes(0, 1)).reshape(-1, S * k)
-
-    def _shift_per_rating(self, sample: Samples, profile: Profiles, movies: Positions) -> Float64:
-        """(n, k) what each rating of one person adds to x, given their prior mean."""
-        rated, weights = sample.rated.Y[movies].astype(np.float64), sample.rated.precisions[movies]
-        prior_mean = sample.prior_means[0] + profile.features[0] @ sample.regressions
-        surprise = profile.histories.values - sample.rated.offsets[movies] - rated @ prior_mean
-        A = sample.prior_precisions + (rated.T * weights) @ rated
-        return np.linalg.solve(A, rated.T * (weights * surprise)).T
+        base = (samples.prior_means[:, None] @ precisions).reshape(S, k)
+        slopes = (samples.regressions.reshape(S, -1, k) @ precisions).reshape(-1, k)
+        prior = Prior(samples.prior_precisions, base, slopes, self.components)
+        return Posterior(samples.rated, samples.asked, prior, pseudo_ratings=PSEUDO_RATINGS, degrees=NOISE_DEGREES)
 
     def _taste(self, sample: Samples) -> Float64:
         """(k, k) covariance of x over people: of the prior mean, with features of variance one, and around it.
@@ -262,3 +267,11 @@ class BayesModel:
             [kernels.quadratic_forms(self._taste(sample), sample.asked.Y) for sample in samples], axis=0
         )
         return np.asarray(np.maximum(variances, np.finfo(np.float32).tiny))
+
+
+def _shift_per_rating(sample: Samples, prior_mean: Float64, ratings: Float32, movies: Positions) -> Float64:
+    """(n, k) what each rating of one person, inside, adds to x, given their prior mean."""
+    rated, weights = sample.rated.Y[movies].astype(np.float64), sample.rated.precisions[movies, 0]
+    surprise = ratings - sample.rated.offsets[movies, 0] - rated @ prior_mean
+    A = sample.prior_precisions + (rated.T * weights) @ rated
+    return np.linalg.solve(A, rated.T * (weights * surprise)).T

@@ -13,7 +13,7 @@ from matinee.errors import DataError, StoreError
 from matinee.ratings import Scale
 from matinee.snapshot.files import Entry
 
-FORMAT = 1
+FORMAT = 2  # 1 had the factors of `bayes` sample by sample; it is read, too
 FILE_NAME = "manifest.json"
 
 
