@@ -118,6 +118,35 @@ struct Gathering {
     float* out;           // (B, m)
 };
 
+// Items that score items: row x of X gives item j the score (x W)_j scale_j + base_j base_weight / (n + damping), n
+// being the number of values in the row.
+struct Items {
+    const float* W;        // (M, M)
+    const float* scale;    // (M)
+    const float* base;     // (M)
+    int64_t n;             // M
+    const int32_t* names;  // (M) the items' numbers elsewhere, ascending
+    float base_weight, damping;
+};
+
+struct ItemScores {
+    Items items;
+    Rows rows;   // X (B, M)
+    float* out;  // (B, M)
+};
+
+// The best items of each row, by their numbers elsewhere, of which there are N.
+struct ItemTopN {
+    Items items;
+    Rows rows;  // X (B, M)
+    int64_t n;
+    const bool* allowed;            // ? (N)
+    const int64_t* exclude_indptr;  // ? (B + 1)
+    const int32_t* exclude;         // numbers left out, ascending within a row
+    int32_t* positions;             // (B, n)
+    float* scores;                  // (B, n)
+};
+
 // M movies as they are in S samples, movie by movie: what one person rated is read in one piece.
 struct Sampled {
     const float* Y;           // (M, S k)

@@ -230,6 +230,54 @@ void gather_rows(Indptr indptr, Indices indices, Values values, In<float, 2> mat
     matinee::gather_rows(gathering, threads);
 }
 
+int64_t relative_rows(Indptr indptr, Indices indices, Values values, Indices place, double mean, double pseudo,
+                      double weight, Out<int64_t, 1> out_indptr, Out<int32_t, 1> out_indices,
+                      Out<float, 1> out_values) {
+    const matinee::Rows rows = rows_from(indptr, indices, values, rows_of(place));
+    nb::gil_scoped_release released;
+    return matinee::relative_rows(rows, place.data(), {mean, pseudo, weight},
+                                  {out_indptr.data(), out_indices.data(), out_values.data(), nullptr});
+}
+
+// Items that score items, checked once for many calls.
+class ItemsArguments {
+  public:
+    ItemsArguments(In<float, 2> W, Values scale, Values base, Indices names, float base_weight, float damping)
+        : W(W), scale(scale), base(base), names(names), base_weight(base_weight), damping(damping) {}
+
+    matinee::Items items() const {
+        return {W.data(), scale.data(), base.data(), rows_of(W), names.data(), base_weight, damping};
+    }
+
+  private:
+    In<float, 2> W;
+    Values scale, base;
+    Indices names;
+    float base_weight, damping;
+};
+
+void item_scores(const ItemsArguments& arguments, Indptr indptr, Indices indices, Values values, Out<float, 2> out,
+                 int threads) {
+    const matinee::Items items = arguments.items();
+    const matinee::ItemScores scores{items, rows_from(indptr, indices, values, items.n), out.data()};
+    nb::gil_scoped_release released;
+    matinee::check_columns(scores.rows, threads);
+    matinee::item_scores(scores, threads);
+}
+
+void item_top_n(const ItemsArguments& arguments, Indptr indptr, Indices indices, Values values, Maybe<bool, 1> allowed,
+                Maybe<int64_t, 1> exclude_indptr, Maybe<int32_t, 1> exclude, Out<int32_t, 2> positions,
+                Out<float, 2> scores, int threads) {
+    const matinee::Items items = arguments.items();
+    const matinee::Rows rows = rows_from(indptr, indices, values, items.n);
+    const Exclude out = exclude_from(exclude_indptr, exclude, rows.n_rows);
+    const matinee::ItemTopN top{items,      rows,        columns_of(positions), pointer(allowed),
+                                out.indptr, out.indices, positions.data(),      scores.data()};
+    nb::gil_scoped_release released;
+    matinee::check_columns(rows, threads);
+    matinee::item_top_n(top, threads);
+}
+
 void residual_sums(Indptr indptr, Indices indices, Values values, In<float, 2> X, In<float, 2> Y,
                    Maybe<float, 1> row_offset, Maybe<float, 1> other_offset, Maybe<float, 1> other_weight,
                    Out<double, 1> out, int threads) {
@@ -381,6 +429,10 @@ NB_MODULE(_matinee_native, module) {
     module.def("transpose", &transpose);
     module.def("weighted_gram", &weighted_gram);
     module.def("gather_rows", &gather_rows);
+    module.def("relative_rows", &relative_rows);
+    nb::class_<ItemsArguments>(module, "Items").def(nb::init<In<float, 2>, Values, Values, Indices, float, float>());
+    module.def("item_scores", &item_scores);
+    module.def("item_top_n", &item_top_n);
     module.def("residual_sums", &residual_sums);
     module.def("predict_pairs", &predict_pairs);
     module.def("quadratic_forms", &quadratic_forms);

@@ -3,6 +3,7 @@
 #include "isa.hpp"
 
 #include "covariance.hpp"
+#include "items.hpp"
 #include "posterior.hpp"
 #include "products.hpp"
 #include "select.hpp"
@@ -41,6 +42,9 @@ const Kernels kernels = {
     residual_rows,
     predict_pairs,
     gather_rows,
+    item_scores,
+    item_bytes,
+    item_top_row,
     form_bytes,
     quadratic_forms,
     gram_bytes,

@@ -24,6 +24,9 @@ struct Kernels {
     void (*residual_rows)(const Residuals&, int64_t begin, int64_t end);
     void (*predict_pairs)(const Pairs&, int64_t begin, int64_t end);
     void (*gather_rows)(const Gathering&, int64_t begin, int64_t end);
+    void (*item_scores)(const ItemScores&, int64_t begin, int64_t end);
+    size_t (*item_bytes)();
+    void (*item_top_row)(const ItemTopN&, char* buffer, int64_t row);
     size_t (*form_bytes)(int k);
     void (*quadratic_forms)(const Forms&, char* buffer, int64_t begin, int64_t end);
     size_t (*gram_bytes)(int k);

@@ -141,15 +141,15 @@ constexpr int64_t kGatherColumns = 4096;  // columns summed before the next ones
 constexpr int kGatherRows = 4;
 
 template <int count>
-MATINEE_INLINE void add_rows(const float* const* rows, const float* values, int64_t begin, int64_t end, float* out) {
-    int64_t c = begin;
-    for (; c + kLanes <= end; c += kLanes) {
+MATINEE_INLINE void add_rows(const float* const* rows, const float* values, int64_t width, float* out) {
+    int64_t c = 0;
+    for (; c + kLanes <= width; c += kLanes) {
         F sum = load<F>(out + c);
         MATINEE_UNROLL
         for (int i = 0; i < count; i++) sum += load<F>(rows[i] + c) * values[i];
         store(out + c, sum);
     }
-    for (; c < end; c++) {
+    for (; c < width; c++) {
         F sum = all(out[c]);
         MATINEE_UNROLL
         for (int i = 0; i < count; i++) sum += all(rows[i][c]) * values[i];
@@ -157,25 +157,28 @@ MATINEE_INLINE void add_rows(const float* const* rows, const float* values, int6
     }
 }
 
-inline void gather_columns(const Gathering& args, int64_t row, int64_t begin, int64_t end) {
-    float* out = args.out + row * args.width;
-    const int64_t start = args.rows.indptr[row], stop = args.rows.indptr[row + 1];
-    memset(out + begin, 0, sizeof(float) * (end - begin));
+// Columns begin ... end of one row of rows @ matrix, into out.
+inline void gather_columns(const Rows& rows, const float* matrix, int64_t width, int64_t row, int64_t begin,
+                           int64_t end, float* out) {
+    const int64_t start = rows.indptr[row], stop = rows.indptr[row + 1];
+    memset(out, 0, sizeof(float) * (end - begin));
     for (int64_t p = start; p < stop;) {
-        const float* rows[kGatherRows];
+        const float* named[kGatherRows];
         const int n = (int)smaller(kGatherRows, stop - p);
-        for (int i = 0; i < n; i++) rows[i] = args.matrix + args.width * args.rows.indices[p + i];
-        if (n == kGatherRows) add_rows<kGatherRows>(rows, args.rows.values + p, begin, end, out);
+        for (int i = 0; i < n; i++) named[i] = matrix + width * rows.indices[p + i] + begin;
+        if (n == kGatherRows) add_rows<kGatherRows>(named, rows.values + p, end - begin, out);
         else
-            for (int i = 0; i < n; i++) add_rows<1>(rows + i, args.rows.values + p + i, begin, end, out);
+            for (int i = 0; i < n; i++) add_rows<1>(named + i, rows.values + p + i, end - begin, out);
         p += n;
     }
 }
 
 inline void gather_rows(const Gathering& args, int64_t begin, int64_t end) {
+    const int64_t width = args.width;
     for (int64_t row = begin; row < end; row++)
-        for (int64_t c = 0; c < args.width; c += kGatherColumns)
-            gather_columns(args, row, c, smaller(c + kGatherColumns, args.width));
+        for (int64_t c = 0; c < width; c += kGatherColumns)
+            gather_columns(args.rows, args.matrix, width, row, c, smaller(c + kGatherColumns, width),
+                           args.out + row * width + c);
 }
 
 inline size_t gram_bytes(int k) {

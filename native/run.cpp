@@ -83,10 +83,30 @@ void predict_pairs(const Pairs& args, int64_t n, int threads) {
                [&](int64_t begin, int64_t end) { kernels().predict_pairs(args, begin, end); });
 }
 
+namespace {
+
+double gathering_work(const Rows& rows, int64_t width) {
+    return static_cast<double>(rows.indptr[rows.n_rows] - rows.indptr[0]) * static_cast<double>(width);
+}
+
+}  // namespace
+
 void gather_rows(const Gathering& args, int threads) {
-    const double values = static_cast<double>(args.rows.indptr[args.rows.n_rows] - args.rows.indptr[0]);
-    for_ranges(args.rows.n_rows, 1, team_for(values * static_cast<double>(args.width), threads),
+    for_ranges(args.rows.n_rows, 1, team_for(gathering_work(args.rows, args.width), threads),
                [&](int64_t begin, int64_t end) { kernels().gather_rows(args, begin, end); });
+}
+
+void item_scores(const ItemScores& args, int threads) {
+    for_ranges(args.rows.n_rows, 1, team_for(gathering_work(args.rows, args.items.n), threads),
+               [&](int64_t begin, int64_t end) { kernels().item_scores(args, begin, end); });
+}
+
+void item_top_n(const ItemTopN& args, int threads) {
+    in_team(args.rows.n_rows, team_for(gathering_work(args.rows, args.items.n), threads), [&](const auto& next) {
+        Buffer buffer(kernels().item_bytes());
+        for (int64_t row = next(); row < args.rows.n_rows; row = next())
+            kernels().item_top_row(args, buffer.data(), row);
+    });
 }
 
 void quadratic_forms(const Forms& args, int64_t n, int threads) {

@@ -12,6 +12,8 @@ void select_top_n(const Selection&, int threads);
 void residual_sums(const Residuals&, int threads);
 void predict_pairs(const Pairs&, int64_t n, int threads);
 void gather_rows(const Gathering&, int threads);
+void item_scores(const ItemScores&, int threads);
+void item_top_n(const ItemTopN&, int threads);
 void quadratic_forms(const Forms&, int64_t n, int threads);
 void gram(const float* Y, int64_t n_rows, int k, double* out, int threads);
 Failure posterior_means(const Means&, int threads);

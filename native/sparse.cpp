@@ -202,6 +202,29 @@ void weighted_gram(const Rows& m, const float* weights, float* out, int threads)
     });
 }
 
+int64_t relative_rows(const Rows& rows, const int32_t* place, const Inputs& inputs, const CsrArrays& out) {
+    int64_t kept = 0;
+    out.indptr[0] = 0;
+    for (int64_t row = 0; row < rows.n_rows; row++) {
+        const int64_t first = kept;
+        double sum = inputs.pseudo * inputs.mean;
+        for (int64_t p = rows.indptr[row]; p < rows.indptr[row + 1]; p++) {
+            const int32_t column = rows.indices[p];
+            if (static_cast<uint32_t>(column) >= static_cast<uint64_t>(rows.n_columns))
+                refuse("column in row", row, column, rows.n_columns);
+            if (place[column] < 0) continue;
+            sum += rows.values[p];
+            out.indices[kept] = place[column];
+            out.values[kept++] = rows.values[p];
+        }
+        const double usual = sum / (static_cast<double>(kept - first) + inputs.pseudo);
+        for (int64_t p = first; p < kept; p++)
+            out.values[p] = static_cast<float>(1 + inputs.weight * (out.values[p] - usual));
+        out.indptr[row + 1] = kept;
+    }
+    return kept;
+}
+
 void check_columns(const Rows& m, int threads) {
     const int64_t first = m.indptr[0];
     for_ranges(m.indptr[m.n_rows] - first, kChunk, threads, [&](int64_t begin, int64_t end) {

@@ -32,6 +32,16 @@ void transpose(const Rows&, const CsrArrays&, int threads);
 // Throws std::invalid_argument where a column is outside the matrix.
 void weighted_gram(const Rows&, const float* weights, float* out, int threads);
 
+// How values become inputs: 1 + weight (value - m), m being the mean of the row's values and of `pseudo` ones at
+// `mean`.
+struct Inputs {
+    double mean, pseudo, weight;
+};
+
+// Keep the columns that have a place (n_columns) >= 0, under that number, as inputs. Returns how many were kept.
+// Throws std::invalid_argument where a column is outside the matrix.
+int64_t relative_rows(const Rows&, const int32_t* place, const Inputs&, const CsrArrays&);
+
 // Throws std::invalid_argument where a column is outside the matrix, naming its row.
 void check_columns(const Rows&, int threads);
 

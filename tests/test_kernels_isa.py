@@ -10,7 +10,7 @@ import pytest
 from matinee import kernels
 
 HERE = Path(__file__).parent
-TESTS = [str(HERE / f"test_kernels_{part}.py") for part in ("solve", "select", "sparse")]
+TESTS = [str(HERE / f"test_kernels_{part}.py") for part in ("items", "posterior", "select", "solve", "sparse")]
 NAMES = ("avx512", "avx2", "portable")
 
 

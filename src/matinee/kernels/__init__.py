@@ -2,6 +2,7 @@
 
     solve.py      the one equation for many rows, its covariances, quadratic forms
     select.py     the n best movies
+    items.py      items that score items
     sparse.py     building, transposing and multiplying sparse matrices
     posterior.py  rows folded into many samples of the other side, and what they would say of it
     equation.py   one row of the equation in plain NumPy: the definition and the tests' oracle
@@ -21,6 +22,7 @@ import _matinee_native as native
 
 from matinee.kernels.check import thread_count
 from matinee.kernels.csr import Csr
+from matinee.kernels.items import Items
 from matinee.kernels.select import select_top_n, top_n
 from matinee.kernels.solve import covariances, quadratic_forms, solve_side
 from matinee.kernels.sparse import (
@@ -28,6 +30,7 @@ from matinee.kernels.sparse import (
     gather_rows,
     gram,
     predict_pairs,
+    relative_rows,
     residual_sums,
     transpose,
     weighted_gram,
@@ -35,6 +38,7 @@ from matinee.kernels.sparse import (
 
 __all__ = [
     "Csr",
+    "Items",
     "build_csr",
     "covariances",
     "gather_rows",
@@ -42,6 +46,7 @@ __all__ = [
     "instruction_set",
     "predict_pairs",
     "quadratic_forms",
+    "relative_rows",
     "residual_sums",
     "select_top_n",
     "solve_side",

@@ -44,13 +44,13 @@ def top_n(
     Y = check.array("Y", Y, np.float32, None, None)
     k = check.rank("Y", Y)
     X = check.array("X", X, np.float32, None, k)
-    positions, scores = _lists(len(X), n)
+    positions, scores = lists(len(X), n)
     native.top_n(
         X,
         Y,
         check.optional("bias", bias, np.float32, len(Y)),
         check.optional("allowed", allowed, np.bool_, len(Y)),
-        *_excluded(exclude, len(X), len(Y)),
+        *excluded(exclude, len(X), len(Y)),
         positions,
         scores,
         check.thread_count(threads),
@@ -69,11 +69,11 @@ def select_top_n(
     """Return the n highest of each row of scores (B, M) as `top_n` does; NaN and -inf are never returned."""
     scores = check.array("scores", scores, np.float32, None, None)
     B, M = scores.shape
-    positions, best = _lists(B, n)
+    positions, best = lists(B, n)
     native.select_top_n(
         scores,
         check.optional("allowed", allowed, np.bool_, M),
-        *_excluded(exclude, B, M),
+        *excluded(exclude, B, M),
         positions,
         best,
         check.thread_count(threads),
@@ -81,13 +81,15 @@ def select_top_n(
     return positions, best
 
 
-def _lists(B: int, n: int) -> tuple[Int32, Float32]:
+def lists(B: int, n: int) -> tuple[Int32, Float32]:
+    """Return positions and scores (B, n) to write lists into."""
     if n < 0:
         raise ValueError(f"n is {n}; a list has 0 or more places")
     return np.empty((B, n), np.int32), np.empty((B, n), np.float32)
 
 
-def _excluded(exclude: Csr | None, B: int, M: int) -> tuple[Any, Any]:
+def excluded(exclude: Csr | None, B: int, M: int) -> tuple[Any, Any]:
+    """Return what a kernel reads of the columns that are left out of each row, None and None for none."""
     if exclude is None:
         return None, None
     check.columns("exclude", exclude, M)

@@ -116,6 +116,24 @@ def gather_rows(rows: Csr, matrix: Float32, *, threads: int | None = None) -> Fl
     return out
 
 
+def relative_rows(rows: Csr, place: Int32, n_places: int, *, mean: float, pseudo: float, weight: float) -> Csr:
+    """Return rows (B, n_places) of what has a place, each value as 1 + weight (value - m).
+
+    m is the mean of the row's values that have a place and of `pseudo` ones at `mean`; place (M,) int32, ascending and
+    negative for none. Raises ValueError where a column is out of range.
+
+    >>> rows = Csr(np.array([0, 3]), np.array([0, 1, 3], np.int32), np.array([4, 1, 2], np.float32), 4)
+    >>> relative_rows(rows, np.array([0, -1, -1, 1], np.int32), 2, mean=3, pseudo=0, weight=0.5).values.tolist()
+    [1.5, 0.5]
+    """
+    n = len(rows.indices)
+    check.columns("rows", rows, len(place))
+    indptr, indices, values = np.empty(rows.n_rows + 1, np.int64), np.empty(n, np.int32), np.empty(n, np.float32)
+    place = check.array("place", place, np.int32, rows.n_columns)
+    kept = native.relative_rows(*check.csr("rows", rows), place, mean, pseudo, weight, indptr, indices, values)
+    return Csr(indptr, indices[:kept], values[:kept], n_places)
+
+
 def residual_sums(
     rows: Csr,
     X: Float32,

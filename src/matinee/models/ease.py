@@ -116,26 +116,10 @@ class Inputs:
 
     def of(self, histories: Csr) -> Csr:
         """Return X (B, M)."""
-        rows = self.restrict(histories)
-        return Csr(rows.indptr, rows.indices, self._values(rows), rows.n_columns)
-
-    def restrict(self, matrix: Csr) -> Csr:
-        """Return the eligible columns (B, M) of a matrix (B, n_movies)."""
-        places = self.place[matrix.indices]
-        keep = places >= 0
-        known = matrix.where(keep)
-        return Csr(known.indptr, places if known is matrix else places[keep], known.values, len(self.eligible))
-
-    def _values(self, rows: Csr) -> Float32:
-        stars = rows.values
-        if not self.star_weight or not self.spread:
-            return np.ones_like(stars)
-        counts, totals = rows.counts, np.zeros(len(stars) + 1)
-        np.cumsum(stars, dtype=np.float64, out=totals[1:])
-        sums = np.diff(totals[rows.indptr])
-        own_mean = (sums + PSEUDO_RATINGS * self.mean) / (counts + PSEUDO_RATINGS)
-        values = 1 + self.star_weight * (stars - np.repeat(own_mean, counts)) / self.spread
-        return np.asarray(values, np.float32)
+        weight = self.star_weight / self.spread if self.spread else 0.0
+        return kernels.relative_rows(
+            histories, self.place, len(self.eligible), mean=self.mean, pseudo=PSEUDO_RATINGS, weight=weight
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,33 +136,29 @@ class EaseModel:
         """Return X (B, M), the profiles."""
         return self.inputs.of(histories)
 
-    def _eligible_scores(self, profiles: Csr) -> Float32:
-        scores: Scores = kernels.gather_rows(profiles, self.weights)
-        scores *= self.discount
-        scores += self._share_of_stranger(profiles.counts)[:, None] * self.stranger
-        return scores
-
-    def _share_of_stranger(self, counts: NDArray[np.int64]) -> Float32:
-        return np.asarray(self.config.stranger / (counts + STRANGER_DAMPING), np.float32)
+    @cached_property
+    def _items(self) -> kernels.Items:
+        return kernels.Items(
+            self.weights,
+            self.discount,
+            self.stranger,
+            self.inputs.eligible,
+            self.inputs.n_movies,
+            base_weight=self.config.stranger,
+            damping=STRANGER_DAMPING,
+        )
 
     def scores(self, profiles: Csr, movies: Positions | None = None) -> Scores:
         """Return (B, n_movies) or (B, m); -inf for movies that are not ranked."""
         scores: Scores = np.full((profiles.n_rows, self.inputs.n_movies), -np.inf, np.float32)
-        scores[:, self.inputs.eligible] = self._eligible_scores(profiles)
+        scores[:, self.inputs.eligible] = self._items.scores(profiles)
         return scores if movies is None else scores[:, movies]
 
     def top_n(
         self, profiles: Csr, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
     ) -> tuple[Positions, Scores]:
         """Return the n best allowed movies of each profile."""
-        eligible = self.inputs.eligible
-        places, scores = kernels.select_top_n(
-            self._eligible_scores(profiles),
-            n,
-            allowed=None if allowed is None else allowed.take(eligible),
-            exclude=None if exclude is None else self.inputs.restrict(exclude),
-        )
-        return np.where(places >= 0, eligible[places], np.int32(-1)), scores
+        return self._items.top_n(profiles, n, allowed=allowed, exclude=exclude)
 
     def explain(self, history: History, movies: Positions) -> Explanation:
         """Return x_p B_pi n_i^-count_exponent for each rated movie p and asked movie i; 0 where p is not ranked.
@@ -192,9 +172,8 @@ class EaseModel:
         x[rated >= 0] = self.inputs.of(row).values
         part = self.weights[np.ix_(rated, places)].T * self.discount[places][:, None] * x
         part[places < 0] = 0
-        base = self._share_of_stranger(np.array(np.count_nonzero(rated >= 0))) * self.stranger[places].astype(
-            np.float64
-        )
+        share = self.config.stranger / (np.count_nonzero(rated >= 0) + STRANGER_DAMPING)
+        base = share * self.stranger[places].astype(np.float64)
         return Explanation(np.where(places >= 0, base, -np.inf), part)
 
     def similar(self, movie: int) -> Scores:
