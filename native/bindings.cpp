@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -230,6 +231,25 @@ void gather_rows(Indptr indptr, Indices indices, Values values, In<float, 2> mat
     matinee::gather_rows(gathering, threads);
 }
 
+// The place of a text among sorted ones, which lie one after the other and start at `starts`; -1 where it is not there.
+int64_t find_text(Indices starts, In<uint8_t, 1> texts, nb::bytes wanted) {
+    const std::string_view all(reinterpret_cast<const char*>(texts.data()), texts.shape(0));
+    const std::string_view text(wanted.c_str(), wanted.size());
+    const auto at = [&](int64_t i) {
+        const int64_t start = starts.data()[i], end = starts.data()[i + 1];
+        require(0 <= start && start <= end && end <= static_cast<int64_t>(all.size()), "texts must lie within all");
+        return all.substr(start, end - start);
+    };
+    int64_t low = 0, high = rows_of(starts) - 1;
+    const int64_t n = high;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (at(middle) < text) low = middle + 1;
+        else high = middle;
+    }
+    return low < n && at(low) == text ? low : -1;
+}
+
 int64_t relative_rows(Indptr indptr, Indices indices, Values values, Indices place, double mean, double pseudo,
                       double weight, Out<int64_t, 1> out_indptr, Out<int32_t, 1> out_indices,
                       Out<float, 1> out_values) {
@@ -429,6 +449,7 @@ NB_MODULE(_matinee_native, module) {
     module.def("transpose", &transpose);
     module.def("weighted_gram", &weighted_gram);
     module.def("gather_rows", &gather_rows);
+    module.def("find_text", &find_text);
     module.def("relative_rows", &relative_rows);
     nb::class_<ItemsArguments>(module, "Items").def(nb::init<In<float, 2>, Values, Values, Indices, float, float>());
     module.def("item_scores", &item_scores);

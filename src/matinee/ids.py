@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
@@ -10,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from matinee.kernels import find_text
 
 Positions = NDArray[np.int32]
 Bits = NDArray[np.uint64]
@@ -25,14 +26,15 @@ class Ids(Sequence[str]):
     (['1', '10', '2'], 2, None)
     """
 
-    __slots__ = ("_ends", "_text", "array")
+    __slots__ = ("_starts", "_texts", "array")
 
     def __init__(self, ids: Iterable[str] | pa.Array, *, is_sorted: bool = False) -> None:
         array = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         self.array: pa.StringArray = array if is_sorted else pc.unique(array).sort()
-        _, ends, text = self.array.buffers()
-        self._ends = memoryview(ends or b"\0\0\0\0").cast("B").cast("i")[self.array.offset :]
-        self._text = memoryview(text or b"")
+        _, starts, texts = self.array.buffers()
+        first, last = self.array.offset, self.array.offset + len(self.array)
+        self._starts = np.frombuffer(starts or bytes(4), np.int32)[first : last + 1]
+        self._texts = np.frombuffer(texts or b"", np.uint8)
 
     def __reduce__(self) -> tuple[Callable[[pa.StringArray], Ids], tuple[pa.StringArray]]:
         return _sorted, (self.array,)  # views of memory do not travel to other processes
@@ -57,18 +59,13 @@ class Ids(Sequence[str]):
             wanted = value.encode()
         except UnicodeEncodeError:
             return None
-        found = bisect_left(range(len(self.array)), wanted, key=self._bytes)
-        return found if found < len(self.array) and self._bytes(found) == wanted else None
+        return find_text(self._starts, self._texts, wanted)
 
     def positions(self, values: Iterable[str] | pa.Array) -> Positions:
         """Return the position of each id, -1 where it is unknown."""
         array = values if isinstance(values, pa.Array | pa.ChunkedArray) else _array(list(values))
         found = pc.fill_null(pc.index_in(array, value_set=self.array), -1)
         return np.asarray(found, dtype=np.int32)
-
-    def _bytes(self, position: int) -> bytes:
-        """Return one id from Arrow's own memory: its scalars take longer to make than to compare."""
-        return bytes(self._text[self._ends[position] : self._ends[position + 1]])
 
     def take(self, positions: Positions) -> list[str]:
         """Return the ids at these positions."""

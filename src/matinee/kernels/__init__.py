@@ -5,6 +5,7 @@
     items.py      items that score items
     sparse.py     building, transposing and multiplying sparse matrices
     posterior.py  rows folded into many samples of the other side, and what they would say of it
+    texts.py      sorted texts
     equation.py   one row of the equation in plain NumPy: the definition and the tests' oracle
     csr.py        Csr, the form in which ratings enter
     check.py      what is checked before memory is touched
@@ -35,12 +36,14 @@ from matinee.kernels.sparse import (
     transpose,
     weighted_gram,
 )
+from matinee.kernels.texts import find_text
 
 __all__ = [
     "Csr",
     "Items",
     "build_csr",
     "covariances",
+    "find_text",
     "gather_rows",
     "gram",
     "instruction_set",
