@@ -9,7 +9,7 @@ from pydantic import Field
 
 from matinee.recommender import Order
 from matinee.recommender.filters import MIN_RATINGS
-from matinee.service.api.rows import about, listed, position_of
+from matinee.service.api.rows import about, position_of, told_list
 from matinee.service.api.shapes import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
 from matinee.service.api.table import Fields, route
 from matinee.service.auth.limits import MOST_RATINGS
@@ -78,7 +78,7 @@ def recommendations(user: str, query: UserListOptions) -> Fields:
     Somebody who has rated nothing gets the most rated movies, and the note says so.
     """
     found = recommender().recommend(user=user, within=query.within, **_options(query))
-    return {**about(user, found), **listed(found)}
+    return {**about(user, found), **told_list(found)}
 
 
 @route(
@@ -95,7 +95,7 @@ def recommendations_for(body: GivenRatings) -> Fields:
     for movie in (*body.ratings, *(body.within or ())):
         position_of(movie)
     found = recommender().recommend(body.ratings, within=body.within, scale=body.scale, **_options(body))
-    return listed(found)
+    return told_list(found)
 
 
 def _options(asked: ListOptions) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Tonight:
 
 def tonight(user: str | None, said: Told, choice: Choice) -> Tonight:
     """Return the list for a person, None for somebody who comes for the first time."""
-    films = aside_last(doubtful_last(listed(_answer(user, choice))["items"]), choice.without)[:LISTED]
+    films = aside_last(doubtful_last(listed(_answer(user, choice))), choice.without)[:LISTED]
     told = [_told(film, said, BECAUSE if place == 0 else 1) for place, film in enumerate(films)]
     return Tonight(told[0] if told else None, told[1:], len(said.stars), _note(len(said.stars), len(films), choice))
 
