@@ -128,7 +128,7 @@ class History:
     stars: Stars
 
     def __post_init__(self) -> None:
-        if self.movies.shape != self.stars.shape or (self.movies[1:] <= self.movies[:-1]).any():
+        if self.movies.shape != self.stars.shape or np.count_nonzero(self.movies[1:] <= self.movies[:-1]):
             raise ValueError("a history needs as many stars as movies, and its movies ascending and distinct")
 
     @classmethod

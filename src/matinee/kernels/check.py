@@ -7,6 +7,7 @@ one after the other is copied (an array that is written to is refused instead).
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def rank(name: str, factors: NDArray[Any]) -> int:
 def positions(name: str, value: NDArray[Any], count: int, *shape: int | None) -> NDArray[np.int32]:
     """Return an int32 array whose entries are all 0 ... count - 1; raises ValueError otherwise."""
     checked = array(name, value, np.int32, *shape)
-    if checked.size and not (checked.min() >= 0 and checked.max() < count):
+    if checked.size and checked.view(np.uint32).max() >= count:  # below zero they are the largest
         raise ValueError(f"{name} must be positions from 0 to {count - 1}, not {checked.min()} to {checked.max()}")
     return checked
 
@@ -92,7 +93,12 @@ def thread_count(threads: int | None) -> int:
         if threads < 1:
             raise UsageError(f"threads is {threads}; it must be at least 1")
         return int(threads)
-    text = os.environ.get("MATINEE_THREADS") or str(_cores())
+    text = os.environ.get("MATINEE_THREADS")
+    return _parsed(text) if text else _cores()
+
+
+@cache
+def _parsed(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"MATINEE_THREADS is {text!r}; set it to a whole number from 1 up, or unset it")
     return int(text)

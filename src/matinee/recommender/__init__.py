@@ -160,7 +160,7 @@ class Recommender:
         order_of_newcomers = notes.BY_POPULARITY if by_ranker else notes.BY_STARS
         fewer = notes.fewer(people, listed, n, allowed, filters, within)
         lines = fewer, notes.short(people, self.rater, order_of_newcomers)
-        whose = people.repeated(listed.sum(axis=1))
+        whose = people.repeated(listed)
         return self._answer(positions[listed], columns, people.people, *lines, whose=whose, reasons=reasons)
 
     def recommend_together(
@@ -233,7 +233,7 @@ class Recommender:
         resolved = np.array([self.dataset.catalog.resolve(movie) for movie in asked], np.int32)
         positions = np.repeat(resolved[None], len(people), axis=0)
         listed = np.ones_like(positions, bool)
-        columns, whose = self._columns.stars(people, positions, listed, shown), people.repeated(listed.sum(axis=1))
+        columns, whose = self._columns.stars(people, positions, listed, shown), people.repeated(listed)
         note = notes.short(people, self.rater, notes.STARS)
         return self._answer(positions[listed], columns, people.people, note, whose=whose)
 

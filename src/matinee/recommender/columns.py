@@ -45,14 +45,17 @@ class Columns:
         self, people: People, positions: Positions, listed: NDArray[np.bool_], scale: Scale | None
     ) -> dict[str, Any]:
         """Return predictions for the positions (B, n) that are listed (B, n), one person after another."""
-        flat = positions[listed]
-        if not len(flat):
+        taken = np.count_nonzero(listed)
+        if not taken:
             nothing = np.empty(0, np.float32)
-            return self.predicted(flat, Prediction(nothing, nothing, nothing), scale)
-        found = self._rater.predict(people.profiles, np.maximum(positions, 0))
-        if not listed.all():
-            found = Prediction(found.stars[listed], found.low[listed], found.high[listed])
-        return self.predicted(flat, Prediction(*(row.ravel() for row in (found.stars, found.low, found.high))), scale)
+            return self.predicted(positions[listed], Prediction(nothing, nothing, nothing), scale)
+        if taken == listed.size:
+            found = self._rater.predict(people.profiles, positions)
+            flat = Prediction(found.stars.ravel(), found.low.ravel(), found.high.ravel())
+        else:
+            found = self._rater.predict(people.profiles, np.maximum(positions, 0))
+            flat = Prediction(found.stars[listed], found.low[listed], found.high[listed])
+        return self.predicted(positions[listed], flat, scale)
 
     def predicted(self, positions: Positions, found: Prediction, scale: Scale | None) -> dict[str, Any]:
         """Return stars and counts of the movies at these positions (m,), on `scale` (None: the data's)."""

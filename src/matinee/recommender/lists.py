@@ -63,7 +63,7 @@ class Lists:
             folded = self.rater.fold_in(histories) if profiles is None else profiles
             return self.rater.top_n(folded, n, allowed, unlisted)
         empty = histories.counts == 0
-        if empty.any():
+        if np.count_nonzero(empty):
             return self._top_with_newcomers(histories, allowed, n, empty, unlisted)
         positions, scores = model.top_n(model.fold_in(histories), n, allowed, unlisted)
         for row in np.flatnonzero(positions[:, -1] < 0).tolist():

@@ -20,9 +20,9 @@ def fewer(
     people: People, listed: NDArray[np.bool_], n: int, allowed: NDArray[np.bool_], filters: Filters, some: Within = None
 ) -> str:
     """Return why somebody's list has fewer than n movies; `listed` (B, n) says which places are taken."""
-    counts = listed.sum(axis=1)
-    if (counts >= n).all():
+    if np.count_nonzero(listed) == len(people) * n:  # a third of the time that `all` takes for one person
         return ""
+    counts = listed.sum(axis=1)
     of_them = "" if some is None else " on the watchlist" if isinstance(some, str) else " among those named"
     passing = _passing(allowed, filters, of_them)
     if len(people) > 1:
@@ -56,13 +56,14 @@ def voices(heard: int, people: int) -> str:
 
 def short(people: People, rater: Rater, shown: str) -> str:
     """Return for whom the rater falls back, because of no ratings or too few; `shown` is what those without any see."""
-    empty = people.histories.counts == 0
-    few = rater.falls_back(people.profiles) & ~empty
-    nobody = f"no ratings yet: {shown}" if empty.any() else ""
-    hardly = "few ratings yet: stars are damped means, a rough guess" if few.any() else ""
+    some = people.histories.counts > 0
+    empty = len(people) - np.count_nonzero(some)
+    few = np.count_nonzero(rater.falls_back(people.profiles) & some)
+    nobody = f"no ratings yet: {shown}" if empty else ""
+    hardly = "few ratings yet: stars are damped means, a rough guess" if few else ""
     if len(people) > 1:
-        nobody = nobody and f"{int(empty.sum())} of {len(people)} people have {nobody}"
-        hardly = hardly and f"{int(few.sum())} of {len(people)} people have {hardly}"
+        nobody = nobody and f"{empty} of {len(people)} people have {nobody}"
+        hardly = hardly and f"{few} of {len(people)} people have {hardly}"
     return "\n".join(filter(None, (nobody, hardly)))
 
 

@@ -102,10 +102,10 @@ class People:
     def __len__(self) -> int:
         return len(self.people)
 
-    def repeated(self, times: NDArray[np.int64]) -> dict[str, list[str | int]]:
-        """Return the column that tells people apart, each as often as in `times` (B,)."""
+    def repeated(self, listed: NDArray[np.bool_]) -> dict[str, list[str | int]]:
+        """Return the column that tells people apart, each as often as places are taken in `listed` (B, n)."""
         return {
-            column: [name for name, count in zip(names, times.tolist(), strict=True) for _ in range(count)]
+            column: [name for name, row in zip(names, listed, strict=True) for _ in range(np.count_nonzero(row))]
             for column, names in self.names.items()
         }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 
@@ -12,6 +12,9 @@ from matinee.ratings import Scale
 from matinee.recommender import Recommender
 from matinee.service import api, auth, compression, files, logs, metrics, pages, problems, serving, tutorial
 from matinee.snapshot import Store
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 MAX_BODY = 1_000_000  # bytes
 SNAPSHOT_HEADER = "Matinee-Snapshot"
@@ -29,7 +32,13 @@ HEADERS = {
 
 
 class _Service(Flask):
-    """Flask, without asking anew at each request which views are coroutines: none is."""
+    """Flask, with our headers, and without asking anew at each request which views are coroutines: none is."""
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def with_headers(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start_response(status, [*headers, *HEADERS.items()], *error)
+
+        return super().wsgi_app(environ, with_headers)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
@@ -69,7 +78,6 @@ def create_app(
 
     @app.after_request
     def name_the_snapshot(answer: Response) -> Response:
-        answer.headers.update(HEADERS)
         answer.headers[SNAPSHOT_HEADER] = serving.recommender().snapshot_id
         return answer
 

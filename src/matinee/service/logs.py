@@ -19,7 +19,7 @@ from flask import Flask, Response, g, has_request_context, request
 
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = ("text", "json")
-HEADER = "X-Request-Id"
+HEADER, IN_ENVIRON = "X-Request-Id", "HTTP_X_REQUEST_ID"
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = logging.getLogger("matinee.service")
@@ -57,7 +57,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def name_the_request() -> None:
-        given = request.headers.get(HEADER, "")
+        given = request.environ.get(IN_ENVIRON, "")
         g.request_id = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
         g.arrived = time.perf_counter()
 

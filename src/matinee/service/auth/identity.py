@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from matinee.live.identities import SCOPES, hashed
@@ -56,10 +57,15 @@ def identify(environ: Environ, policy: Policy, recent: Recent) -> Identity:
     cookie = value_in(environ.get("HTTP_COOKIE", ""))
     user = recent.cookies.user(cookie) if cookie else None
     if policy.no_auth or not (known.keys or policy.behind_proxy or not is_local(environ)):
-        return Identity("local", user or ME, ALL)
+        return local(user or ME)
     if not known.keys:
         return SHUT_OUT
     return visitor(user) if user is not None else STRANGER
+
+
+@lru_cache
+def local(user: str) -> Identity:
+    return Identity("local", user, ALL)
 
 
 def visitor(user: str) -> Identity:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def _written_with() -> dict[str, Any]:
 @routes.after_app_request
 def as_page(answer: Response) -> Response:
     """Write a problem as a page where a person's browser asked for one."""
-    by_person = HTML in request.headers.get("Accept", "") and not request.path.startswith(OF_PROGRAMS)
-    if by_person and answer.mimetype == PROBLEM:
+    if answer.status_code < HTTPStatus.BAD_REQUEST or answer.mimetype != PROBLEM:
+        return answer
+    if HTML in request.headers.get("Accept", "") and not request.path.startswith(OF_PROGRAMS):
         detail = json.loads(answer.get_data())["detail"]
         answer.set_data(render_template("error.html", detail=detail, missing=answer.status_code == 404))
         answer.mimetype = HTML
