@@ -23,8 +23,9 @@ struct Rows {
 // One side of the equation (see matinee/kernels/equation.py); pointers marked ? may be null.
 struct Side {
     Rows rows;       // (B, M)
-    const float* Y;  // (M, k)
+    const float* Y;  // (M, k), `stride` floats from one row to the next
     int k;
+    int64_t stride;
     const double* reg;  // (B)
     const double* A0;   // ? (k, k)
     const double* b0;   // ? (k) where b0_stride is 0, or (B, k) where it is k
@@ -32,13 +33,18 @@ struct Side {
     bool implicit;  // w = alpha |r|, v = 1 + w where r > 0 else 0; the weights and offset are then null
     float alpha;
     const float* row_weight;    // ? (B)
-    const float* other_weight;  // ? (M)
+    const float* other_weight;  // ? (M), as the offsets `apart` floats from one to the next
     const float* other_offset;  // ? (M)
+    int64_t apart;
     bool noisy;
     uint64_t seed, sweep;
     int64_t first_row;    // number of the first row, for the noise
     float* out;           // (B, k) the solutions, or null
     double* covariances;  // (B, k, k) A^-1, or null
+
+    __attribute__((always_inline)) const float* factors(int64_t column) const { return Y + stride * column; }
+    __attribute__((always_inline)) float weight(int64_t column) const { return other_weight[apart * column]; }
+    __attribute__((always_inline)) float offset(int64_t column) const { return other_offset[apart * column]; }
 };
 
 enum class Fault : int { none, column_out_of_range, not_positive_definite };
@@ -84,12 +90,14 @@ struct Selection {
 struct Residuals {
     Rows rows;       // (B, M)
     const float* X;  // (B, k)
-    const float* Y;  // (M, k)
+    const float* Y;  // (M, k), `stride` floats from one row to the next
     int k;
+    int64_t stride;
     const float* row_offset;    // ? (B)
-    const float* other_offset;  // ? (M)
+    const float* other_offset;  // ? (M), as the weights `apart` floats from one to the next
     const float* other_weight;  // ? (M)
-    double* out;                // (B)
+    int64_t apart;
+    double* out;  // (B)
 };
 
 struct Pairs {

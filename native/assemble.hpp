@@ -69,8 +69,8 @@ MATINEE_INLINE Term term_of(const Side& side, int64_t row, int64_t p) {
         const double w = side.alpha * __builtin_fabs(r);
         return {w, r > 0 || r != r ? 1 + w : 0};
     }
-    const double w = row_scale(side, row) * (side.other_weight ? side.other_weight[c] : 1.0);
-    return {w, w * (r - (side.other_offset ? side.other_offset[c] : 0.0))};
+    const double w = row_scale(side, row) * (side.other_weight ? side.weight(c) : 1.0);
+    return {w, w * (r - (side.other_offset ? side.offset(c) : 0.0))};
 }
 
 // A and b of one row, all of it in float64; its columns are known to be in range.
@@ -84,7 +84,7 @@ inline void assemble_precisely(const Side& side, const Shape& s, int64_t row, do
         b[i] = i < k && b0 ? b0[i] : 0;
     }
     for (int64_t p = side.rows.indptr[row]; p < side.rows.indptr[row + 1]; p++) {
-        const float* y = side.Y + (int64_t)k * side.rows.indices[p];
+        const float* y = side.factors(side.rows.indices[p]);
         const Term term = term_of(side, row, p);
         for (int i = 0; i < k; i++) {
             double* to = A + (int64_t)i * n;

@@ -115,6 +115,7 @@ class SideArguments {
         side.rows = rows_from(indptr, indices, values, rows_of(Y));
         side.Y = Y.data();
         side.k = static_cast<int>(columns_of(Y));
+        side.stride = side.k;
         side.reg = reg.data();
         side.A0 = pointer(A0);
         side.b0 = pointer(b0);
@@ -124,6 +125,7 @@ class SideArguments {
         side.row_weight = pointer(row_weight);
         side.other_weight = pointer(other_weight);
         side.other_offset = pointer(other_offset);
+        side.apart = 1;
         return side;
     }
 
@@ -305,9 +307,11 @@ void residual_sums(Indptr indptr, Indices indices, Values values, In<float, 2> X
                                        X.data(),
                                        Y.data(),
                                        static_cast<int>(columns_of(Y)),
+                                       columns_of(Y),
                                        pointer(row_offset),
                                        pointer(other_offset),
                                        pointer(other_weight),
+                                       1,
                                        out.data()};
     nb::gil_scoped_release released;
     matinee::check_columns(residuals.rows, threads);

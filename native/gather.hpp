@@ -25,7 +25,6 @@ MATINEE_INLINE bool columns_in_range(const int32_t* columns, int n, int64_t n_co
 
 inline void weigh(const Side& side, Block& block) {
     const int n = block.n;
-    const float* h = side.other_weight;
     if (side.implicit) {
         for (int q = 0; q < n; q++) {
             const float r = block.values[q], w = side.alpha * __builtin_fabsf(r);
@@ -36,10 +35,10 @@ inline void weigh(const Side& side, Block& block) {
     }
     for (int q = 0; q < n; q++) block.v[q] = block.values[q];
     if (side.other_offset)
-        for (int q = 0; q < n; q++) block.v[q] -= side.other_offset[block.columns[q]];
-    if (h)
+        for (int q = 0; q < n; q++) block.v[q] -= side.offset(block.columns[q]);
+    if (side.other_weight)
         for (int q = 0; q < n; q++) {
-            block.w[q] = h[block.columns[q]];
+            block.w[q] = side.weight(block.columns[q]);
             block.v[q] *= block.w[q];
         }
 }
@@ -64,9 +63,9 @@ MATINEE_INLINE void gather_tiles(const Side& side, const Shape& s, Block& block,
     const int k = s.k, whole = k / kLanes * kLanes, lines = (k * 4 + 63) / 64;
     for (int q = 0; q < block.n; q++) {
         const int32_t* soon = block.columns + q + kAhead;
-        const float* next = side.Y + (int64_t)k * (uint32_t)*(soon < end ? soon : end - 1);
+        const float* next = side.factors((uint32_t)*(soon < end ? soon : end - 1));
         for (int line = 0; line < lines; line++) __builtin_prefetch(next + 16 * line);
-        const float* y = side.Y + (int64_t)k * block.columns[q];
+        const float* y = side.factors(block.columns[q]);
         float *g = block.G + q * s.padded, *h = block.H + q * s.padded;
         for (int c = 0; c < s.padded; c += kLanes) {
             const F part = c < whole ? load<F>(y + c) : load_first(y + c, k - c);
@@ -81,8 +80,8 @@ MATINEE_INLINE void gather_halves(const Side& side, const Shape& s, Block& block
     const int k = s.k;
     for (int q = 0; q < block.n; q++) {
         const int32_t* soon = block.columns + q + kAhead;
-        __builtin_prefetch(side.Y + (int64_t)k * (uint32_t)*(soon < end ? soon : end - 1));
-        const float* y = side.Y + (int64_t)k * block.columns[q];
+        __builtin_prefetch(side.factors((uint32_t)*(soon < end ? soon : end - 1)));
+        const float* y = side.factors(block.columns[q]);
         H part;
         if (k == s.period) part = load<H>(y);
         else {

@@ -32,9 +32,9 @@ struct Kernels {
     size_t (*gram_bytes)(int k);
     void (*gram_rows)(const float* Y, int k, char* buffer, int64_t begin, int64_t end, double* out);
 
-    size_t (*means_bytes)(const Samples&, int64_t n_rated);
+    size_t (*means_bytes)(const Samples&);
     void (*means_row)(const Means&, char* buffer, int64_t row, Failure*);
-    size_t (*moments_bytes)(const Samples&, int64_t n_rated, int64_t n_asked);
+    size_t (*moments_bytes)(const Samples&, int64_t n_asked);
     void (*moments_row)(const Moments&, char* buffer, int64_t row, Failure*);
     size_t (*score_bytes)(int k, int64_t n_rows);
     int64_t score_columns_at_once;

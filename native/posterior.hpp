@@ -5,9 +5,9 @@
 //   mean_s[x . a + offset]             mean_s[1 / (g w) + a^T C a] + var_s[x . a + offset]
 //   g = (degrees + n) / (degrees + sum_p w_p ((r_p - offset_p - x . y_p)^2 + y_p^T C y_p))
 //
-// y are the movies as they are rated, a as they are asked about. What a person rated is first copied into one side for
-// each sample, so that sums and factors are those of solve.hpp. C is never formed: with A = U^T U is a^T C a the square
-// of U^-T a, which is solved for panels of movies.
+// y are the movies as they are rated, a as they are asked about. A sample is a side whose rows are a movie's samples
+// apart, so that sums and factors are those of solve.hpp. C is never formed: with A = U^T U is a^T C a the square of
+// U^-T a, which is solved for panels of movies.
 #pragma once
 
 #include "arguments.hpp"
@@ -17,15 +17,6 @@
 #include "solve.hpp"
 
 namespace matinee::MATINEE_ISA {
-
-// The copy of one person's part of the samples.
-struct Person {
-    float *Y, *offsets, *precisions;  // (S n, k) and (S, n), sample by sample
-    double *features, *b0;            // (D) and (k)
-    int32_t* numbers;                 // (n) 0 ... n - 1
-    int64_t indptr[2];                // 0, n
-    const float* values;
-};
 
 // Arrays cut one after the other from one buffer.
 struct Cutting {
@@ -39,15 +30,16 @@ struct Cutting {
     }
 };
 
-inline Person person_in(const Samples& samples, int64_t n, Cutting& take) {
+// One person: their one row, features (D), and b0 (k) in the sample at hand.
+struct Person {
+    Rows row;
+    double *features, *b0;
+};
+
+inline Person person_in(const Samples& samples, Cutting& take) {
     Person person{};
-    take(person.Y, (size_t)(samples.n * n) * samples.k + kLanes);
-    take(person.offsets, samples.n * n);
-    take(person.precisions, samples.n * n);
     take(person.features, samples.n_features);
     take(person.b0, samples.k);
-    take(person.numbers, n);
-    person.indptr[1] = n;
     return person;
 }
 
@@ -65,24 +57,16 @@ MATINEE_INLINE void fetch_row(const float* row, int64_t n) {
     for (int64_t c = 0; c < n; c += 16) __builtin_prefetch(row + c);
 }
 
-// Copy what a person rated, sample by sample; false where a column is out of range.
-inline bool copy_person(const Samples& samples, const Rows& rows, int64_t row, Person& person) {
-    const int64_t n = person.indptr[1], S = samples.n, k = samples.k, fetched = 4;
-    const int32_t* columns = rows.indices + rows.indptr[row];
+MATINEE_INLINE const int32_t* columns_of(const Rows& row) { return row.indices + row.indptr[0]; }
+MATINEE_INLINE int64_t count_of(const Rows& row) { return row.indptr[1] - row.indptr[0]; }
+
+// Turn to a person; false where a column is out of range.
+inline bool turn_to(Person& person, const Samples& samples, const Rows& rows, int64_t row) {
+    person.row = {rows.indptr + row, rows.indices, rows.values, 1, rows.n_columns};
+    const int32_t* columns = columns_of(person.row);
+    const int64_t n = count_of(person.row);
     for (int64_t p = 0; p < n; p += kBlock)
         if (!columns_in_range(columns + p, (int)smaller(kBlock, n - p), samples.n_columns)) return false;
-    for (int64_t p = 0; p < n; p++) {
-        const int64_t soon = columns[smaller(p + fetched, n - 1)], column = columns[p];
-        fetch_row(samples.rated.Y + soon * S * k, S * k);
-        const float* y = samples.rated.Y + column * S * k;
-        for (int64_t s = 0; s < S; s++, y += k) {
-            memcpy(person.Y + (s * n + p) * k, y, sizeof(float) * k);
-            person.offsets[s * n + p] = samples.rated.offsets[column * S + s];
-            person.precisions[s * n + p] = samples.rated.precisions[column * S + s];
-        }
-        person.numbers[p] = (int32_t)p;
-    }
-    person.values = rows.values + rows.indptr[row];
     sum_components(samples, columns, n, person.features);
     return true;
 }
@@ -104,26 +88,39 @@ inline void add_features(const double* base, const double* slopes, const double*
 
 constexpr double kNoRidge[1] = {0};
 
+// One sample's row of a movie.
+MATINEE_INLINE const float* row_in(const float* Y, int64_t n_samples, int k, int64_t column, int64_t s) {
+    return Y + (column * n_samples + s) * k;
+}
+
 // One sample as a side of this one person, who is its row 0; b0 is written.
 inline Side side_of(const Samples& samples, const Person& person, int64_t s) {
     const int k = samples.k, n_features = samples.n_features;
-    const int64_t n = person.indptr[1];
     add_features(samples.base + s * k, samples.slopes + s * n_features * k, person.features, n_features, k, person.b0);
     Side side{};
-    side.rows = {person.indptr, person.numbers, person.values, 1, n};
-    side.Y = person.Y + s * n * k;
+    side.rows = person.row;
+    side.Y = samples.rated.Y + s * k;
     side.k = k;
+    side.stride = samples.n * k;
     side.reg = kNoRidge;
     side.A0 = samples.A0 + s * k * k;
     side.b0 = person.b0;
-    side.other_weight = person.precisions + s * n;
-    side.other_offset = person.offsets + s * n;
+    side.other_weight = samples.rated.precisions + s;
+    side.other_offset = samples.rated.offsets + s;
+    side.apart = samples.n;
     return side;
 }
 
-inline size_t means_bytes(const Samples& samples, int64_t n_rated) {
+// Fetch what the next sample reads first.
+inline void fetch_sample(const Samples& samples, const Person& person, int64_t s) {
+    const int64_t n = smaller(count_of(person.row), (int64_t)kBlock);
+    for (int64_t p = 0; s < samples.n && p < n; p++)
+        fetch_row(row_in(samples.rated.Y, samples.n, samples.k, columns_of(person.row)[p], s), samples.k);
+}
+
+inline size_t means_bytes(const Samples& samples) {
     Cutting take{nullptr, solve_bytes(samples.k)};
-    person_in(samples, n_rated, take);
+    person_in(samples, take);
     return take.used;
 }
 
@@ -131,10 +128,11 @@ inline size_t means_bytes(const Samples& samples, int64_t n_rated) {
 inline void means_row(const Means& args, char* buffer, int64_t row, Failure* failure) {
     const Samples& samples = args.samples;
     Cutting take{buffer, solve_bytes(samples.k)};
-    Person person = person_in(samples, args.rows.indptr[row + 1] - args.rows.indptr[row], take);
-    if (!copy_person(samples, args.rows, row, person)) return failure->note(row, Fault::column_out_of_range);
+    Person person = person_in(samples, take);
+    if (!turn_to(person, samples, args.rows, row)) return failure->note(row, Fault::column_out_of_range);
     for (int64_t s = 0; s < samples.n; s++) {
         Side side = side_of(samples, person, s);
+        fetch_sample(samples, person, s + 1);
         side.out = args.X + (s * args.rows.n_rows + row) * samples.k;
         Failure mine;
         solve_rows(side, buffer, 0, 1, &mine);
@@ -161,9 +159,9 @@ inline MomentsSpace moments_space(int k, int64_t n_asked, Cutting& take) {
     return space;
 }
 
-inline size_t moments_bytes(const Samples& samples, int64_t n_rated, int64_t n_asked) {
+inline size_t moments_bytes(const Samples& samples, int64_t n_asked) {
     Cutting take{nullptr, solve_bytes(samples.k)};
-    person_in(samples, n_rated, take);
+    person_in(samples, take);
     moments_space(samples.k, n_asked, take);
     return take.used;
 }
@@ -268,8 +266,9 @@ inline double left_open(const Factored& A, const float* L, float* panel) {
 
 // g of one person in one sample; sum_p w_p y_p^T C y_p is k - tr(C A0).
 inline double noise_weight(const Side& side, const float* x, double open, double degrees) {
-    const Residuals residuals = {side.rows, x, side.Y, side.k, nullptr, side.other_offset, side.other_weight, nullptr};
-    const double n = (double)side.rows.n_columns;
+    const Residuals residuals = {side.rows,         x,          side.Y, side.k, side.stride, nullptr, side.other_offset,
+                                 side.other_weight, side.apart, nullptr};
+    const double n = (double)count_of(side.rows);
     return (degrees + n) / (degrees + residual_sum(residuals, 0) + side.k - open);
 }
 
@@ -280,11 +279,6 @@ struct PanelSums {
 
 MATINEE_INLINE PanelSums sums_at(const MomentsSpace& space, int64_t at) {
     return {space.first + at, space.sum + at, space.squares + at, space.variance + at};
-}
-
-// One sample's row of a movie.
-MATINEE_INLINE const float* row_in(const float* Y, int64_t n_samples, int k, int64_t column, int64_t s) {
-    return Y + (column * n_samples + s) * k;
 }
 
 // Add x . y of `people` rows x, k apart, to sums of `width` vectors each.
@@ -363,12 +357,13 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
     const Shape shape = shape_of(k);
     const Space solving = space_of(shape, buffer);
     Cutting take{buffer, solving.bytes};
-    Person person = person_in(samples, args.rows.indptr[row + 1] - args.rows.indptr[row], take);
+    Person person = person_in(samples, take);
     const MomentsSpace space = moments_space(k, args.n_asked, take);
-    if (!copy_person(samples, args.rows, row, person)) return failure->note(row, Fault::column_out_of_range);
+    if (!turn_to(person, samples, args.rows, row)) return failure->note(row, Fault::column_out_of_range);
     const int32_t* columns = args.columns + row * args.columns_stride;
     for (int64_t s = 0; s < samples.n; s++) {
         const Side side = side_of(samples, person, s);
+        fetch_sample(samples, person, s + 1);
         if (!solve_sample(side, shape, solving, space)) return failure->note(row, Fault::not_positive_definite);
         const Factored A = {space.U, space.inverse, shape.stride, k};
         const double open = left_open(A, samples.roots + s * k * k, space.panel);

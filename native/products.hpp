@@ -43,13 +43,14 @@ inline double residual_sum_of(const Residuals& args, int64_t row) {
         for (int i = 0; i < kLanes; i++) {
             const bool stored = i < n;
             const int32_t column = columns[stored ? i : 0];
-            y[i] = args.Y + (int64_t)args.k * column;
-            target[i] = stored ? args.rows.values[p + i] - (args.other_offset ? args.other_offset[column] : 0) : 0;
-            weight[i] = stored ? args.other_weight ? args.other_weight[column] : 1 : 0;
+            y[i] = args.Y + args.stride * column;
+            target[i] =
+                stored ? args.rows.values[p + i] - (args.other_offset ? args.other_offset[args.apart * column] : 0) : 0;
+            weight[i] = stored ? args.other_weight ? args.other_weight[args.apart * column] : 1 : 0;
         }
         const int64_t ahead = smaller((int64_t)kLanes, end - p - kLanes);
         for (int64_t i = 0; i < ahead; i++)
-            for (int c = 0; c < args.k; c += 16) __builtin_prefetch(args.Y + (int64_t)args.k * columns[kLanes + i] + c);
+            for (int c = 0; c < args.k; c += 16) __builtin_prefetch(args.Y + args.stride * columns[kLanes + i] + c);
         F e = load<F>(target) - dots_with<whole>(x, y, args.k);
         if (args.row_offset) e -= args.row_offset[row];
         const F part = load<F>(weight) * e * e;
@@ -200,6 +201,7 @@ inline void gram_rows(const float* Y, int k, char* buffer, int64_t begin, int64_
         Side side{};
         side.Y = Y + from * k;
         side.k = k;
+        side.stride = k;
         Block block{columns, nullptr, (int)smaller(kBlock, end - from), G, G, v, nullptr};
         gather(side, s, block, columns + block.n);
         sum_block<false>(s, block, sums);

@@ -140,18 +140,15 @@ void gram(const float* Y, int64_t n_rows, int k, double* out, int threads) {
 
 namespace {
 
-// Run each(row, buffer) for all rows with buffers for the longest; the failure of the lowest row.
-template <class Bytes, class Each>
-Failure over_people(const Rows& rows, double work_per_row, int threads, const Bytes& bytes, const Each& each) {
+// Run each(row, buffer) for all rows; the failure of the lowest.
+template <class Each>
+Failure over_people(int64_t n_rows, size_t bytes, double work_per_row, int threads, const Each& each) {
     Failure first;
     std::mutex lock;
-    int64_t longest = 0;
-    for (int64_t row = 0; row < rows.n_rows; row++)
-        longest = std::max(longest, rows.indptr[row + 1] - rows.indptr[row]);
-    in_team(rows.n_rows, team_for(work_per_row * static_cast<double>(rows.n_rows), threads), [&](const auto& next) {
-        Buffer buffer(bytes(longest));
+    in_team(n_rows, team_for(work_per_row * static_cast<double>(n_rows), threads), [&](const auto& next) {
+        Buffer buffer(bytes);
         Failure mine;
-        for (int64_t row = next(); row < rows.n_rows; row = next()) each(row, buffer.data(), &mine);
+        for (int64_t row = next(); row < n_rows; row = next()) each(row, buffer.data(), &mine);
         const std::lock_guard<std::mutex> held(lock);
         first.note(mine.row, mine.fault);
     });
@@ -166,16 +163,15 @@ double solving_work(const Samples& samples) {
 
 Failure posterior_means(const Means& args, int threads) {
     return over_people(
-        args.rows, solving_work(args.samples), threads,
-        [&](int64_t longest) { return kernels().means_bytes(args.samples, longest); },
+        args.rows.n_rows, kernels().means_bytes(args.samples), solving_work(args.samples), threads,
         [&](int64_t row, char* buffer, Failure* failure) { kernels().means_row(args, buffer, row, failure); });
 }
 
 Failure posterior_moments(const Moments& args, int threads) {
     const double asked = static_cast<double>(args.n_asked) / args.samples.k;
     return over_people(
-        args.rows, solving_work(args.samples) * (1 + asked), threads,
-        [&](int64_t longest) { return kernels().moments_bytes(args.samples, longest, args.n_asked); },
+        args.rows.n_rows, kernels().moments_bytes(args.samples, args.n_asked), solving_work(args.samples) * (1 + asked),
+        threads,
         [&](int64_t row, char* buffer, Failure* failure) { kernels().moments_row(args, buffer, row, failure); });
 }
 

@@ -40,7 +40,7 @@ from matinee.service.metrics import counting_together
 from matinee.service.refits import Plan, Refits
 from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
 
-THREADS = 8  # that answer requests, in each worker: enough that writes share the disk's syncs, few to take turns
+THREADS = 4  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import orjson
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
@@ -21,6 +22,7 @@ from matinee.titles import with_year
 
 DECIMALS = 4  # of stars
 FINE = 6  # of scores and shares, which may be small
+AT_ONCE = 1_000  # movies that are objects of Python while they are written
 FACTS = ("movie", "title", "year", "genres", "imdb", "tmdb")
 HINT = "search with GET /api/v1/movies?query="
 
@@ -35,13 +37,16 @@ class MovieRows:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        table, ratings = dataset.catalog.table, dataset.ratings
-        columns = [table[name].to_pylist() for name in FACTS]
-        numbers = ratings.movie_counts.tolist(), rounded(ratings.movie_means)
-        names = (*FACTS, "ratings", "mean")
-        facts = [orjson.dumps(dict(zip(names, row, strict=True))) for row in zip(*columns, *numbers, strict=True)]
-        self._text = b"".join(facts)
-        self._starts = np.cumsum([0, *map(len, facts)])
+        ratings = dataset.ratings
+        table = dataset.catalog.table.select(FACTS)
+        for name, values in (("ratings", ratings.movie_counts), ("mean", rounded(ratings.movie_means))):
+            table = table.append_column(name, pa.array(values))
+        text, starts = bytearray(), [0]
+        for part in table.to_batches(max_chunksize=AT_ONCE):
+            for row in part.to_pylist():
+                text += orjson.dumps(row)  # one at a time: each has kilobytes in reserve
+                starts.append(len(text))
+        self._text, self._starts = bytes(text), np.array(starts)
 
     def of(self, positions: Positions) -> list[dict[str, Any]]:
         """Return the facts of the movies at these positions, a new dictionary for each."""
