@@ -53,8 +53,7 @@ const Kernels kernels = {
     means_row,
     moments_bytes,
     moments_row,
-    score_bytes,
-    kPanelRows,
+    kScoredColumns,
     score_columns,
     peak,
 };

@@ -36,9 +36,8 @@ struct Kernels {
     void (*means_row)(const Means&, char* buffer, int64_t row, Failure*);
     size_t (*moments_bytes)(const Samples&, int64_t n_asked);
     void (*moments_row)(const Moments&, char* buffer, int64_t row, Failure*);
-    size_t (*score_bytes)(int k, int64_t n_rows);
     int64_t score_columns_at_once;
-    void (*score_columns)(const Scores&, char* buffer, int64_t begin, int64_t end);
+    void (*score_columns)(const Scores&, int64_t begin, int64_t end);
 
     double (*peak)(int64_t steps);  // runs independent float32 multiply-adds; returns how many operations
 };

@@ -281,21 +281,18 @@ MATINEE_INLINE PanelSums sums_at(const MomentsSpace& space, int64_t at) {
     return {space.first + at, space.sum + at, space.squares + at, space.variance + at};
 }
 
-// Add x . y of `people` rows x, k apart, to sums of `width` vectors each.
-template <int people, int width>
+// Add x . y to sums of `width` vectors.
+template <int width>
 MATINEE_INLINE void add_products(const float* panel, const float* x, int k, float* sums) {
-    F total[people][width];
+    F total[width];
     MATINEE_UNROLL
-    for (int i = 0; i < people * width; i++) total[i / width][i % width] = load<F>(sums + i * kLanes);
+    for (int v = 0; v < width; v++) total[v] = load<F>(sums + v * kLanes);
     for (int c = 0; c < k; c++) {
         MATINEE_UNROLL
-        for (int i = 0; i < people; i++) {
-            MATINEE_UNROLL
-            for (int v = 0; v < width; v++) total[i][v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[i * k + c];
-        }
+        for (int v = 0; v < width; v++) total[v] += load<F>(panel + c * kPanelRows + v * kLanes) * x[c];
     }
     MATINEE_UNROLL
-    for (int i = 0; i < people * width; i++) store(sums + i * kLanes, total[i / width][i % width]);
+    for (int v = 0; v < width; v++) store(sums + v * kLanes, total[v]);
 }
 
 // One person in one sample.
@@ -320,7 +317,7 @@ inline void add_panel_of(const Samples& samples, const Solved& solved, const int
     }
     for (int m = 0; m < n; m++) fetch_row(row_in(asked.Y, S, k, columns[m], next), k);
     fill_panel([&](int m) { return m < n ? row_in(asked.Y, S, k, columns[m], s) : kNoRow; }, k, panel, width);
-    add_products<1, width>(panel, solved.x, k, means);
+    add_products<width>(panel, solved.x, k, means);
     F forms[width];
     panel_norms<width>(solved.A, 0, panel, forms);
     MATINEE_UNROLL
@@ -378,41 +375,77 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
     write_moments(args, row, space);
 }
 
-inline size_t score_bytes(int k, int64_t n_rows) { return sizeof(float) * kPanelRows * (size_t)(k + n_rows) + 64; }
+#if defined(__AVX512F__)
+constexpr int kScoredRows = 4, kScoredAtOnce = 4;  // rows and columns whose sums are in registers
+#else
+constexpr int kScoredRows = 4, kScoredAtOnce = 2;
+#endif
+// Of a single row one column after the other: memory is the limit, and it is fetched ahead in one stream only.
+constexpr int scored_at_once(int people) { return people == 1 ? 1 : kScoredAtOnce; }
 
-// Add the products of all rows with one panel.
-MATINEE_INLINE void add_rows_products(const float* panel, const float* X, int64_t n_rows, int k, float* sums) {
-    int64_t row = 0;
-    for (; row + 4 <= n_rows; row += 4) add_products<4, kPanelWidth>(panel, X + row * k, k, sums + row * kPanelRows);
-    for (; row < n_rows; row++) add_products<1, kPanelWidth>(panel, X + row * k, k, sums + row * kPanelRows);
-}
-
-inline void write_scores(const Scores& args, const float* sums, int64_t from, int n) {
-    const float part = 1.0f / (float)args.n_samples;
-    for (int m = 0; m < n; m++) {
-        float offset = 0;
-        for (int64_t s = 0; s < args.n_samples; s++)
-            offset += args.offsets[args.columns[from + m] * args.n_samples + s];
-        for (int64_t row = 0; row < args.n_rows; row++)
-            args.out[row * args.n_asked + from + m] = (sums[row * kPanelRows + m] + offset) * part;
-    }
-}
-
-// Scores of columns begin ... end of those asked about, for every row: panel by panel.
-inline void score_columns(const Scores& args, char* buffer, int64_t begin, int64_t end) {
+// The sums over samples of x . y for rows row ... row + people and up to kLanes columns, as they lie.
+template <int people, bool whole>
+inline void score_rows(const Scores& args, int64_t row, const int32_t* columns, int n, F* sums) {
+    constexpr int at_once = scored_at_once(people);
     const int k = args.k;
-    const int64_t S = args.n_samples;
-    float *panel = (float*)buffer, *sums = panel + (int64_t)kPanelRows * k;
-    for (int64_t from = begin; from < end; from += kPanelRows) {
-        const int n = (int)smaller((int64_t)kPanelRows, end - from);
-        const int32_t* columns = args.columns + from;
-        for (int64_t i = 0; i < args.n_rows * kPanelRows; i++) sums[i] = 0;
-        for (int64_t s = 0; s < S; s++) {
-            fill_panel([&](int m) { return m < n ? row_in(args.Y, S, k, columns[m], s) : kNoRow; }, k, panel);
-            add_rows_products(panel, args.X + s * args.n_rows * k, args.n_rows, k, sums);
+    F parts[people][kLanes];
+    for (int m = 0; m < kLanes; m += at_once) {
+        F total[people][at_once] = {};
+        const float* y[at_once];
+        for (int j = 0; j < at_once; j++) y[j] = args.Y + columns[m + j < n ? m + j : n - 1] * args.n_samples * k;
+        for (int64_t s = 0; s < args.n_samples; s++) {
+            const float* x = args.X + (s * args.n_rows + row) * k;
+            for (int c = 0; c < k; c += kLanes) {
+                F factors[people];
+                MATINEE_UNROLL
+                for (int i = 0; i < people; i++)
+                    factors[i] = whole ? load<F>(x + i * k + c) : row_part(x + i * k, c, k);
+                MATINEE_UNROLL
+                for (int j = 0; j < at_once; j++) {
+                    const F theirs = whole ? load<F>(y[j] + c) : row_part(y[j], c, k);
+                    MATINEE_UNROLL
+                    for (int i = 0; i < people; i++) total[i][j] += factors[i] * theirs;
+                }
+            }
+            MATINEE_UNROLL
+            for (int j = 0; j < at_once; j++) y[j] += k;
         }
-        write_scores(args, sums, from, n);
+        MATINEE_UNROLL
+        for (int i = 0; i < people * at_once; i++)
+            parts[i / at_once][m + i % at_once] = total[i / at_once][i % at_once];
     }
+    for (int i = 0; i < people; i++) sums[i] = sums_of_each(parts[i]);
+}
+
+template <int people>
+inline void write_scores(const Scores& args, int64_t row, int64_t begin, int64_t end, const float* offsets) {
+    for (int64_t from = begin; from < end; from += kLanes) {
+        const int32_t* columns = args.columns + from;
+        const int n = (int)smaller((int64_t)kLanes, end - from);
+        F sums[people];
+        args.k % kLanes ? score_rows<people, false>(args, row, columns, n, sums)
+                        : score_rows<people, true>(args, row, columns, n, sums);
+        for (int i = 0; i < people; i++)
+            for (int m = 0; m < n; m++)
+                args.out[(row + i) * args.n_asked + from + m] =
+                    (sums[i][m] + offsets[from - begin + m]) / (float)args.n_samples;
+    }
+}
+
+constexpr int64_t kScoredColumns = 128;  // so that they stay in cache while rows go by
+
+// Scores of columns begin ... end of those asked about, at most kScoredColumns of them, for every row.
+inline void score_columns(const Scores& args, int64_t begin, int64_t end) {
+    float offsets[kScoredColumns];
+    for (int64_t m = begin; m < end; m++) {
+        offsets[m - begin] = 0;
+        for (int64_t s = 0; s < args.n_samples; s++)
+            offsets[m - begin] += args.offsets[args.columns[m] * args.n_samples + s];
+    }
+    int64_t row = 0;
+    for (; row + kScoredRows <= args.n_rows; row += kScoredRows)
+        write_scores<kScoredRows>(args, row, begin, end, offsets);
+    for (; row < args.n_rows; row++) write_scores<1>(args, row, begin, end, offsets);
 }
 
 }  // namespace matinee::MATINEE_ISA

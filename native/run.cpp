@@ -177,13 +177,9 @@ Failure posterior_moments(const Moments& args, int threads) {
 
 void posterior_scores(const Scores& args, int threads) {
     const double per_column = static_cast<double>(args.n_samples) * args.k * static_cast<double>(args.n_rows + 8);
-    const int64_t at_once = kernels().score_columns_at_once, panels = (args.n_asked + at_once - 1) / at_once;
-    const int team = team_for(per_column * static_cast<double>(args.n_asked), threads);
-    for_ranges(args.n_asked, at_once * std::max<int64_t>(1, panels / (8 * team)), team,
-               [&](int64_t begin, int64_t end) {
-                   Buffer buffer(kernels().score_bytes(args.k, args.n_rows));
-                   kernels().score_columns(args, buffer.data(), begin, end);
-               });
+    for_ranges(args.n_asked, kernels().score_columns_at_once,
+               team_for(per_column * static_cast<double>(args.n_asked), threads),
+               [&](int64_t begin, int64_t end) { kernels().score_columns(args, begin, end); });
 }
 
 double peak(int64_t steps) { return kernels().peak(steps); }
