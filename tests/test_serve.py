@@ -257,6 +257,14 @@ def test_a_script_without_a_guard__may_call_serve_and_leaves_no_server_behind(st
     wait_until(is_gone, "the server outlived the script")
 
 
+def test_the_watching_process__starts_without_what_only_workers_need():
+    loaded = (
+        "import sys, matinee.service; print(*{'flask', 'pydantic', 'jinja2', 'prometheus_client'} & {*sys.modules})"
+    )
+    told = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert told.stdout == "\n"
+
+
 def test_a_busy_port__is_an_error_or_means_the_next_one(store):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]

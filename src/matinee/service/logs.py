@@ -13,9 +13,10 @@ import secrets
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from flask import Flask, Response, g, has_request_context, request
+if TYPE_CHECKING:
+    from flask import Flask, Response
 
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = ("text", "json")
@@ -29,6 +30,8 @@ class JsonLines(logging.Formatter):
     """Writes a record as one line: time, level, logger, message, and what `extra={"fields": ...}` adds."""
 
     def format(self, record: logging.LogRecord) -> str:
+        from flask import g, has_request_context  # here, as the watching process starts without Flask
+
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -54,6 +57,7 @@ def start(kind: Format) -> None:
 
 def install(app: Flask) -> None:
     """Give every request an id, taken from the proxy's header where it has one, and log how it was answered."""
+    from flask import g, request
 
     @app.before_request
     def name_the_request() -> None:

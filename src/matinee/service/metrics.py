@@ -7,10 +7,7 @@ up; a worker that died still counts.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 from flask import Blueprint, Flask, Response, current_app, g, request
@@ -19,9 +16,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from matinee.service.auth import access
+from matinee.service.counting import FOLDER
 from matinee.service.serving import serving_of
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 NOWHERE, OTHER = "(none)", "(other)"  # what strangers send is without number
@@ -89,18 +86,3 @@ def install(app: Flask) -> None:
         route = request.url_rule.rule if request.url_rule is not None else NOWHERE
         counted.count(request.method, route, answer.status_code, time.perf_counter() - g.arrived)
         return answer
-
-
-@contextmanager
-def counting_together() -> Iterator[None]:
-    """Let the processes started in the block count in one folder, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="matinee-metrics-") as folder:
-        before = os.environ.get(FOLDER)
-        os.environ[FOLDER] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[FOLDER]
-            else:
-                os.environ[FOLDER] = before

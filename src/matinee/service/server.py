@@ -25,7 +25,7 @@ from dataclasses import asdict
 from functools import partial
 from multiprocessing import resource_tracker
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LOGGING_CONFIG, LogLevels
@@ -34,11 +34,14 @@ from granian.server.mp import MPServer
 
 from matinee.errors import MatineeError, UsageError
 from matinee.service import logs
-from matinee.service.auth import DEFAULT_POLICY, Policy
+from matinee.service.counting import counting_together
 from matinee.service.listener import BACKLOG, listen, stop_taking
-from matinee.service.metrics import counting_together
+from matinee.service.policy import DEFAULT_POLICY, Policy
 from matinee.service.refits import Plan, Refits
-from matinee.service.worker import KILL_TIMEOUT, Settings, check, load_app
+from matinee.service.settings import KILL_TIMEOUT, Settings, check
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 THREADS = 4  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
@@ -193,12 +196,19 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
         server = _Server(listeners, settings.log)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:
-            server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
+            server.serve(target_loader=partial(_load_app, settings), wrap_loader=False)
         except SystemExit:
             if not server.interrupt_signal:  # else the workers got the signal too and were gone before they were told
                 raise MatineeError(
                     "the service cannot start: its workers end before they answer; see the lines above"
                 ) from None
+
+
+def _load_app(settings: Settings) -> Flask:
+    """In a worker: load what the watching process starts without, half of the time to the first answer."""
+    from matinee.service.worker import load_app
+
+    return load_app(settings)
 
 
 def _serve_elsewhere(settings: Settings, listeners: Sequence[socket.socket]) -> RunningServer:

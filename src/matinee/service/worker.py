@@ -8,77 +8,23 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
 from flask import Flask
 
 from matinee import refit
 from matinee.errors import MatineeError
-from matinee.live import FILE_NAME, LiveRatings
-from matinee.ratings import Scale
+from matinee.live import LiveRatings
 from matinee.recommender import Recommender
 from matinee.service import logs
 from matinee.service.api.rows import rows_of
 from matinee.service.app import create_app
-from matinee.service.auth import Policy
-from matinee.service.refits import Plan
 from matinee.service.serving import Serving, serving_of
+from matinee.service.settings import KILL_TIMEOUT, Settings
 from matinee.snapshot import Snapshot, Store
 
-KILL_TIMEOUT = 10  # seconds a worker has to finish what it has
 LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a worker needs to know, as text, so that it travels to another process."""
-
-    store: str
-    live: str
-    tutorial_scale: str | None
-    log: logs.Format
-    policy: Policy
-    refit: Plan
-
-    @classmethod
-    def of(
-        cls,
-        store: str | os.PathLike[str] | None,
-        live: str | os.PathLike[str] | None,
-        tutorial_scale: str | None,
-        log: logs.Format,
-        policy: Policy,
-        refit: Plan,
-    ) -> Settings:
-        folder = Store(store).path.absolute()
-        where = os.fspath(live if live is not None else folder / FILE_NAME)
-        return cls(str(folder), where, tutorial_scale, log, policy, refit)
-
-    @classmethod
-    def revived(cls, fields: Mapping[str, Any]) -> Settings:
-        """Return what `asdict` and JSON made fields of."""
-        return cls(**{**fields, "policy": Policy(**fields["policy"]), "refit": Plan(**fields["refit"])})
-
-    @property
-    def scale(self) -> Scale | None:
-        return None if self.tutorial_scale is None else Scale.parse(self.tutorial_scale)
-
-
-def check(settings: Settings, host: str) -> None:
-    """Open and close everything once, so that what is wrong is said once, before any worker starts.
-
-    Raises UsageError where strangers could do everything at this address and nobody said that they may, ModelError
-    where it shall refit and cannot.
-    """
-    _ = settings.scale
-    snapshot = Store(settings.store).open()
-    if settings.refit:
-        refit.check(snapshot)
-    with LiveRatings(settings.live) as live:
-        settings.policy.check_safe(host, live)
 
 
 def load_app(settings: Settings) -> Flask:

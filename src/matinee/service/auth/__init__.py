@@ -3,11 +3,11 @@
     proxies    where a request comes from          origins   whether a write comes from our own page
     recent     keys and cookie secrets, cached     cookies   visitors' signed cookie
     identity   who asks                            access    what a route asks
-    policy     what the operator chose             limits    how much one client may ask for
+    limits     how much one client may ask for
 
 The rules: without any API key, programs of this machine may do everything and nobody else anything. With keys, a key
 may do what its scopes say, and a visitor of the page may read and write the own ratings. A route that declares nothing
-is closed to all but admins.
+is closed to all but admins. What an operator may choose of this is in `matinee.service.policy`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from matinee.service.auth.access import Access, access, access_of, check, named
 from matinee.service.auth.identity import ME, Identity, identify, visitor
 from matinee.service.auth.limits import Rate
 from matinee.service.auth.origins import check_origin
-from matinee.service.auth.policy import DEFAULT_POLICY, Policy
 from matinee.service.auth.recent import Recent
+from matinee.service.policy import DEFAULT_POLICY, Policy
 
 __all__ = [
     "DEFAULT_POLICY",

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from matinee.errors import UsageError
 from matinee.service.problems import TooManyRequestsError
 
-DEFAULT_RATE = 100  # requests per second and client, in each worker
 BURST = 10.0  # seconds' worth of requests that may come at once
 MOST_CLIENTS = 50_000  # remembered at a time
 MOST_RATINGS = 50_000  # of one history; the busiest person of MovieLens has 33,000

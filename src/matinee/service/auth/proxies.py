@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
+
+from matinee.service.hosts import host_name, is_local_name, is_loopback
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -61,45 +63,6 @@ def is_local(environ: Environ) -> bool:
         and is_local_name(host_name(environ.get("HTTP_HOST", "")))
         and not any(header in environ for header in FORWARDING)
     )
-
-
-@lru_cache
-def is_loopback(address: str) -> bool:
-    """Return whether an address reaches this machine alone.
-
-    >>> [is_loopback(address) for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "10.0.0.1", "")]
-    [True, True, True, False, False, False]
-    """
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return found.is_loopback
-
-
-@lru_cache
-def is_local_name(name: str) -> bool:
-    """Return whether a host name can mean this machine alone.
-
-    >>> [is_local_name(name) for name in ("localhost", "127.0.0.1", "::1", "localhost.evil.example", "")]
-    [True, True, True, False, False]
-    """
-    return name == "localhost" or is_loopback(name)
-
-
-@lru_cache
-def host_name(host: str) -> str:
-    """Return the name in a Host header, without port, in small letters, without a final dot.
-
-    >>> host_name("Movies.Example.:8000"), host_name("[::1]:8000"), host_name("::1")
-    ('movies.example', '::1', '::1')
-    """
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    name = host if host.count(":") > 1 else host.partition(":")[0]
-    return name.lower().removesuffix(".")
 
 
 @lru_cache(10_000)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from matinee.errors import UsageError
 from matinee.live import LiveRatings
 from matinee.live.identities import keys
-from matinee.service.auth.limits import DEFAULT_RATE
-from matinee.service.auth.proxies import Environ, host_name, is_local_name
+from matinee.service.hosts import host_name, is_local_name
 
+DEFAULT_RATE = 100  # requests per second and client, in each worker
 HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d+)?|[0-9a-f:.]+", re.IGNORECASE)  # with or without port
 
 
@@ -46,7 +48,7 @@ class Policy:
         names = tuple(host_name(name.strip()) for name in self.allowed_hosts)
         object.__setattr__(self, "allowed_hosts", names)  # JSON made a list of it on its way to a worker
 
-    def check_host(self, environ: Environ) -> None:
+    def check_host(self, environ: Mapping[str, Any]) -> None:
         """Raise UsageError for a request under a name that is not ours."""
         if self.allowed_hosts:
             name = host_name(environ.get("HTTP_HOST", ""))

@@ -1,0 +1,67 @@
+"""What a service is started with, and whether it can be: looked at before any worker starts, without Flask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matinee import refit
+from matinee.live import FILE_NAME, LiveRatings
+from matinee.ratings import Scale
+from matinee.service import logs
+from matinee.service.policy import Policy
+from matinee.service.refits import Plan
+from matinee.snapshot import Store
+
+KILL_TIMEOUT = 10  # seconds a worker has to finish what it has
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker needs to know, as text, so that it travels to another process."""
+
+    store: str
+    live: str
+    tutorial_scale: str | None
+    log: logs.Format
+    policy: Policy
+    refit: Plan
+
+    @classmethod
+    def of(
+        cls,
+        store: str | os.PathLike[str] | None,
+        live: str | os.PathLike[str] | None,
+        tutorial_scale: str | None,
+        log: logs.Format,
+        policy: Policy,
+        refit: Plan,
+    ) -> Settings:
+        folder = Store(store).path.absolute()
+        where = os.fspath(live if live is not None else folder / FILE_NAME)
+        return cls(str(folder), where, tutorial_scale, log, policy, refit)
+
+    @classmethod
+    def revived(cls, fields: Mapping[str, Any]) -> Settings:
+        """Return what `asdict` and JSON made fields of."""
+        return cls(**{**fields, "policy": Policy(**fields["policy"]), "refit": Plan(**fields["refit"])})
+
+    @property
+    def scale(self) -> Scale | None:
+        return None if self.tutorial_scale is None else Scale.parse(self.tutorial_scale)
+
+
+def check(settings: Settings, host: str) -> None:
+    """Open and close everything once, so that what is wrong is said once, before any worker starts.
+
+    Raises UsageError where strangers could do everything at this address and nobody said that they may, ModelError
+    where it shall refit and cannot.
+    """
+    _ = settings.scale
+    snapshot = Store(settings.store).open()
+    if settings.refit:
+        refit.check(snapshot)
+    with LiveRatings(settings.live) as live:
+        settings.policy.check_safe(host, live)
