@@ -134,6 +134,39 @@ def test_sigterm__lets_requests_finish(server):
     assert [outcome for outcome in outcomes if outcome != 200] == []
 
 
+def talk(url, outcomes, go_on):
+    """Ask on one connection, one question after the other, until the answer says that it is the last."""
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=PATIENCE)
+    try:
+        while go_on.is_set():
+            connection.request("GET", "/api/v1/users/1/ratings")
+            answer = connection.getresponse()
+            answer.read()
+            outcomes.append(answer.status)
+            if answer.will_close:
+                return
+    except (OSError, http.client.HTTPException) as error:
+        outcomes.append(error)
+    finally:
+        connection.close()
+
+
+def test_sigterm__cuts_off_nobody_who_goes_on_asking_on_one_connection(store):
+    outcomes, go_on = [], threading.Event()
+    go_on.set()
+    for _ in range(3):
+        with started(store) as server, ExitStack() as stopped:
+            threads = [threading.Thread(target=talk, args=(server.url, outcomes, go_on)) for _ in range(40)]
+            for thread in threads:
+                thread.start()
+                stopped.callback(thread.join)
+            asked = len(outcomes)
+            wait_until(lambda asked=asked: len(outcomes) > asked + 400, "the server answers too slowly")
+            code, _ = server.end()
+            assert code == 0
+    assert [outcome for outcome in outcomes if outcome != 200] == []
+
+
 def greet(listener):
     with listener.accept()[0] as visitor:
         visitor.sendall(b"welcome")

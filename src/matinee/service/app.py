@@ -70,7 +70,8 @@ def create_app(
     metrics.install(app)
     compression.install(app)
     files.install(app)
-    serving.install(app, serving.Serving(recommender, live, tutorial_scale, store))
+    served = serving.Serving(recommender, live, tutorial_scale, store)
+    serving.install(app, served)
     problems.install(app)
     auth.install(app, live, policy)
     for blueprint in (pages.routes, api.routes, tutorial.routes):
@@ -79,6 +80,8 @@ def create_app(
     @app.after_request
     def name_the_snapshot(answer: Response) -> Response:
         answer.headers[SNAPSHOT_HEADER] = serving.recommender().snapshot_id
+        if served.leaving:
+            answer.headers["Connection"] = "close"
         return answer
 
     return app

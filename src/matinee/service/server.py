@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,11 @@ from matinee.service.settings import KILL_TIMEOUT, Settings, check
 if TYPE_CHECKING:
     from flask import Flask
 
+Stay = Connection
+"""One end of a pipe: the watching process closes its own when the workers shall leave, and so does its death."""
+
 THREADS = 4  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
+GOODBYE = 0.2  # seconds in which whoever is about to ask on an open connection learns that it closes
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -56,7 +61,7 @@ class _Server(MPServer):  # type: ignore[misc]
     Granian gives up when a worker dies twice within seconds; we give up only where none has ever answered.
     """
 
-    def __init__(self, listeners: Sequence[socket.socket], log: logs.Format) -> None:
+    def __init__(self, listeners: Sequence[socket.socket], stay: Stay, log: logs.Format) -> None:
         super().__init__(
             "matinee",
             *listeners[0].getsockname()[:2],
@@ -71,13 +76,16 @@ class _Server(MPServer):  # type: ignore[misc]
             log_dictconfig=_granians_log(log),
         )
         self.has_answered = False
-        self._listeners = listeners
+        self._listeners, self._stay = listeners, stay
 
     def _init_shared_socket(self) -> None:
         """Share none."""
 
     def _drop_shared_socket(self) -> None:
+        """Say goodbye: workers close each connection behind its next answer, and only then those that said nothing."""
+        self._stay.close()
         stop_taking(self._listeners)
+        time.sleep(GOODBYE)
 
     def _spawn_worker(self, idx: int, *arguments: Any, **options: Any) -> Any:
         self._sso = self._listeners[idx]
@@ -192,11 +200,12 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
     if settings.log == "json":
         logs.start(settings.log)
     refits = Refits(settings.store, settings.live, settings.refit)
-    with _spawning(), counting_together(), refits:
-        server = _Server(listeners, settings.log)
+    told, stay = multiprocessing.Pipe(duplex=False)
+    with _spawning(), counting_together(), refits, told, stay:
+        server = _Server(listeners, stay, settings.log)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
         try:
-            server.serve(target_loader=partial(_load_app, settings), wrap_loader=False)
+            server.serve(target_loader=partial(_load_app, settings, told), wrap_loader=False)
         except SystemExit:
             if not server.interrupt_signal:  # else the workers got the signal too and were gone before they were told
                 raise MatineeError(
@@ -204,11 +213,11 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
                 ) from None
 
 
-def _load_app(settings: Settings) -> Flask:
+def _load_app(settings: Settings, told: Stay) -> Flask:
     """In a worker: load what the watching process starts without, half of the time to the first answer."""
     from matinee.service.worker import load_app
 
-    return load_app(settings)
+    return load_app(settings, told)
 
 
 def _serve_elsewhere(settings: Settings, listeners: Sequence[socket.socket]) -> RunningServer:

@@ -20,6 +20,7 @@ class Serving:
     """The recommender that answers now, replaced whole when a snapshot is published, and the live ratings.
 
     trouble   why the newest snapshot cannot be served, where that is so
+    leaving   whether this process is about to end: each answer is the last on its connection
     """
 
     recommender: Recommender
@@ -27,6 +28,7 @@ class Serving:
     tutorial_scale: Scale | None = None
     store: Store | None = None
     trouble: str | None = None
+    leaving: bool = False
 
     def switch(self, recommender: Recommender) -> None:
         """Answer from this recommender, beginning with the next request."""

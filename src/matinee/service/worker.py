@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing.connection import Connection
 
 from flask import Flask
 
@@ -27,8 +28,11 @@ from matinee.snapshot import Snapshot, Store
 LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
 
 
-def load_app(settings: Settings) -> Flask:
-    """Return the application of this worker: the one thing that Granian calls."""
+def load_app(settings: Settings, stay: Connection) -> Flask:
+    """Return the application of this worker: the one thing that Granian calls.
+
+    stay   nothing comes from it; that it is closed at the other end means to close connections after their next answer
+    """
     logs.start(settings.log)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     live, store = LiveRatings(settings.live), Store(settings.store)
@@ -44,6 +48,7 @@ def load_app(settings: Settings) -> Flask:
     if trouble is not None:
         serving.stay(trouble)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
+    threading.Thread(target=_leave, args=(serving, stay), name="leave", daemon=True).start()
     gc.freeze()  # what was loaded stays: no collection need look at it
     return app
 
@@ -97,6 +102,12 @@ def _follow_forever(serving: Serving, store: Store) -> None:
     while True:
         time.sleep(LOOK_EVERY)
         follow(serving, store)
+
+
+def _leave(serving: Serving, stay: Connection) -> None:
+    with suppress(EOFError, OSError):
+        stay.recv_bytes()
+    serving.leaving = True
 
 
 def _end_with_parent() -> None:
