@@ -38,13 +38,20 @@ class Server:
         """The pids of the processes that answer, without Python's resource tracker."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return {int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()}
+        return {int(child) for child in children if _is_worker(child)}
 
     def end(self, number: int = signal.SIGTERM, group: bool = False) -> tuple[int, str]:
         """Send a signal and return the exit code and what was said on stderr."""
         (os.killpg if group else os.kill)(self.process.pid, number)
         _, stderr = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, stderr
+
+
+def _is_worker(pid: str) -> bool:
+    try:
+        return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:  # it was killed meanwhile
+        return False
 
 
 @contextmanager

@@ -244,6 +244,7 @@ def test_a_worker_that_comes_when_the_snapshot_is_damaged__serves_the_one_before
         os.kill(worker, signal.SIGKILL)
         said = ask(f"{server.url}api/v1/status")
         assert (said["snapshot"], "catalog.arrow" in said["trouble"]) == (first, True)
+        assert str(store) not in said["trouble"]
         (store / "away").rename(catalog)
         wait_until(lambda: ask(f"{server.url}readyz")["snapshot"] == second, "the mended snapshot is not served")
         assert ask(f"{server.url}api/v1/status")["trouble"] is None

@@ -250,6 +250,22 @@ def test_a_database_that_is_away__is_said_until_it_is_back(store, postgres, how)
         assert {row["movie"] for row in ask(f"{server.url}api/v1/users/ann/ratings")["items"]} == {"1", "3"}
 
 
+def test_a_worker_that_comes_while_the_database_is_away__says_so_until_it_is_back(store, postgres):
+    with started(store, live=postgres.database(), workers=1) as server:
+        assert put(server.url, "ann", 1)[0] == 200
+        postgres.stop("fast")
+        try:
+            [worker] = server.workers()
+            os.kill(worker, signal.SIGKILL)
+            status, retry_after, detail = put(server.url, "ann", 2)
+            assert (status, int(retry_after) > 0, "postgres" in detail.lower()) == (503, True, False)
+            assert ask(f"{server.url}healthz")["status"] == "ok"
+        finally:
+            postgres.start()
+        wait_until(lambda: put(server.url, "ann", 3)[0] == 200, "the database is back and not used")
+        assert {row["movie"] for row in ask(f"{server.url}api/v1/users/ann/ratings")["items"]} == {"1", "3"}
+
+
 @pytest.mark.parametrize("where", ["one store", "one PostgreSQL"])
 def test_two_services_on_one_database__see_each_others_ratings_at_once(store, tmp_path, where, request):
     live = None if where == "one store" else request.getfixturevalue("postgres").database()

@@ -44,6 +44,8 @@ from matinee.service.settings import KILL_TIMEOUT, Settings, check
 if TYPE_CHECKING:
     from flask import Flask
 
+    from matinee.service.worker import Late
+
 Stay = Connection
 """One end of a pipe: the watching process closes its own when the workers shall leave, and so does its death."""
 
@@ -213,7 +215,7 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
                 ) from None
 
 
-def _load_app(settings: Settings, told: Stay) -> Flask:
+def _load_app(settings: Settings, told: Stay) -> Flask | Late:
     """In a worker: load what the watching process starts without, half of the time to the first answer."""
     from matinee.service.worker import load_app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 
 from flask import Flask, current_app, g
@@ -35,10 +36,11 @@ class Serving:
         self.recommender, self.trouble = recommender, None
 
     def stay(self, trouble: str) -> None:
-        """Keep the present recommender because of trouble with a newer one."""
-        if trouble != self.trouble:
+        """Keep the present recommender because of trouble with a newer one; where the store is only the log tells."""
+        told = trouble if self.store is None else trouble.replace(f"{self.store.path}{os.sep}", "")
+        if told != self.trouble:
             log.error("snapshot %s is served on: %s", self.recommender.snapshot_id, trouble)
-        self.trouble = trouble
+        self.trouble = told
 
 
 def install(app: Flask, serving: Serving) -> None:

@@ -8,33 +8,74 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
-from flask import Flask
+from flask import Flask, Response
 
 from matinee import refit
-from matinee.errors import MatineeError
+from matinee.errors import LiveError, MatineeError
 from matinee.live import LiveRatings
 from matinee.recommender import Recommender
-from matinee.service import logs
+from matinee.service import logs, problems
 from matinee.service.api.rows import rows_of
 from matinee.service.app import create_app
 from matinee.service.serving import Serving, serving_of
 from matinee.service.settings import KILL_TIMEOUT, Settings
 from matinee.snapshot import Snapshot, Store
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
 LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
 
 
-def load_app(settings: Settings, stay: Connection) -> Flask:
+class Late:
+    """Stands in for an application that cannot be made while the live ratings are away, and becomes it when they are
+    back: until then it answers 503, as the workers do that started before.
+    """
+
+    def __init__(self, make: Callable[[], Flask], error: LiveError) -> None:
+        self._make, self._error = make, error
+        self._app: Flask | None = None
+        threading.Thread(target=self._try_again, name="try-again", daemon=True).start()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self._app is not None:
+            return self._app(environ, start_response)
+        alive = environ["PATH_INFO"] == "/healthz"
+        answer = (
+            Response(b'{"status":"ok"}', mimetype="application/json") if alive else problems.of_matinee(self._error)
+        )
+        return answer(environ, start_response)
+
+    def _try_again(self) -> None:
+        while self._app is None:
+            time.sleep(LOOK_EVERY)
+            try:
+                self._app = self._make()
+            except LiveError as error:
+                self._error = error
+
+
+def load_app(settings: Settings, stay: Connection) -> Flask | Late:
     """Return the application of this worker: the one thing that Granian calls.
 
     stay   nothing comes from it; that it is closed at the other end means to close connections after their next answer
     """
     logs.start(settings.log)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    make = partial(_made, settings, stay)
+    try:
+        return make()
+    except LiveError as error:
+        return Late(make, error)
+
+
+def _made(settings: Settings, stay: Connection) -> Flask:
     live, store = LiveRatings(settings.live), Store(settings.store)
     snapshot, trouble = opened(store, live)
     app = create_app(
