@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Stay = Connection
 """One end of a pipe: the watching process closes its own when the workers shall leave, and so does its death."""
 
-THREADS = 4  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
+THREADS = 5  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
 GOODBYE = 0.2  # seconds in which whoever is about to ask on an open connection learns that it closes
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
