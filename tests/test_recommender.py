@@ -18,8 +18,10 @@ from matinee.datasets import load
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import AmbiguousTitleError, DataError, ModelError, UnknownMovieError, UnknownUserError, UsageError
 from matinee.live import LiveRatings
+from matinee.models import Config
 from matinee.models.als import ALS
 from matinee.models.baselines import Bias, Popular
+from matinee.models.bayes import Bayes
 from matinee.models.ease import Ease
 from matinee.ratings import History, batch
 from matinee.recommender import Filters, Recommender
@@ -352,12 +354,14 @@ def test_similar__finds_the_sequels_of_a_film(real: Recommender, film: str, sequ
     assert sequel in real.similar(film, n=3)["title"]
 
 
-def test_an_opened_recommender__travels_to_another_process(tmp_path: Path) -> None:
-    made = Recommender.fit(DATA, ALS(rank=2, iterations=2), None)
-    made.publish(tmp_path / "store")
+@pytest.mark.parametrize(
+    ("rater", "ranker"), [(ALS(rank=2, iterations=2), None), (Bayes(rank=3, sweeps=6, burn_in=3, samples=2), Ease())]
+)
+def test_an_opened_recommender_that_has_answered__travels_to_another_process(
+    tmp_path: Path, rater: Config, ranker: Config | None
+) -> None:
+    Recommender.fit(DATA, rater, ranker).publish(tmp_path / "store")
     opened = Recommender.open(tmp_path / "store")
-    sent = pickle.loads(pickle.dumps((opened.dataset, opened.rater)))
-    again = Recommender(*sent, None)
-    assert list(again.recommend(user=DATA.ratings.users[0], n=5)) == list(
-        opened.recommend(user=DATA.ratings.users[0], n=5)
-    )
+    answer = list(opened.recommend(user=DATA.ratings.users[0], n=5))
+    sent = pickle.loads(pickle.dumps((opened.dataset, opened.rater, opened.ranker)))
+    assert list(Recommender(*sent).recommend(user=DATA.ratings.users[0], n=5)) == answer

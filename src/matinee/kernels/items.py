@@ -5,6 +5,9 @@ Symbols: M items that are scored, named by their numbers among N; B rows; n leng
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +45,15 @@ class Items:
         damping: float = 1,
     ) -> None:
         self.n, self.n_names = len(names), n_names
+        self._made_of = W, scale, base, names, n_names, base_weight, damping
         M = self.n
         names = check.positions("names", names, n_names, None)
         vectors = (check.array(name, value, np.float32, M) for name, value in (("scale", scale), ("base", base)))
         self._native = native.Items(check.array("W", W, np.float32, M, M), *vectors, names, base_weight, damping)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        *arrays, base_weight, damping = self._made_of  # checked anew in the other process
+        return partial(Items, base_weight=base_weight, damping=damping), tuple(arrays)
 
     def scores(self, X: Csr, *, threads: int | None = None) -> Float32:
         """Return the scores (B, M) of all items for each row of X. Raises ValueError where a column is out of range."""

@@ -10,6 +10,7 @@ Symbols: S samples; B people; M movies; k columns; D features; m movies asked ab
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import _matinee_native as native
@@ -68,6 +69,7 @@ class Posterior:
         components = check.array("components", prior.components, np.float32, None, None)
         (S, k), (M, D) = (base.shape[0], check.rank("base", base)), components.shape
         self.n, self.n_movies, self.k = S, M, k
+        self._made_of = rated, asked, prior, pseudo_ratings, degrees
         A0 = check.array("A0", prior.A0, np.float64, S * k, k)
         self._native = native.Posterior(
             *_factors("rated", rated, M, S, k),
@@ -80,6 +82,10 @@ class Posterior:
             pseudo_ratings,
             degrees,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rated, asked, prior, pseudo_ratings, degrees = self._made_of  # checked anew in the other process
+        return partial(Posterior, pseudo_ratings=pseudo_ratings, degrees=degrees), (rated, asked, prior)
 
     def means(self, rows: Csr, *, threads: int | None = None) -> Float32:
         """Return x (S, B, k) float32 of every person in every sample, by their ratings (B, M).
