@@ -33,7 +33,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def running(*arguments: object, folder: Path, **variables: str) -> Iterator[tuple[list[str], subprocess.Popen[str]]]:
     """Run a command that serves; yields what it printed up to its address."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MATINEE_")} | variables
+    ours = ("MATINEE_", "PYTHONUNBUFFERED")  # unbuffered, nothing that is printed could be late
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | variables
     command = [sys.executable, "-m", "matinee", *map(str, arguments)]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -44,9 +44,9 @@ def line(text: str) -> None:
 
 
 def document(content: Any) -> None:
-    """Print JSON; a number that JSON does not have becomes null."""
+    """Print JSON at once, as a service goes on after it; a number that JSON does not have becomes null."""
     knows_all_letters = "utf" in (sys.stdout.encoding or "").lower()
-    print(json.dumps(_plain(content), ensure_ascii=not knows_all_letters, indent=2, allow_nan=False))
+    print(json.dumps(_plain(content), ensure_ascii=not knows_all_letters, indent=2, allow_nan=False), flush=True)
 
 
 def result(table: Table, as_json: bool, **more: Any) -> None:
