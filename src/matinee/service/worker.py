@@ -34,31 +34,35 @@ LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
 
 
 class Late:
-    """Stands in for an application that cannot be made while the live ratings are away, and becomes it when they are
-    back: until then it answers 503, as the workers do that started before.
+    """Stands in for an application that cannot be made while the live ratings are away: each request tries again, and
+    is answered by 503 until they are back, as by the workers that started before.
     """
 
     def __init__(self, make: Callable[[], Flask], error: LiveError) -> None:
         self._make, self._error = make, error
+        self._making = threading.Lock()
         self._app: Flask | None = None
-        threading.Thread(target=self._try_again, name="try-again", daemon=True).start()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        alive = environ["PATH_INFO"] == "/healthz"
+        if self._app is None and not alive:
+            self._try_again()
         if self._app is not None:
             return self._app(environ, start_response)
-        alive = environ["PATH_INFO"] == "/healthz"
         answer = (
             Response(b'{"status":"ok"}', mimetype="application/json") if alive else problems.of_matinee(self._error)
         )
         return answer(environ, start_response)
 
     def _try_again(self) -> None:
-        while self._app is None:
-            time.sleep(LOOK_EVERY)
+        """Make the application, unless another thread is at it: nobody waits behind one that waits."""
+        if self._making.acquire(blocking=False):
             try:
-                self._app = self._make()
+                self._app = self._app or self._make()
             except LiveError as error:
                 self._error = error
+            finally:
+                self._making.release()
 
 
 def load_app(settings: Settings, stay: Connection) -> Flask | Late:
