@@ -18,18 +18,6 @@
 
 namespace matinee::MATINEE_ISA {
 
-// Arrays cut one after the other from one buffer.
-struct Cutting {
-    char* at;
-    size_t used;
-
-    template <class T>
-    void operator()(T*& array, size_t count) {
-        array = (T*)(at + used);
-        used += (count * sizeof(T) + 63) / 64 * 64;
-    }
-};
-
 // One person: their one row, features (D), and b0 (k) in the sample at hand.
 struct Person {
     Rows row;

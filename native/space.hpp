@@ -10,6 +10,18 @@ namespace matinee::MATINEE_ISA {
 
 constexpr int kLaneRank = 24;  // the highest rank that is factored one row per lane
 
+// Arrays cut one after the other from one buffer.
+struct Cutting {
+    char* at;
+    size_t used;
+
+    template <class T>
+    void operator()(T*& array, size_t count) {
+        array = (T*)(at + used);
+        used += (count * sizeof(T) + 63) / 64 * 64;
+    }
+};
+
 // The arrays of one thread, cut from one buffer.
 struct Space {
     float *G, *H, *v, *w, *z, *Yt, *zeros;
@@ -21,11 +33,7 @@ struct Space {
 
 inline Space space_of(const Shape& s, char* buffer) {
     Space space{};
-    size_t used = 0;
-    auto take = [&](auto*& array, size_t count) {
-        array = (decltype(+array))(buffer + used);
-        used += (count * sizeof(*array) + 63) / 64 * 64;
-    };
+    Cutting take{buffer, 0};
     const bool lanes = s.k <= kLaneRank;
     take(space.G, (kBlock + 1) * s.padded + kLanes);
     take(space.H, (kBlock + 1) * s.padded + kLanes);
@@ -48,7 +56,7 @@ inline Space space_of(const Shape& s, char* buffer) {
         take(space.Yt, (size_t)s.padded * kBlock);
         take(space.zeros, kBlock);
     }
-    space.bytes = used;
+    space.bytes = take.used;
     return space;
 }
 
