@@ -175,6 +175,18 @@ def test_load__reads_a_release_on_the_scale_that_is_given(
             load(tmp_path, scale=scale)
 
 
+@pytest.mark.parametrize("option", ["user", "movie", "rating", "timestamp", "movies", "scale"])
+def test_load__refuses_what_it_would_not_heed(tmp_path: Path, option: str) -> None:
+    write_modern(tmp_path, RATINGS)
+    refused = f"{option} says how to read a table; .* is read without it"
+    with pytest.raises(DataError, match=refused):
+        load("sample", **{option: "1:10"})
+    if option != "scale":
+        for release in (tmp_path, zipped(tmp_path)):
+            with pytest.raises(DataError, match=refused):
+                load(release, **{option: "1:10"})
+
+
 def test_load__skips_and_counts_bad_rows_when_told_to(tmp_path: Path) -> None:
     write_modern(tmp_path, RATINGS)
     good = as_triples(load(tmp_path))

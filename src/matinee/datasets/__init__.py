@@ -47,11 +47,20 @@ def load(
     if not isinstance(data, str | Path):
         return tabular.read_frame(data, **columns)
     if data == "sample":
+        _refuse("the sample", columns)
         return sample.load()
     path = find(data)
     if path.is_dir() or path.suffix.lower() == ".zip":
+        _refuse(f"{path}, a MovieLens release,", columns | {"scale": None})
         return movielens.read(path, on_bad_rows, scale)
     return tabular.read_file(path, on_bad_rows=on_bad_rows, **columns)
+
+
+def _refuse(named: str, options: dict[str, Any]) -> None:
+    """Raise DataError where an option says how to read a table, which this data set is not."""
+    for name, value in options.items():
+        if value is not None:
+            raise DataError(f"{name} says how to read a table; {named} is read without it")
 
 
 def find(data: str | Path) -> Path:
