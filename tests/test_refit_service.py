@@ -309,7 +309,7 @@ def test_follow__switches_to_a_snapshot_whose_first_search_is_as_fast_as_any(cli
     published = refit.refit(store, live).snapshot
     follow(serving, store)
     assert serving.recommender.snapshot_id == published
-    assert "_index" in vars(serving.recommender.dataset.catalog)
+    assert "index" in vars(serving.recommender.dataset.catalog)
     assert client.get("/api/v1/users/newcomer/recommendations?n=3").json["snapshot"] == published
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import matinee as mt
-from matinee.search import BEGINS, CONTAINS, EXACT, LONGEST, NOT_FOUND, SIMILAR, TitleIndex, prefix_distances
+from matinee.search import BEGINS, CONTAINS, EXACT, NOT_FOUND, SIMILAR, TitleIndex, letters_of, prefix_distances
 
 TITLES = {
     "The Matrix": 1999,
@@ -121,7 +121,7 @@ def alignment_distance(a: str, b: str) -> int:
 
 @given(st.text("abc", min_size=1, max_size=9), st.lists(st.text("abc", min_size=1, max_size=11), min_size=1))
 def test_prefix_distances__equal_those_counted_letter_by_letter_up_to_two(word: str, words: list[str]) -> None:
-    letters = np.array(words, f"<U{LONGEST}").view(np.uint32).reshape(len(words), LONGEST)
+    letters = letters_of(words)
     counted = [min(alignment_distance(word, other[:end]) for end in range(len(other) + 1)) for other in words]
     assert np.minimum(prefix_distances(word, letters), 3).tolist() == [min(distance, 3) for distance in counted]
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from matinee.models.als import ALS
 from matinee.models.bayes import Bayes
 from matinee.models.ease import Ease
 from matinee.recommender import Recommender
+from matinee.search import TitleIndex
 from matinee.snapshot import Snapshot, Store, files
 
 ALS_CONFIG = ALS(rank=4, iterations=2, intervals=False)
@@ -76,6 +78,58 @@ def test_open__copies_nothing(store: Store) -> None:
     again = store.open()
     assert pa.total_allocated_bytes() - before < 100_000
     assert again.id == snapshot.id
+
+
+def test_open__has_the_index_of_titles_as_it_was_made(store: Store, recommender: Recommender) -> None:
+    made, opened = recommender.dataset.catalog.index, vars(store.open().dataset.catalog)["index"]
+    for part in fields(TitleIndex):
+        assert np.array_equal(getattr(opened, part.name), getattr(made, part.name)), part.name
+    for part in (opened.letters, opened.in_word, opened.in_movie, opened.lengths):
+        assert not part.flags.owndata
+
+
+@pytest.mark.parametrize("other", ["without", "of another version"])
+def test_open__makes_an_index_that_is_not_there_or_not_this_versions(store: Store, other: str) -> None:
+    snapshot = store.open()
+    expected = snapshot.dataset.catalog.search("movie 7", None)
+    if other == "without":
+        (snapshot.path / "search.arrow").unlink()
+        listed = json.loads((snapshot.path / "manifest.json").read_text())["files"]
+        change(snapshot.path, files={name: entry for name, entry in listed.items() if name != "search.arrow"})
+    else:
+        replace(snapshot.path, "search.arrow", indexed(snapshot).replace_schema_metadata({"version": "0"}))
+    catalog = store.open().dataset.catalog
+    assert "index" not in vars(catalog)
+    assert catalog.search("movie 7", None).tolist() == expected.tolist()
+    assert len(expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("in_movie", None),
+        ("in_movie", [999_999]),
+        ("in_word", [-1]),
+        ("ending_movies", []),
+        ("letters", [1]),
+        ("lengths", [3]),
+        ("names", [None]),
+    ],
+)
+def test_open__refuses_an_index_of_titles_that_does_not_fit(
+    store: Store, part: str, values: list[object] | None
+) -> None:
+    snapshot = store.open()
+    table = indexed(snapshot)
+    place = table.schema.get_field_index(part)
+    row = pa.array([table[part].to_pylist()[0][::2] if values is None else values], table.schema.field(part).type)
+    replace(snapshot.path, "search.arrow", table.set_column(place, table.schema.field(place), row))
+    with pytest.raises(StoreError, match=r"search\.arrow does not fit catalog\.arrow"):
+        store.open()
+
+
+def indexed(snapshot: Snapshot) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(snapshot.path / "search.arrow"))).read_all()
 
 
 def test_current__moves_to_the_newest_and_back(store: Store, recommender: Recommender) -> None:

@@ -104,7 +104,8 @@ class Catalog:
         return flags
 
     @cached_property
-    def _index(self) -> TitleIndex:
+    def index(self) -> TitleIndex:
+        """What titles are found by; a snapshot's has it ready."""
         return TitleIndex.of(self.table["title"].to_pylist(), self.years)
 
     def resolve(self, movie: str | int) -> int:
@@ -119,7 +120,7 @@ class Catalog:
         if position is not None:
             return position
         title, year = split_title(text)
-        found = self._index.named(title).tolist()
+        found = self.index.named(title).tolist()
         found = self._exactly(title, found) or found
         if year is not None:
             found = [candidate for candidate in found if self.years[candidate] == year]
@@ -135,7 +136,7 @@ class Catalog:
         Titles match as in `resolve`. Sources differ by a year: of movies of that very year, of the years beside it and
         of unknown year, the first there are.
         """
-        found = self._index.named(title).tolist()
+        found = self.index.named(title).tolist()
         if year is not None:
             apart = {movie: abs(int(self.years[movie]) - year) if self.years[movie] else UNKNOWN for movie in found}
             nearest = min(apart.values(), default=UNKNOWN)
@@ -154,8 +155,8 @@ class Catalog:
 
     def _closest(self, title: str) -> str:
         near = [int(movie) for movie in self.search(title, limit=3)]
-        names = difflib.get_close_matches(without_article(fold(title)), self._index.names, n=3, cutoff=0.7)
-        near += [int(self._index.named(name)[0]) for name in names]
+        names = difflib.get_close_matches(without_article(fold(title)), self.index.names, n=3, cutoff=0.7)
+        near += [int(self.index.named(name)[0]) for name in names]
         if not near:
             return "search with `matinee movies DATA QUERY`"
         listed = "; ".join(f"{movie_id}: {shown}" for movie_id, shown in self._listed(dict.fromkeys(near)))
@@ -168,8 +169,8 @@ class Catalog:
         those with similar words; most rated first among them by `counts` (n_movies,) where given, shortest title first
         where not.
         """
-        grades = self._index.grades(query)
+        grades = self.index.grades(query)
         found = np.flatnonzero(grades < NOT_FOUND)
-        first = -counts if counts is not None else self._index.lengths
+        first = -counts if counts is not None else self.index.lengths
         order = np.lexsort((found, first[found], grades[found]))
         return found[order][:limit].astype(np.int32)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from matinee.ids import Positions
+from matinee.ids import Ids, Positions
 from matinee.titles import FOLDED_ARTICLES, fold, names_of, titles_in, without_article
 
 EXACT, BEGINS, CONTAINS, SIMILAR, NOT_FOUND = range(5)
@@ -25,6 +26,7 @@ EXACT, BEGINS, CONTAINS, SIMILAR, NOT_FOUND = range(5)
 FEW = 5  # found: then words written as one or apart count too, and where these are few, similar ones
 SHORTEST = 4  # letters that are compared without spaces
 LONGEST = 24  # letters of a word that are compared
+VERSION = 1  # of folding and of the index: one that was stored by another is made anew
 LAST_LETTER = "\U0010ffff"
 INITIALS = re.compile(r"\b\w(?: \w)+\b")
 
@@ -35,7 +37,7 @@ Bool = NDArray[np.bool_]
 class TitleIndex:
     """The folded titles of M movies, alternative ones too, by word and by name; years count as words.
 
-    words       (W,) distinct, sorted
+    words       (W,) distinct, sorted, as all texts are
     letters     (W, LONGEST) their code points, 0 behind the end
     in_word, in_movie   (P,) which word is in the titles of which movie
     names, named_movies (N,) whole titles without article, sorted, and whose they are
@@ -44,15 +46,15 @@ class TitleIndex:
     lengths     (M,) letters of the first name
     """
 
-    words: Sequence[str]
+    words: Ids
     letters: NDArray[np.uint32]
     in_word: Positions
     in_movie: Positions
-    names: Sequence[str]
+    names: Ids
     named_movies: Positions
-    tight: Sequence[str]
+    tight: Ids
     tight_movies: Positions
-    ends: Sequence[str]
+    ends: Ids
     ending_movies: Positions
     lengths: Positions
 
@@ -67,18 +69,28 @@ class TitleIndex:
         pairs = sorted((word, movie) for movie, text in enumerate(texts) for word in text)
         words = sorted({word for word, _ in pairs})
         place = {word: number for number, word in enumerate(words)}
-        letters = np.array(words, f"<U{LONGEST}").view(np.uint32).reshape(len(words), LONGEST)
         named = [(_with_initials(name), movie) for movie, own in enumerate(names) for name in own]
         whole = {*named, *((fold(name), movie) for movie, title in enumerate(titles) for name in titles_in(title))}
         return cls(
-            words,
-            letters,
+            _texts(words),
+            letters_of(words),
             np.array([place[word] for word, _ in pairs], np.int32),
             np.array([movie for _, movie in pairs], np.int32),
             *_sorted({*named, *((name, movie) for movie, own in enumerate(names) for name in own)}),
             *_sorted((_tight(name), movie) for name, movie in whole),
             *_sorted((end, movie) for name, movie in whole for end in _ends(name)),
             np.array([len(own[0]) for own in names], np.int32),
+        )
+
+    def fits(self, n_movies: int) -> bool:
+        """Return whether its parts fit each other and so many movies."""
+        owned = (self.in_word, self.names, self.tight, self.ends)
+        owners = (self.in_movie, self.named_movies, self.tight_movies, self.ending_movies)
+        return (
+            (len(self.letters), len(self.lengths)) == (len(self.words), n_movies)
+            and all(len(one) == len(other) for one, other in zip(owned, owners, strict=True))
+            and all(_within(one, n_movies) for one in owners)
+            and _within(self.in_word, len(self.words))
         )
 
     def named(self, title: str) -> Positions:
@@ -160,10 +172,19 @@ def _ends(name: str) -> list[str]:
     return ["".join(words[first:]) for first in range(len(words))]
 
 
-def _sorted(owned: Iterable[tuple[str, int]]) -> tuple[list[str], Positions]:
+def _sorted(owned: Iterable[tuple[str, int]]) -> tuple[Ids, Positions]:
     """Return texts in order, and whose they are."""
     pairs = sorted(owned)
-    return [text for text, _ in pairs], np.array([movie for _, movie in pairs], np.int32)
+    return _texts([text for text, _ in pairs]), np.array([movie for _, movie in pairs], np.int32)
+
+
+def _texts(ordered: Sequence[str]) -> Ids:
+    """Return texts in their order as one array; unlike ids some may be there more than once."""
+    return Ids(pa.array(ordered, pa.string()), is_sorted=True)
+
+
+def _within(positions: Positions, n: int) -> bool:
+    return not len(positions) or bool(positions.min() >= 0 and positions.max() < n)
 
 
 def _range(sorted_texts: Sequence[str], text: str) -> slice:
@@ -174,13 +195,18 @@ def _prefix_range(sorted_texts: Sequence[str], prefix: str) -> slice:
     return slice(bisect_left(sorted_texts, prefix), bisect_left(sorted_texts, prefix + LAST_LETTER))
 
 
+def letters_of(words: Sequence[str]) -> NDArray[np.uint32]:
+    """Return (W, LONGEST) the code points of W words, 0 behind the end."""
+    return np.array(words, f"<U{LONGEST}").view(np.uint32).reshape(len(words), LONGEST)
+
+
 def prefix_distances(word: str, letters: NDArray[np.uint32]) -> NDArray[np.int8]:
     """Return (W,) in how many letters, wrong, missing, added or swapped, a word differs from the beginnings of W words.
 
-    letters (W, LONGEST) as in TitleIndex. Exact up to 2: the optimal string alignment distance (Boytsov 2011), least
+    letters (W, LONGEST) by `letters_of`. Exact up to 2: the optimal string alignment distance (Boytsov 2011), least
     over the beginnings of each.
 
-    >>> words = np.array(["matrix", "matter", "story"], "<U24").view(np.uint32).reshape(3, 24)
+    >>> words = letters_of(["matrix", "matter", "story"])
     >>> prefix_distances("matrx", words).tolist(), prefix_distances("stroy", words).tolist()
     ([1, 2, 4], [4, 5, 1])
     """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from matinee import catalog
+from matinee import catalog, search
 from matinee.catalog import Catalog
 from matinee.dataset import Dataset
 from matinee.errors import StoreError, UsageError
@@ -21,6 +21,7 @@ from matinee.kernels import Csr
 from matinee.models import Model
 from matinee.models.registry import from_json, to_json
 from matinee.ratings import Ratings
+from matinee.search import TitleIndex
 from matinee.snapshot import files
 from matinee.snapshot.files import Entry
 from matinee.snapshot.histories import Histories, StoredRatings
@@ -38,6 +39,14 @@ TABLES = {
     "catalog.arrow": catalog.SCHEMA,
     "counts.arrow": _columns(ratings=pa.int64(), mean=pa.float32()),  # of each movie
 }
+SEARCH = "search.arrow"
+"""The parts of the index of titles, one row of lists; snapshots of older versions have none."""
+SEARCH_LISTS = _columns(
+    **{one: pa.list_(pa.string()) for one in ("words", "names", "tight", "ends")},
+    **{one: pa.list_(pa.int32()) for one in ("in_word", "in_movie", "named_movies", "tight_movies", "ending_movies")},
+    letters=pa.list_(pa.uint32()),
+    lengths=pa.list_(pa.int32()),
+)
 OPTIONAL = {"timestamp"}  # only where the data has times
 ABOUT_MOVIES = ("catalog.arrow", "counts.arrow")  # all there is where the rows are stored as histories
 
@@ -62,7 +71,40 @@ def write_dataset(folder: Path, dataset: Dataset) -> tuple[dict[str, Entry], dic
     for name, arrays in columns.items():
         table = pa.table(arrays, schema=pa.schema(list(TABLES[name])[: len(arrays)]))
         entries[name] = files.write_table(folder / name, table)
+    entries[SEARCH] = _write_search(folder, dataset.catalog.index)
     return entries, data
+
+
+def _write_search(folder: Path, index: TitleIndex) -> Entry:
+    parts = {field.name: getattr(index, field.name) for field in SEARCH_LISTS}
+    lists = [part.array if isinstance(part, Ids) else pa.array(part.reshape(-1)) for part in parts.values()]
+    rows = [pa.ListArray.from_arrays(pa.array([0, len(one)], pa.int32()), one) for one in lists]
+    schema = SEARCH_LISTS.with_metadata({"version": str(search.VERSION)})
+    return files.write_table(folder / SEARCH, pa.table(rows, schema=schema))
+
+
+def _read_search(folder: Path, manifest: Manifest, n_movies: int) -> TitleIndex | None:
+    """Return the index of titles as views on its file, None where it is to be made anew: another version wrote it."""
+    if SEARCH not in manifest.files:
+        return None
+    table = _mapped(folder, manifest, SEARCH, SEARCH_LISTS)
+    if (table.schema.metadata or {}).get(b"version") != str(search.VERSION).encode():
+        return None
+    try:
+        parts = {field.name: _part(files.only_chunk(table, field.name)) for field in SEARCH_LISTS}
+        index = TitleIndex(**parts | {"letters": parts["letters"].reshape(-1, search.LONGEST)})
+        if not index.fits(n_movies):
+            raise ValueError("other movies")
+    except ValueError as problem:
+        raise StoreError(f"{folder / SEARCH} does not fit catalog.arrow ({problem}); train again") from None
+    return index
+
+
+def _part(row: pa.ListArray) -> Any:
+    values = row.flatten()
+    if values.null_count:
+        raise ValueError("values are missing")
+    return Ids(values, is_sorted=True) if pa.types.is_string(values.type) else files.numbers(values)
 
 
 def _rows_of(ratings: Ratings) -> dict[str, list[Any]]:
@@ -83,6 +125,9 @@ def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
     wanted = ABOUT_MOVIES if stored else TABLES
     tables = {name: _mapped(folder, manifest, name, TABLES[name]) for name in wanted}
     movies = Catalog(tables["catalog.arrow"])
+    index = _read_search(folder, manifest, len(movies))
+    if index is not None:
+        vars(movies).update(index=index)  # no worker makes it again
     counts, means = (files.column(tables["counts.arrow"], name) for name in ("ratings", "mean"))
     if len(counts) != len(movies):
         raise StoreError(f"{folder / 'counts.arrow'} does not fit catalog.arrow: other movies; train again")
