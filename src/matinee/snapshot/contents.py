@@ -87,9 +87,10 @@ def _read_search(folder: Path, manifest: Manifest, n_movies: int) -> TitleIndex 
     """Return the index of titles as views on its file, None where it is to be made anew: another version wrote it."""
     if SEARCH not in manifest.files:
         return None
-    table = _mapped(folder, manifest, SEARCH, SEARCH_LISTS)
+    table = files.map_table(folder / SEARCH, manifest.entry(folder, SEARCH))
     if (table.schema.metadata or {}).get(b"version") != str(search.VERSION).encode():
         return None
+    _check(folder / SEARCH, table, SEARCH_LISTS)
     try:
         parts = {field.name: _part(files.only_chunk(table, field.name)) for field in SEARCH_LISTS}
         index = TitleIndex(**parts | {"letters": parts["letters"].reshape(-1, search.LONGEST)})
@@ -150,14 +151,18 @@ def _mapped_ratings(folder: Path, manifest: Manifest, tables: Mapping[str, pa.Ta
 
 def _mapped(folder: Path, manifest: Manifest, name: str, schema: pa.Schema) -> pa.Table:
     table = files.map_table(folder / name, manifest.entry(folder, name))
+    _check(folder / name, table, schema)
+    return table
+
+
+def _check(path: Path, table: pa.Table, schema: pa.Schema) -> None:
     for field in schema:
         place = table.schema.get_field_index(field.name)
         if place < 0 and field.name in OPTIONAL:
             continue
         same = place >= 0 and table.schema.field(place).type == field.type
         if not same or (not field.nullable and table[field.name].null_count):
-            raise StoreError(f"{folder / name} is not ours: it has no column {field.name} of {field.type}; train again")
-    return table
+            raise StoreError(f"{path} is not ours: it has no column {field.name} of {field.type}; train again")
 
 
 def _matrix(folder: Path, tables: Mapping[str, pa.Table]) -> Csr:
