@@ -258,6 +258,34 @@ def test_ctrl_c__is_told_also_where_cleaning_up_behind_it_fails() -> None:
         broken()
 
 
+LOST = """
+import os, signal, time, weakref
+from matinee.spark.engine import session
+
+def finalizer(_):
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1_000_000):
+        pass
+
+class Java: pass
+
+with session._no_interrupt_lost():
+    java = Java()
+    watched = weakref.ref(java, finalizer)
+    try:
+        del java
+        print("lost")
+        time.sleep(30)
+    except KeyboardInterrupt:
+        print("came")
+"""
+
+
+def test_ctrl_c__is_not_lost_in_a_finalizer() -> None:
+    ended = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "lost\ncame\n", "")
+
+
 HANGING = """
 import os, signal
 from pyspark import SparkContext

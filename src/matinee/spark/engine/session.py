@@ -44,6 +44,7 @@ STOPPED = "stopped SparkContext"
 UNREAD = re.compile(r"reading file (\S+?)\.?(?:\s|$)")
 TELLING = re.compile(r"Exception|Error|error:|^Invalid|^Unrecognized|^Too small")
 ENDS_WITHIN = 20.0  # seconds that Java has to end
+AGAIN = 0.05  # seconds after which the finalizer that Ctrl-C met is over
 WIRE_LOGGERS = ("py4j.clientserver", "py4j.java_gateway")
 JSON_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 OTHER_TYPE = re.compile(r"column \[?(\S+?)\]?\. Expected Spark type (\w+), actual Parquet type (\w+)")
@@ -120,7 +121,7 @@ def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
     if active is None:
         _check_java()
         _check_master(cluster.master)
-    with tempfile.TemporaryFile() as spark_log, warnings.catch_warnings(), _without_traces():
+    with tempfile.TemporaryFile() as spark_log, warnings.catch_warnings(), _without_traces(), _no_interrupt_lost():
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # no frame of pandas is made
         with _one_line(cluster, spark_log):
             spark = active or _start(spark_session, cluster, spark_log)
@@ -248,6 +249,24 @@ def _without_traces() -> Iterator[None]:
     finally:
         for one in loggers:
             one.removeFilter(is_told)
+
+
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Bring Ctrl-C again where it met a finalizer, of which the wire to Java runs many: nobody hears of it there."""
+
+    def again(lost: Any) -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            main = threading.main_thread().ident or 0
+            threading.Timer(AGAIN, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+        else:
+            former(lost)
+
+    former, sys.unraisablehook = sys.unraisablehook, again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
 
 
 @contextmanager
