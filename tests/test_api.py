@@ -107,11 +107,15 @@ def test_movies__what_cannot_be_meant_is_said(client, query, message):
     assert message in said
 
 
+RATED = '[{"movie": "1", "stars": 4}]'
+
+
 @pytest.mark.parametrize(
     ("path", "body", "message"),
     [
         ("/users/ann/recommendations?rated_since=lately", None, 'it should be a day, such as "2018-01-31"'),
         ("/recommendations", {"ratings": [{"movie": "1"}]}, 'it should be an object, such as {"1": 4.5}'),
+        ("/users/ann/ratings", {"ratings": {"1": 4}}, 'is {"1": 4}: it should be a valid array, such as ' + RATED),
         ("/users/ann/ratings", {"ratings": [{"stars": 1}] * 50_001}, "it should have at most 50000 items, not 50001"),
     ],
 )
@@ -119,6 +123,22 @@ def test_what_cannot_be_meant__is_said_with_an_example_and_without_words_of_pyth
     answer = client.get(f"/api/v1{path}") if body is None else client.post(f"/api/v1{path}", json=body)
     status, said = detail(answer)
     assert (status, said.endswith(message)) == (400, True), said
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/users/ann/ratings/1", {"stars": 4}),
+        ("DELETE", "/users/ann/ratings/1", None),
+        ("POST", "/recommendations", {"ratings": {"1": 4}}),
+        ("GET", "/movies/1", None),
+        ("GET", "/status", None),
+    ],
+)
+def test_a_route_that_asks_nothing__takes_no_query(client, method, path, body):
+    answer = client.open(f"/api/v1{path}?scale=1:10", method=method, json=body)
+    assert detail(answer) == (400, "the query's scale is not known here; known are none")
+    assert client.get("/healthz?probe=1").status_code == 200
 
 
 def test_movie__has_facts_and_a_histogram_of_its_ratings(client, dataset, movie):

@@ -98,7 +98,7 @@ def test_another_title__is_shown_to_who_has_seen_the_former_one(client):
 )
 def test_filters__hold_for_new_movies_too(client, query, found):
     add(client)
-    movies = [row["movie"] for row in client.get(f"/api/v1/movies?limit=100&{query}").json["items"]]
+    movies = [row["movie"] for row in client.get(f"/api/v1/movies?query=zorblax&{query}").json["items"]]
     assert movies.count("new-1") == found
 
 
@@ -123,14 +123,24 @@ def paged(client, query, limit):
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 100])
-def test_pages__hold_all_movies_that_were_added_and_then_the_others(client, limit):
+def test_pages__hold_all_movies_and_those_that_were_added_behind_what_fits_as_well(client, limit):
     known = paged(client, "toy", 100)
     for number in range(12):
         add(client, f"new-{number}", title=f"Toy zorblax {number}", imdb=None)
     found = paged(client, "toy", limit)
     assert (len(found), len(set(found))) == (12 + len(known), 12 + len(known))
-    assert {movie.startswith("new-") for movie in found[:12]} == {True}
+    assert found[: len(known)] == known
     assert len(paged(client, "zorblax", limit)) == 12
+    assert [movie.startswith("new-") for movie in paged(client, "", 100)[-12:]] == [True] * 12
+
+
+def test_a_new_movie__stands_behind_the_film_that_is_called_so(client):
+    [alien] = [row["movie"] for row in client.get("/api/v1/movies?query=alien&limit=1").json["items"]]
+    add(client, "new-1", title="Alien Zzz", imdb=None)
+    assert paged(client, "alien", 100)[0] == alien
+    assert paged(client, "alien zzz", 100) == ["new-1"]
+    assert 'data-movie="new-1"' not in client.get("/parts/search?q=toy").text
+    assert "Alien Zzz" in client.get("/parts/search?q=alien+z").text
 
 
 @pytest.mark.parametrize(

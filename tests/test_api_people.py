@@ -262,6 +262,16 @@ def test_ratings_in_json__may_be_on_another_scale(client: FlaskClient, live: Liv
     assert live.ratings("ann") == {"1": 4.0, "2": 0.5}
 
 
+def test_the_scale_of_ratings_in_json__may_stand_in_the_query(client: FlaskClient, live: LiveRatings) -> None:
+    body: dict[str, Any] = {"ratings": [{"movie": "1", "stars": 8}]}
+    assert client.post(of("ann", "ratings") + "?scale=1:10", json=body).json["stored"] == 1
+    assert live.ratings("ann") == {"1": 4.0}
+    body["scale"] = "0:100"
+    refused = client.post(of("ann", "ratings") + "?scale=1:10", json=body)
+    assert_problem(refused, 400, "the query gives the scale '1:10', the body '0:100'; give one of them")
+    assert live.ratings("ann") == {"1": 4.0}
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -272,6 +282,7 @@ def test_ratings_in_json__may_be_on_another_scale(client: FlaskClient, live: Liv
         ({"ratings": [{"movie": "1"}]}, "ratings.0.stars is missing"),
         ({"ratings": [{"movie": "1", "stars": 4}], "marks": [{"movie": "1", "mark": "x"}]}, "marks.0.mark is 'x'"),
         ({"movies": []}, "is missing"),
+        ({"ratings": {"1": 4}}, "should be a valid array, such as [{"),
     ],
 )
 def test_ratings_in_json_that_cannot_be__are_refused_whole(

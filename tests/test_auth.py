@@ -379,6 +379,21 @@ def test_a_write_from_our_page_or_a_program__is_taken(make, headers):
     assert make().test_client().post("/1/ratings", data="1,4", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("http", 403)])
+def test_a_write_over_https_from_a_page_over_http__is_refused(make, live, scheme, status):
+    client = make(no_auth=True, behind_proxy=1).test_client()
+    headers = {"X-Forwarded-Proto": "https", "Host": "films.example", "Origin": f"{scheme}://films.example"}
+    assert client.post("/1/ratings", data="1,4", headers=headers).status_code == status
+    assert live.count() == (status == 200)
+
+
+@pytest.mark.parametrize("host", ["localhost, evil.example", "127.0.0.1:8000, x", "127.0.0.1:99999999", "a b"])
+def test_without_a_key__a_host_header_that_is_no_name_is_not_this_machine(make, host):
+    client = make().test_client()
+    assert client.get("/api/v1/movies", headers={"Host": "localhost:8000"}).status_code == 200
+    assert client.get("/api/v1/movies", headers={"Host": host}).status_code in (400, 401)
+
+
 @pytest.mark.parametrize("name", ["", "https://movies.example", "*.example", "['movies.example']"])
 def test_allowed_hosts__that_nobody_could_ask_by_are_refused(name):
     with pytest.raises(UsageError, match=r"cannot be an allowed host; name each as a browser does"):

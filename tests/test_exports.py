@@ -31,6 +31,8 @@ FILMS = [
     ("9", "Cinderella", 1950, None),
     ("10", "Cinderella", 1950, None),
     ("11", "The Fugitive", None, None),
+    ("12", "Star Wars: Episode IV - A New Hope", 1977, None),
+    ("13", "Star Wars: Episode V - The Empire Strikes Back", 1980, None),
 ]
 CATALOG = Catalog.of(
     Ids([movie for movie, *_ in FILMS]),
@@ -155,6 +157,24 @@ def test_a_line_that_becomes_no_rating__is_reported_with_its_reason(row: str, re
     (one,) = found.unmatched
     assert one.line == 3
     assert one.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("row", "movie"),
+    [
+        ("Star Wars,1977,x,5", "12"),
+        ("The Empire Strikes Back,1980,x,5", "13"),
+        ("Star Wars: The Empire Strikes Back,1980,x,5", "13"),
+        ("Star Wars,1980,x,5", "13"),
+        ("Star Wars,1999,x,5", None),
+        ("A New Hope: Star,1977,x,5", None),
+        ("Wars,1977,x,5", None),
+    ],
+)
+def test_a_title__may_be_a_part_of_the_movies_own_in_the_same_year(row: str, movie: str | None) -> None:
+    assert list(matched(f"Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,{row}\n").stars) == (
+        [movie] if movie else []
+    )
 
 
 def test_the_imdb_id__wins_over_title_and_year_and_contradicts_them() -> None:

@@ -122,6 +122,10 @@ class TitleIndex:
         grades[self.tight_movies[_range(self.tight, _tight(name))]] = EXACT
         return grades
 
+    def containing(self, text: str) -> Bool:
+        """Return (M,) which titles have words that begin with each word of a text."""
+        return self._with_all(fold(text).split(), self._beginning_with)
+
     def _with_all(self, words: Sequence[str], meant_by: Callable[[str], Bool]) -> Bool:
         return reduce(np.logical_and, (self._with_any(meant_by(word)) for word in words))
 

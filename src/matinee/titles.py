@@ -12,6 +12,7 @@ ARTICLES = (
 )
 MOVED_ARTICLE = re.compile(rf"^(?P<rest>.+), (?P<article>{ARTICLES})$")
 YEAR = re.compile(r"\s*\((?P<year>\d{4})(?:\s*[-\u2013]\s*(?:\d{4})?)?\)\s*$")
+BETWEEN_PARTS = re.compile(r":\s+|\s+[-\u2013]\s+")
 OTHER_TITLE = re.compile(r"\s*\(([^()]*)\)")
 
 
@@ -82,6 +83,16 @@ def titles_in(title: str) -> list[str]:
     """Return a title as shown, without its parentheses, and those in them."""
     main, *others = OTHER_TITLE.split(title)
     return [title, main, *others[::2]] if others else [title]
+
+
+def parts_of(title: str) -> frozenset[str]:
+    """Return the folded parts, without articles, of a title as shown and of those in its parentheses.
+
+    >>> sorted(parts_of("Star Wars: Episode IV - A New Hope"))
+    ['episode iv', 'new hope', 'star wars']
+    """
+    parts = (without_article(fold(part)) for name in titles_in(title) for part in BETWEEN_PARTS.split(name))
+    return frozenset(part for part in parts if part)
 
 
 def names_of(title: str) -> tuple[str, ...]:

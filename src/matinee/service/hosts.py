@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+
+HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?|[0-9a-f.]*(:[0-9a-f.]*){2,}", re.IGNORECASE)
+"""A name or an address, with or without port."""
 
 
 @lru_cache
@@ -34,11 +38,13 @@ def is_local_name(name: str) -> bool:
 
 @lru_cache
 def host_name(host: str) -> str:
-    """Return the name in a Host header, without port, in small letters, without a final dot.
+    """Return the name in a Host header, without port, in small letters, without a final dot; "" where it is no name.
 
-    >>> host_name("Movies.Example.:8000"), host_name("[::1]:8000"), host_name("::1")
-    ('movies.example', '::1', '::1')
+    >>> host_name("Movies.Example.:8000"), host_name("[::1]:8000"), host_name("::1"), host_name("localhost, evil")
+    ('movies.example', '::1', '::1', '')
     """
+    if not HOST.fullmatch(host):
+        return ""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     name = host if host.count(":") > 1 else host.partition(":")[0]

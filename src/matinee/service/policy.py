@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 from matinee.errors import UsageError
 from matinee.live import LiveRatings
 from matinee.live.identities import keys
-from matinee.service.hosts import host_name, is_local_name
+from matinee.service.hosts import HOST, host_name, is_local_name
 
 DEFAULT_RATE = 100  # requests per second and client, in each worker
-HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d+)?|[0-9a-f:.]+", re.IGNORECASE)  # with or without port
 
 
 @dataclass(frozen=True)

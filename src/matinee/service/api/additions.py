@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import Field
 
 from matinee.live import NewMovie
@@ -63,18 +64,20 @@ def _of_the_data(imdb: str | None) -> str | None:
     return catalog.ids[position] if position >= 0 else None
 
 
-def additions(query: str, filters: Filters) -> list[dict[str, Any]]:
-    """Return movies added since the data whose title fits a query, all of them for "", and that pass the filters."""
+def added_since(query: str, filters: Filters) -> tuple[list[str], NDArray[np.int8]]:
+    """Return the movies added since the data that fit a query and pass the filters, best first, and their grades."""
     ids = recommender().dataset.catalog.ids
     new = [movie for movie in added().values() if movie.movie not in ids and _passes(movie, filters)]
-    return facts([movie.movie for movie in (_fitting(new, query) if query else new)])
+    grades = _grades(new, query)
+    order = np.argsort(grades, kind="stable")
+    order = order[grades[order] < NOT_FOUND]
+    return [new[at].movie for at in order], grades[order]
 
 
-def _fitting(new: Sequence[NewMovie], query: str) -> list[NewMovie]:
-    if not new:
-        return []
-    grades = TitleIndex.of([movie.title for movie in new], np.array([movie.year or 0 for movie in new])).grades(query)
-    return [new[at] for at in np.argsort(grades, kind="stable") if grades[at] < NOT_FOUND]
+def _grades(new: Sequence[NewMovie], query: str) -> NDArray[np.int8]:
+    if not new or not query:
+        return np.zeros(len(new), np.int8)
+    return TitleIndex.of([movie.title for movie in new], np.array([movie.year or 0 for movie in new])).grades(query)
 
 
 def _passes(movie: NewMovie, filters: Filters) -> bool:

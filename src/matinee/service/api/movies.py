@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 
-from matinee.errors import UsageError
-from matinee.ids import Positions
 from matinee.recommender.filters import MIN_RATINGS, Filters
-from matinee.service.api.additions import additions
+from matinee.service.api.finding import find
 from matinee.service.api.rows import FINE, movie_rows, position_of, rounded, with_columns
 from matinee.service.api.shapes import Answered, Asked, Genres, MovieFacts, MovieId, Year
 from matinee.service.api.table import Fields, route
@@ -80,16 +77,15 @@ def movies(query: Search) -> Fields:
     """Titles that have words beginning with all those of the query, best first.
 
     Accents, case and moved articles do not matter, and where few titles fit, small typos do not either. Without a
-    query these are all movies, most rated first. Movies that were added since the data come before the others.
+    query these are all movies, most rated first. Movies that were added since the data come behind those that fit as
+    well.
     """
     filters = Filters.of(query.genre, (), query.year_from, query.year_to, None, 0)
-    found = _in_order(query.query)
-    found = found[recommender().allowed(filters)[found]]
-    new = additions(query.query, filters)
-    start = 0 if query.cursor is None else _behind(query.cursor, [row["movie"] for row in new], found)
+    found = find(query.query, filters)
+    start = 0 if query.cursor is None else found.behind(query.cursor)
     end = start + query.limit
-    items = [*new[start:end], *movie_rows().of(found[max(start - len(new), 0) : max(end - len(new), 0)])]
-    return {"items": items, "next": items[-1]["movie"] if end < len(new) + len(found) else None}
+    items = found.rows(start, end)
+    return {"items": items, "next": items[-1]["movie"] if end < len(found) else None}
 
 
 @route("GET", "/movies/{movie}", scope="read", summary="One movie", answer=Movie, problems=(404,))
@@ -124,24 +120,6 @@ def similar(movie: str, query: HowMany) -> Fields:
     found = recommender().similar(movie, query.n, min_ratings=query.min_ratings)
     rows = with_columns(movie_rows().of(found.positions), similarity=rounded(found.values["similarity"], FINE))
     return {"note": found.note, "items": rows}
-
-
-def _in_order(query: str) -> Positions:
-    if not query:
-        return movie_rows().most_rated
-    dataset = recommender().dataset
-    return dataset.catalog.search(query, None, dataset.ratings.movie_counts)
-
-
-def _behind(cursor: str, new: list[str], found: Positions) -> int:
-    """Return the place behind the movie that a page ended with, in a list of new movies and of found ones."""
-    if cursor in new:
-        return new.index(cursor) + 1
-    position = recommender().dataset.catalog.ids.position(cursor)
-    places = [] if position is None else np.flatnonzero(found == position).tolist()
-    if not places:
-        raise UsageError(f"the cursor {cursor[:40]!r} is not of this list; begin again without a cursor")
-    return len(new) + int(places[0]) + 1
 
 
 def _bars(levels: list[float], counts: list[int]) -> list[Mapping[str, float]]:

@@ -14,7 +14,7 @@ from matinee.live.checks import ID_PATTERN
 from matinee.live.schema import MAX_ID
 from matinee.service.api.reading import JSON
 from matinee.service.api.shapes import Problem
-from matinee.service.api.table import TABLE, Endpoint, Route
+from matinee.service.api.table import PREFIX, TABLE, Endpoint, Route
 
 TEMPLATE = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"
@@ -56,7 +56,7 @@ def problems_of(route: Route) -> tuple[int, ...]:
     """
     takes_body = route.body is not None or bool(route.uploads)
     found = {*route.problems, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-    found |= {HTTPStatus.BAD_REQUEST} if route.parts or route.query or takes_body else set()
+    found |= {HTTPStatus.BAD_REQUEST} if route.prefix == PREFIX or route.parts or route.query or takes_body else set()
     found |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE} if takes_body else set()
     found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} if route.scope != "public" else set()
     return tuple(sorted(map(int, found)))

@@ -78,7 +78,7 @@ class WrittenMark(WrittenMovie):
 class WrittenRatings(Asked):
     """Ratings and marks; what an export holds can be sent back as it is."""
 
-    ratings: list[WrittenRating] = Field(max_length=MOST_RATINGS)
+    ratings: list[WrittenRating] = Field(max_length=MOST_RATINGS, examples=[[{"movie": "1", "stars": 4}]])
     marks: list[WrittenMark] = Field([], max_length=MOST_RATINGS)
     scale: str | None = Field(None, description="of these stars, such as 1:10; by default the data's")
     snapshot: str | None = Field(None, description="as in an export; of no effect")
@@ -87,7 +87,7 @@ class WrittenRatings(Asked):
 
 
 class FileScale(Asked):
-    scale: str | None = Field(None, description="of the stars in a file, where they are not on its site's scale")
+    scale: str | None = Field(None, description="of the stars, where a file's are not on its site's scale")
 
 
 class UnmatchedLine(BaseModel):
@@ -169,7 +169,7 @@ def bring_ratings(user: str, query: FileScale, body: WrittenRatings | Upload) ->
     mean no movie here are reported. In JSON, stars off their scale refuse the whole body.
     """
     scale = recommender().dataset.ratings.scale
-    export = _read(body.content, query.scale) if isinstance(body, Upload) else _written(body, scale)
+    export = _read(body.content, query.scale) if isinstance(body, Upload) else _written(body, scale, query.scale)
     written = body.marks if isinstance(body, WrittenRatings) else []
     marks = _found([one.line(number) for number, one in enumerate(written, 1)])
     found = matching.match(export, recommender().dataset.catalog, scale, _also(export.lines))
@@ -196,9 +196,15 @@ def _read(content: bytes, scale: str | None) -> Export:
     return export
 
 
-def _written(body: WrittenRatings, own: Scale) -> Export:
-    """Return ratings from JSON as lines. Raises UsageError for stars that are not on their scale."""
-    scale = own if body.scale is None else Scale.parse(body.scale)
+def _written(body: WrittenRatings, own: Scale, asked: str | None) -> Export:
+    """Return ratings from JSON as lines, on the scale that the body or the query names.
+
+    Raises UsageError for stars that are not on their scale.
+    """
+    named = {one for one in (body.scale, asked) if one is not None}
+    if len(named) > 1:
+        raise UsageError(f"the query gives the scale {asked!r:.40}, the body {body.scale!r:.40}; give one of them")
+    scale = Scale.parse(named.pop()) if named else own
     lines = []
     for number, one in enumerate(body.ratings, 1):
         if rule := exports.stars_rule(one.stars, scale):

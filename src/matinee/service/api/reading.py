@@ -82,7 +82,7 @@ def _is_list(annotation: Any) -> bool:
 def _said(whose: str, model: type[BaseModel], error: ValidationError) -> str:
     """Return one line about the first error: the field, its value, the rule."""
     first = error.errors(include_url=False)[0]
-    name, rule, value = ".".join(map(str, first["loc"])), first["msg"], str(first["input"])[:MOST_SHOWN]
+    name, rule, value = ".".join(map(str, first["loc"])), first["msg"], _shown(first["input"])
     match kind := first["type"]:
         case "json_invalid":
             return f"the body is not JSON: {rule.removeprefix('Invalid JSON: ')}"
@@ -92,8 +92,13 @@ def _said(whose: str, model: type[BaseModel], error: ValidationError) -> str:
         case "missing":
             return f"{whose}{name} is missing; give it"
         case _:
-            rule = ("should be a day" if kind.startswith("date_") else WHAT.sub("", rule)) + _example(model, name)
-            return f"{whose}{name} is {value!r}: it {rule}" if name else f"{whose.removesuffix(chr(39) + 's ')} {rule}"
+            rule = "should be a day" if kind.startswith("date_") else WHAT.sub("", rule)
+            rule += "" if kind.startswith("too_") else _example(model, name)
+            return f"{whose}{name} is {value}: it {rule}" if name else f"{whose.removesuffix(chr(39) + 's ')} {rule}"
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value)[:MOST_SHOWN] if isinstance(value, dict | list) else repr(str(value)[:MOST_SHOWN])
 
 
 def _example(model: type[BaseModel], name: str) -> str:

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from matinee.live import checked_id
 from matinee.service.api import reading
+from matinee.service.api.shapes import Asked
 from matinee.service.auth.access import Scope
 from matinee.service.serving import live, recommender
 
@@ -103,6 +104,8 @@ class Endpoint:
         given: dict[str, Any] = {part: CHECKS[part](value) for part, value in path.items()}
         if route.query is not None:
             given["query"] = reading.query(route.query)
+        elif route.prefix == PREFIX:
+            reading.query(Asked)  # nothing is asked, so whatever is there is a mistake
         if route.body is not None or route.uploads:
             given["body"] = reading.body(route.body, route.uploads)
         if route.owned and route.method == "GET" and _is_known(given["user"]):

@@ -23,5 +23,8 @@ def check_origin(environ: Environ) -> None:
 def _is_ours(environ: Environ) -> bool:
     if site := environ.get("HTTP_SEC_FETCH_SITE"):
         return site in OURS
-    origin = environ.get("HTTP_ORIGIN")
-    return origin is None or urlsplit(origin).netloc.lower() == environ.get("HTTP_HOST", "").lower() != ""
+    if (origin := environ.get("HTTP_ORIGIN")) is None:
+        return True
+    scheme, host = urlsplit(origin)[:2]
+    weaker = scheme != "https" and environ["wsgi.url_scheme"] == "https"  # whoever is on the line can write that page
+    return not weaker and host.lower() == environ.get("HTTP_HOST", "").lower() != ""

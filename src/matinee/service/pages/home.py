@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from flask import Response, render_template, request
 
 from matinee.errors import UsageError
 from matinee.recommender import Filters
-from matinee.service.api.additions import additions
+from matinee.service.api.finding import find
 from matinee.service.api.movies import MAX_QUERY
-from matinee.service.api.rows import movie_rows
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.cards import CARDS, cards
@@ -21,12 +19,12 @@ from matinee.service.pages.kept import unknown
 from matinee.service.pages.listing import chips, tonight
 from matinee.service.pages.shown import Film
 from matinee.service.pages.visitors import own, part, visitor, welcomed
-from matinee.service.serving import recommender
 
 TABS = ("tonight", "rate")
 SUGGESTED = 8
 FOUND = 50
 MOST_WITHOUT = 300
+ALL = Filters(min_ratings=0)
 
 
 @routes.get("/")
@@ -81,11 +79,7 @@ def _tonight() -> dict[str, Any]:
 
 
 def _found(query: str, n: int) -> Sequence[Film]:
-    if not query:
-        return []
-    dataset = recommender().dataset
-    found = dataset.catalog.search(query, n, dataset.ratings.movie_counts)
-    return [*additions(query, Filters()), *movie_rows().of(np.asarray(found))]
+    return find(query, ALL).rows(0, n) if query else []
 
 
 def _number(name: str, most: int) -> int:
