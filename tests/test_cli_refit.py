@@ -21,7 +21,7 @@ from matinee.training import train
 
 Run = Callable[..., Result]
 DATA = synthetic(200, 300, 8_000, rng=0)
-RATER = ALS(rank=4, iterations=3, intervals=False)
+RATER = ALS(rank=4, iterations=10, intervals=False)
 
 
 @pytest.fixture

@@ -164,14 +164,17 @@ def test_refit__a_candidate_that_is_worse_is_not_published_and_says_why(store, l
     assert refit(store, live, force=True).result == "published"
 
 
-def test_refit__another_start_of_the_same_fit_is_not_worse():
+def test_refit__another_start_of_the_same_fit_is_not_worse_on_a_cluster_where_each_starts_anew():
     data = synthetic(3_000, 500, 200_000, rng=0)
     split = exam.split_of(data.ratings)
     starts = [replace(RATER, iterations=10, rng=seed).fit(split.train, data.catalog, threads=1) for seed in range(6)]
     answers = [exam.predicted(rater, split.train.by_user, split.test) for rater in starts]
-    verdicts = [gate.verdict(split.test, *pair) for pair in permutations(answers, 2)]
-    assert any(verdict.low > 0 for verdict in verdicts)
-    assert not any(verdict.worse for verdict in verdicts)
+    here = [gate.verdict(split.test, *pair) for pair in permutations(answers, 2)]
+    cluster = [gate.verdict(split.test, *pair, gate.ClusterVerdict) for pair in permutations(answers, 2)]
+    assert [one.worse for one in here] == [one.low > 0 for one in here]
+    assert any(one.worse for one in here)
+    assert not any(one.worse for one in cluster)
+    assert [str(one).endswith("; up to 1% may be chance") for one in cluster] == [one.low > 0 for one in cluster]
 
 
 def test_refit__a_forgotten_person_is_in_no_snapshot_afterwards_and_none_with_them_can_be_activated(store, live):

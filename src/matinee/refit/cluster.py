@@ -237,4 +237,5 @@ def _compared(asked: _Asked, before: AlsModel, after: AlsModel) -> Verdict | Non
     users, stars = asked.pairs.users[chosen], asked.pairs.stars[chosen]
     pairs, moved = (Pairs(users, movies[chosen], stars) for movies in (old, new))
     first = predicted(before, asked.histories, pairs)
-    return gate.verdict(pairs, first, predicted(after, asked.moved(len(after.movie_factors)), moved))
+    second = predicted(after, asked.moved(len(after.movie_factors)), moved)
+    return gate.verdict(pairs, first, second, gate.ClusterVerdict)

@@ -1,14 +1,14 @@
 """The gate: the candidate's rater against the present one, on held-out ratings that neither has seen.
 
 Both are asked the same questions and fold in the same histories, those of the present snapshot without its held-out
-ratings; asked are ratings that the candidate's data still has. Worse is a candidate whose RMSE is higher by more than
-another random start of the same fit makes it, with the whole 95 % interval of the paired difference above that
-(bootstrap over users, as in matinee.evaluation).
+ratings; asked are ratings that the candidate's data still has. Worse is a candidate whose RMSE is higher with the whole
+95 % interval of the paired difference (bootstrap over users, as in matinee.evaluation).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,6 @@ from matinee.split import Pairs
 
 Float = NDArray[np.float64]
 AT_ONCE = 50  # resamples
-BY_CHANCE = 0.01  # of an RMSE: what another start can change, docs/adr/0060-a-refits-gate.md has the figures
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,9 @@ class Verdict:
     ratings, people  how many were asked
     """
 
+    by_chance: ClassVar[float] = 0.0
+    """The share of an RMSE that another start of the same fit can change: docs/adr/0060-a-refits-gate.md"""
+
     before: float
     after: float
     low: float
@@ -46,14 +48,20 @@ class Verdict:
     @property
     def worse(self) -> bool:
         """Whether the candidate is worse beyond what other people could have said and another start have done."""
-        return self.low > BY_CHANCE * self.before
+        return self.low > self.by_chance * self.before
 
     def __str__(self) -> str:
-        by_chance = f"; up to {BY_CHANCE:.0%} may be chance" if self.low > 0 and not self.worse else ""
+        by_chance = f"; up to {self.by_chance:.0%} may be chance" if self.low > 0 and not self.worse else ""
         return (
             f"RMSE {self.after:.4f} beside {self.before:.4f} now on {self.ratings:,} held-out ratings of "
             f"{self.people:,} users, difference {self.low:+.4f} to {self.high:+.4f}{by_chance}"
         )
+
+
+class ClusterVerdict(Verdict):
+    """A verdict of fits on Spark, whose ALS starts elsewhere each time."""
+
+    by_chance = 0.01
 
 
 def compare(present: Ratings, tested: pa.Table, candidate: Dataset, rater: Rater) -> Verdict | None:
@@ -92,7 +100,9 @@ def _histories(present: Ratings, candidate: Ratings) -> Csr:
     return Csr(train.indptr, columns[train.indices], train.values, len(candidate.movies))
 
 
-def verdict(pairs: Pairs, before: NDArray[np.float32], after: NDArray[np.float32]) -> Verdict:
+def verdict(
+    pairs: Pairs, before: NDArray[np.float32], after: NDArray[np.float32], kind: type[Verdict] = Verdict
+) -> Verdict:
     """Return how two predictions (n,) of the same ratings compare."""
     people, person = np.unique(pairs.users, return_inverse=True)
     squares = np.stack([_squares(pairs, stars) for stars in (before, after)])
@@ -100,7 +110,7 @@ def verdict(pairs: Pairs, before: NDArray[np.float32], after: NDArray[np.float32
     counts = np.bincount(person)
     low, high = interval(_resampled_differences(sums, counts))
     first, second = np.sqrt(squares.mean(axis=1)).tolist()
-    return Verdict(first, second, low, high, len(pairs), len(people))
+    return kind(first, second, low, high, len(pairs), len(people))
 
 
 def _squares(pairs: Pairs, stars: NDArray[np.float32]) -> Float:
