@@ -14,7 +14,7 @@ import pytest
 from tests.serving import ask, send, started, wait_until
 from tests.test_cli_serving import address, running
 
-from matinee import refit
+from matinee import refit, search
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import BusyError, StoreError, UsageError
 from matinee.live import LiveRatings
@@ -303,10 +303,11 @@ def test_activate__rolls_back_and_refuses_what_is_unknown_damaged_or_holds_the_f
     assert store.current_id() == first
 
 
-def test_follow__switches_to_a_snapshot_whose_first_search_is_as_fast_as_any(client, store, live):
+def test_follow__switches_to_a_snapshot_whose_first_search_is_as_fast_as_any(client, store, live, monkeypatch):
     serving = serving_of(client.application)
     live.rate("newcomer", {"1": 3.0})
     published = refit.refit(store, live).snapshot
+    monkeypatch.setattr(search, "VERSION", "another")  # so that the index of titles is to be made anew
     follow(serving, store)
     assert serving.recommender.snapshot_id == published
     assert "index" in vars(serving.recommender.dataset.catalog)

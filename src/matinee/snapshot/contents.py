@@ -92,7 +92,7 @@ def _read_search(folder: Path, manifest: Manifest, n_movies: int) -> TitleIndex 
         return None
     _check(folder / SEARCH, table, SEARCH_LISTS)
     try:
-        parts = {field.name: _part(files.only_chunk(table, field.name)) for field in SEARCH_LISTS}
+        parts = {field.name: _part(table, field.name) for field in SEARCH_LISTS}
         index = TitleIndex(**parts | {"letters": parts["letters"].reshape(-1, search.LONGEST)})
         if not index.fits(n_movies):
             raise ValueError("other movies")
@@ -101,11 +101,13 @@ def _read_search(folder: Path, manifest: Manifest, n_movies: int) -> TitleIndex 
     return index
 
 
-def _part(row: pa.ListArray) -> Any:
-    values = row.flatten()
+def _part(table: pa.Table, name: str) -> Any:
+    values = files.only_chunk(table, name).flatten()
+    if not pa.types.is_string(values.type):
+        return files.numbers(values, name)
     if values.null_count:
-        raise ValueError("values are missing")
-    return Ids(values, is_sorted=True) if pa.types.is_string(values.type) else files.numbers(values)
+        raise ValueError(f"{values.null_count} values of {name} are missing")
+    return Ids(values, is_sorted=True)
 
 
 def _rows_of(ratings: Ratings) -> dict[str, list[Any]]:

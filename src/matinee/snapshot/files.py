@@ -117,13 +117,13 @@ def only_chunk(table: pa.Table, name: str) -> pa.Array:
 
 def column(table: pa.Table, name: str) -> NDArray[Any]:
     """Return a column of numbers as a view. Raises ValueError where one is missing, or they are no numbers."""
-    return numbers(only_chunk(table, name))
+    return numbers(only_chunk(table, name), name)
 
 
-def numbers(values: pa.Array) -> NDArray[Any]:
-    """Return numbers as a view. Raises ValueError where one is missing, or they are no numbers."""
+def numbers(values: pa.Array, name: str) -> NDArray[Any]:
+    """Return the numbers of this name as a view. Raises ValueError where one is missing, or they are no numbers."""
     if values.null_count:
-        raise ValueError(f"values are missing: {values.null_count}")
+        raise ValueError(f"{values.null_count} values of {name} are missing")
     dtype = np.dtype(values.type.to_pandas_dtype())
     if not len(values):
         return np.empty(0, dtype)
