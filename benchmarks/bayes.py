@@ -27,7 +27,7 @@ from matinee.datasets import load
 from matinee.datasets.synthetic import synthetic
 from matinee.evaluation import evaluate
 from matinee.models.bayes import Bayes
-from matinee.models.posterior import BayesModel
+from matinee.models.bayes.posterior import BayesModel
 from matinee.ratings import History, batch
 
 RELEASES = {"ml-latest-small-2015-04": range(5), "ml-latest-small": range(3)}

@@ -17,7 +17,7 @@ from matinee.recommender import Recommender
 from matinee.service import create_app
 from matinee.service.api.openapi import problems_of
 from matinee.service.api.reading import MOST_UPLOADED
-from matinee.service.api.table import TABLE, Route
+from matinee.service.api.routing import TABLE, Route
 from matinee.service.app import MAX_BODY
 from matinee.service.auth import Policy
 from matinee.service.auth.limits import BURST, MOST_RATINGS

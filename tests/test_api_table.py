@@ -16,8 +16,8 @@ from matinee.recommender import Recommender
 from matinee.service import create_app
 from matinee.service.api import openapi
 from matinee.service.api.reading import Upload, body, query
-from matinee.service.api.shapes import Asked
-from matinee.service.api.table import TABLE
+from matinee.service.api.routing import TABLE
+from matinee.service.api.schemas import Asked
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import UsageError
 from matinee.models.als import ALS
-from matinee.models.asking import Questions
 from matinee.models.bayes import Bayes
+from matinee.models.questions import Questions
 from matinee.ratings import History
 from matinee.recommender import Recommender
 

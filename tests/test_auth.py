@@ -19,8 +19,8 @@ from matinee.models.baselines import Bias
 from matinee.recommender import Recommender
 from matinee.service import create_app
 from matinee.service.auth import Policy, access_of, ensure_visitor, identity
+from matinee.service.auth.key_cache import Recent
 from matinee.service.auth.limits import BURST, MOST_CLIENTS, Rate
-from matinee.service.auth.recent import Recent
 from matinee.service.problems import TooManyRequestsError
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}

@@ -16,7 +16,7 @@ from matinee.live.identities import SCOPES, create_key
 from matinee.models.baselines import Bias
 from matinee.recommender import Recommender
 from matinee.service import create_app
-from matinee.service.api.table import TABLE
+from matinee.service.api.routing import TABLE
 from matinee.service.auth import Access, access_of, cookies
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}

@@ -12,7 +12,7 @@ from matinee.errors import ModelError
 from matinee.ids import Ids
 from matinee.kernels import equation
 from matinee.models.bayes import Bayes, memory_needed
-from matinee.models.features import who_rated
+from matinee.models.bayes.features import who_rated
 from matinee.ratings import History, Ratings, Scale, batch
 
 SMALL = Bayes(rank=7, sweeps=40, burn_in=20, samples=8)

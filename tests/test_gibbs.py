@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.kernels import Csr, equation, transpose
-from matinee.models.gibbs import Gibbs, Prior, Side, draw_wishart
+from matinee.models.bayes.gibbs import Gibbs, Prior, Side, draw_wishart
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from matinee.models.ease import Ease
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
 from matinee.service import create_app, pages
-from matinee.service.pages.shown import choices
+from matinee.service.pages.formatting import choices
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 MODULES = Path(pages.__file__).parents[1] / "static" / "page"

@@ -22,9 +22,9 @@ from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service import create_app, serve
 from matinee.service.api.admin import shown
-from matinee.service.refits import Plan
+from matinee.service.server.refits import Plan
+from matinee.service.server.worker import follow
 from matinee.service.serving import serving_of
-from matinee.service.worker import follow
 from matinee.snapshot import Store
 from matinee.training import train
 

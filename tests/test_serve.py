@@ -25,7 +25,7 @@ from matinee.errors import LiveError, MatineeError, StoreError, UsageError
 from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
-from matinee.service.listener import listen, stop_taking
+from matinee.service.server.listener import listen, stop_taking
 from matinee.snapshot import Store
 
 TUTORIAL = {"tutorial_scale": "1:10"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import reduce
 
@@ -84,7 +84,7 @@ class TitleIndex:
 
     def fits(self, n_movies: int) -> bool:
         """Return whether its parts fit each other and so many movies."""
-        owned = (self.in_word, self.names, self.tight, self.ends)
+        owned: tuple[Sized, ...] = (self.in_word, self.names, self.tight, self.ends)
         owners = (self.in_movie, self.named_movies, self.tight_movies, self.ending_movies)
         return (
             (len(self.letters), len(self.lengths)) == (len(self.words), n_movies)

@@ -1,20 +1,20 @@
 """The command line: a skin on the library. Each command parses, makes one call and prints.
 
-    program    errors into exit codes, options from the environment
-    settings   options from matinee.toml
-    options    options that several commands share
-    output     tables, JSON and progress
-    data       fetch, info, movies
-    learning   tune, train
-    evaluating evaluate
-    asking     recommend, predict, similar
-    batch      batch-recommend
-    stores     snapshot list, show, verify, activate, remove, prune, pull
-    refitting  refit
-    exchange   snapshot import-spark, export
-    serving    serve, demo
-    operating  backup, restore, live migrate
-    keys       key create, list, revoke, rotate-secrets
+    program            errors into exit codes, options from the environment
+    settings           options from matinee.toml
+    options            options that several commands share; spark_options: where Spark runs
+    output             tables, JSON and progress
+    data               fetch, info, movies
+    train              tune, train
+    evaluate           evaluate
+    recommend          recommend, predict, similar
+    batch_recommend    batch-recommend
+    snapshot           snapshot list, show, verify, activate, remove, prune, pull
+    snapshot_exchange  snapshot import-spark, export
+    refit              refit
+    serve              serve, demo
+    backup             backup, restore, live migrate
+    key                key create, list, revoke, rotate-secrets
 
 Modules of the library are imported inside the commands, so that help appears at once.
 """
@@ -27,19 +27,19 @@ from typing import Annotated
 import typer
 
 from matinee.cli import (
-    asking,
-    batch,
+    backup,
+    batch_recommend,
     data,
-    evaluating,
-    exchange,
-    keys,
-    learning,
-    operating,
+    evaluate,
+    key,
     program,
-    refitting,
-    serving,
+    recommend,
+    refit,
+    serve,
     settings,
-    stores,
+    snapshot,
+    snapshot_exchange,
+    train,
 )
 
 app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pretty_exceptions_enable=False)
@@ -76,7 +76,19 @@ def _version() -> str:
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)
-for module in (serving, data, learning, evaluating, asking, batch, stores, exchange, refitting, operating, keys):
+for module in (
+    serve,
+    data,
+    train,
+    evaluate,
+    recommend,
+    batch_recommend,
+    snapshot,
+    snapshot_exchange,
+    refit,
+    backup,
+    key,
+):
     module.add_to(app)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matinee.dataset import Dataset
 from matinee.ids import Positions
 from matinee.models import Config
-from matinee.models.asking import Questions
+from matinee.models.questions import Questions
 from matinee.ratings import History, Ratings, batch
 from matinee.split import new_visitors
 from matinee.table import Table

@@ -23,7 +23,7 @@ from matinee.errors import ModelError, UsageError
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Config, Model, Rater, Scores
-from matinee.models.asking import Questions
+from matinee.models.questions import Questions
 from matinee.models.registry import default_ranker, default_rater
 from matinee.ratings import Scale
 from matinee.recommender import notes, together

@@ -2,12 +2,12 @@
 
 live.everything()  one consistent read
 overlay            the snapshot's data with what people said over it
-exam               a measuring fit without a tenth of the ratings, always the same tenth
+holdout            a measuring fit without a tenth of the ratings, always the same tenth
 gate               is it worse than the present snapshot's measuring fit?
 final fit          everything, published by one rename
 forgotten          older snapshots that hold forgotten people are deleted, others pruned
 
-`here` does it in this process, `cluster` where Spark trained the snapshot.
+`local` does it in this process, `cluster` where Spark trained the snapshot.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _candidate(
         return on_cluster(store, present, said, threads, cluster, progress)
     if cluster:
         raise UsageError(f"snapshot {present.id} was trained here and is refitted here; leave out what is about Spark")
-    from matinee.refit.here import Here
+    from matinee.refit.local import Here
 
     return nullcontext(Here(store, present, said, threads, progress))
 

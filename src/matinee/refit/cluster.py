@@ -26,9 +26,9 @@ from matinee.kernels import Csr
 from matinee.live import LiveContents
 from matinee.models import Rater
 from matinee.models.als import ALS, AlsModel
-from matinee.refit import exam, gate
-from matinee.refit.exam import predicted
+from matinee.refit import gate, holdout
 from matinee.refit.gate import Verdict
+from matinee.refit.holdout import predicted
 from matinee.refit.overlay import usable, with_added
 from matinee.snapshot import Snapshot, Store
 from matinee.snapshot.histories import Histories, StoredRatings
@@ -181,7 +181,7 @@ class _Measured:
         """Return how it misses all held-out ratings, as a manifest holds it."""
         train, held_out = self.ratings.where("not held"), self.ratings.where("held")
         found = self.data.misses(self.config, self.fitted, train, held_out)
-        protocol = f"{self.data.dataset.facts.name}: {exam.PROTOCOL}, all pairs, on Spark"
+        protocol = f"{self.data.dataset.facts.name}: {holdout.PROTOCOL}, all pairs, on Spark"
         return {"protocol": protocol, "models": [found.described(self.config.name)]}
 
 

@@ -19,7 +19,7 @@ from matinee.evaluation.resampling import RESAMPLES, interval
 from matinee.kernels import Csr
 from matinee.models import Rater
 from matinee.ratings import Ratings
-from matinee.refit.exam import held_out, predicted
+from matinee.refit.holdout import held_out, predicted
 from matinee.split import Pairs
 
 Float = NDArray[np.float64]

@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from matinee.service.auth import access
-from matinee.service.counting import FOLDER
+from matinee.service.server.metrics_folder import FOLDER
 from matinee.service.serving import serving_of
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

@@ -12,7 +12,7 @@ from matinee.live import FILE_NAME, LiveRatings
 from matinee.ratings import Scale
 from matinee.service import logs
 from matinee.service.policy import Policy
-from matinee.service.refits import Plan
+from matinee.service.server.refits import Plan
 from matinee.snapshot import Store
 
 KILL_TIMEOUT = 10  # seconds a worker has to finish what it has

@@ -1,4 +1,4 @@
-"""The versioned interface: one route table (`table`), one file of routes per subject, one document of them all."""
+"""The versioned interface: one route table (`routing`), one file of routes per subject, one document of them all."""
 
 from matinee.service.api import (
     additions,
@@ -11,10 +11,10 @@ from matinee.service.api import (
     ratings,
     recommendations,
     rooms,
+    status,
     users,
-    watching,
 )
-from matinee.service.api.table import routes
+from matinee.service.api.routing import routes
 
 __all__ = [
     "additions",
@@ -28,6 +28,6 @@ __all__ = [
     "recommendations",
     "rooms",
     "routes",
+    "status",
     "users",
-    "watching",
 ]

@@ -14,8 +14,8 @@ from matinee.live import NewMovie
 from matinee.live.checks import CONTROLS, LINE_PATTERN
 from matinee.recommender.filters import Filters
 from matinee.search import NOT_FOUND, TitleIndex
-from matinee.service.api.shapes import Answered, Asked, MovieFacts, Year
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import Answered, Asked, MovieFacts, Year
 from matinee.service.api.told import added, facts
 from matinee.service.problems import ConflictError
 from matinee.service.serving import live, recommender

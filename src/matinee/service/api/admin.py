@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from matinee import refit
 from matinee.errors import BusyError, MissingError, StoreError
-from matinee.service.api.shapes import Answered
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import Answered
 from matinee.service.problems import ConflictError
 from matinee.service.serving import live, serving_of
 from matinee.snapshot import Store

@@ -10,7 +10,7 @@ import orjson
 from flask import Response, render_template, request
 
 from matinee.service.api import examples, openapi
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
 
 
 class Operation(NamedTuple):

@@ -6,8 +6,8 @@ from flask import request
 from pydantic import Field
 
 from matinee.live.identities import close_link, open_link
-from matinee.service.api.shapes import Answered
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import Answered
 from matinee.service.serving import live
 
 PAGE = "link/{token}"  # of the page, where the link leads

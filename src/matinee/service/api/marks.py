@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from matinee.service.api.shapes import AboutUser, Asked, MovieFacts
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import AboutUser, Asked, MovieFacts
 from matinee.service.api.told import facts, known_movie, told
 from matinee.service.serving import live
 

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from matinee.recommender.filters import MIN_RATINGS, Filters
-from matinee.service.api.finding import find
+from matinee.service.api.movie_search import find
+from matinee.service.api.routing import Fields, route
 from matinee.service.api.rows import FINE, movie_rows, position_of, rounded, with_columns
-from matinee.service.api.shapes import Answered, Asked, Genres, MovieFacts, MovieId, Year
-from matinee.service.api.table import Fields, route
+from matinee.service.api.schemas import Answered, Asked, Genres, MovieFacts, MovieId, Year
 from matinee.service.api.told import facts, known_movie
 from matinee.service.serving import recommender
 

@@ -13,8 +13,8 @@ from pydantic.json_schema import models_json_schema
 from matinee.live.checks import ID_PATTERN
 from matinee.live.schema import MAX_ID
 from matinee.service.api.reading import JSON
-from matinee.service.api.shapes import Problem
-from matinee.service.api.table import PREFIX, TABLE, Endpoint, Route
+from matinee.service.api.routing import PREFIX, TABLE, Endpoint, Route
+from matinee.service.api.schemas import Problem
 
 TEMPLATE = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"

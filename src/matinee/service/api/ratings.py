@@ -15,8 +15,8 @@ from matinee.errors import MissingError, UsageError
 from matinee.ratings import Scale
 from matinee.service.api.marks import Mark
 from matinee.service.api.reading import Upload
-from matinee.service.api.shapes import WHOLE, AboutUser, Asked, MovieFacts, MovieId, Year
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import WHOLE, AboutUser, Asked, MovieFacts, MovieId, Year
 from matinee.service.api.told import added, facts, known_movie, told
 from matinee.service.auth.limits import MOST_RATINGS, checked_length
 from matinee.service.serving import live, recommender

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from matinee.recommender import Order
 from matinee.recommender.filters import MIN_RATINGS
+from matinee.service.api.routing import Fields, route
 from matinee.service.api.rows import about, position_of, told_list
-from matinee.service.api.shapes import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
-from matinee.service.api.table import Fields, route
+from matinee.service.api.schemas import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
 from matinee.service.auth.limits import MOST_RATINGS
 from matinee.service.serving import recommender
 

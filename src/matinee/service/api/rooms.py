@@ -13,9 +13,9 @@ from matinee.live.rooms import Room
 from matinee.recommender import Answer, Filters, How
 from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.recommendations import MAX_N
+from matinee.service.api.routing import Fields, route
 from matinee.service.api.rows import matches, predicted, with_columns
-from matinee.service.api.shapes import Answered, Asked, Genres, Id, MovieFacts, Year
-from matinee.service.api.table import Fields, route
+from matinee.service.api.schemas import Answered, Asked, Genres, Id, MovieFacts, Year
 from matinee.service.auth import identity
 from matinee.service.auth.access import named
 from matinee.service.auth.identity import ME

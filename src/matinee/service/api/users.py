@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from matinee.ratings import Scale
 from matinee.service.api.marks import Mark
-from matinee.service.api.shapes import AboutUser, Answered
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import AboutUser, Answered
 from matinee.service.api.told import Told, facts, told
 from matinee.service.serving import live, recommender
 

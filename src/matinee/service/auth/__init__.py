@@ -21,9 +21,9 @@ from matinee.live import LiveRatings
 from matinee.service.auth import cookies, proxies
 from matinee.service.auth.access import Access, access, access_of, check, named
 from matinee.service.auth.identity import ME, Identity, identify, visitor
+from matinee.service.auth.key_cache import Recent
 from matinee.service.auth.limits import Rate
 from matinee.service.auth.origins import check_origin
-from matinee.service.auth.recent import Recent
 from matinee.service.policy import DEFAULT_POLICY, Policy
 
 __all__ = [

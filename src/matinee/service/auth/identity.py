@@ -8,8 +8,8 @@ from typing import Literal
 
 from matinee.live.identities import SCOPES, hashed
 from matinee.service.auth.cookies import value_in
+from matinee.service.auth.key_cache import Recent
 from matinee.service.auth.proxies import Environ, is_local
-from matinee.service.auth.recent import Recent
 from matinee.service.policy import Policy
 
 Kind = Literal["local", "key", "visitor", "nobody"]

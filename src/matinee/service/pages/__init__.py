@@ -6,17 +6,17 @@ films       /films/ID  one film; why it is in the list
 rooms       /rooms/TOKEN  tonight together, and the QR code that leads there
 quality     /status  how good the present snapshot is
 choice      what a list is asked for: genre, decade, less known
-listing     the films of a list, and its words
+tonight     the films of a list, and its words
 cards       the films to ask about
-shown       how stars, years and genres are written
+formatting  how stars, years and genres are written
 visitors    who looks at the page
-kept        what their browser keeps for it
+cookies     what their browser keeps for it
 
 Every part that changes without a new page is a template of its own, which the page includes and /parts/... answers.
 Whatever is said is written by the scripts through /api/v1.
 """
 
-from matinee.service.pages import films, home, mine, quality, rooms, shown
+from matinee.service.pages import films, formatting, home, mine, quality, rooms
 from matinee.service.pages.blueprint import routes
 
-__all__ = ["films", "home", "mine", "quality", "rooms", "routes", "shown"]
+__all__ = ["films", "formatting", "home", "mine", "quality", "rooms", "routes"]

@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from matinee.service.api.rows import movie_rows
-from matinee.service.pages.shown import Film, tint
+from matinee.service.pages.formatting import Film, tint
 from matinee.service.serving import recommender
 
 CARDS = 12

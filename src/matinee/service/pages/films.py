@@ -13,7 +13,7 @@ from matinee.service.api.rows import movie_rows, predicted
 from matinee.service.api.told import Told, facts, known_movie
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes, texts
-from matinee.service.pages.shown import Film
+from matinee.service.pages.formatting import Film
 from matinee.service.pages.visitors import own, visitor, welcomed
 from matinee.service.serving import recommender
 

@@ -9,15 +9,15 @@ from flask import Response, render_template, request
 
 from matinee.errors import UsageError
 from matinee.recommender import Filters
-from matinee.service.api.finding import find
+from matinee.service.api.movie_search import find
 from matinee.service.api.movies import MAX_QUERY
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.cards import CARDS, cards
 from matinee.service.pages.choice import Choice
-from matinee.service.pages.kept import unknown
-from matinee.service.pages.listing import chips, tonight
-from matinee.service.pages.shown import Film
+from matinee.service.pages.cookies import unknown
+from matinee.service.pages.formatting import Film
+from matinee.service.pages.tonight import chips, tonight
 from matinee.service.pages.visitors import own, part, visitor, welcomed
 
 TABS = ("tonight", "rate")

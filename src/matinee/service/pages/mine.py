@@ -22,9 +22,9 @@ from matinee.service.api.told import facts
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.codes import code, is_local
+from matinee.service.pages.cookies import AFTER, MOMENT, keep, keep_unknown, kept
 from matinee.service.pages.films import known_film
-from matinee.service.pages.kept import AFTER, MOMENT, keep, keep_unknown, kept
-from matinee.service.pages.shown import Film
+from matinee.service.pages.formatting import Film
 from matinee.service.pages.visitors import known_visitor, on_to, own, secret, visitor, welcomed
 from matinee.service.serving import live
 

@@ -16,9 +16,9 @@ from matinee.service.api.rows import predicted, with_columns
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code, is_local
-from matinee.service.pages.kept import ROOMS, keep, kept
-from matinee.service.pages.listing import CANDIDATES, doubtful_last
-from matinee.service.pages.shown import Film
+from matinee.service.pages.cookies import ROOMS, keep, kept
+from matinee.service.pages.formatting import Film
+from matinee.service.pages.tonight import CANDIDATES, doubtful_last
 from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
 from matinee.service.serving import live, recommender
 

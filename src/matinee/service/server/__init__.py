@@ -35,16 +35,16 @@ from granian.server.mp import MPServer
 
 from matinee.errors import MatineeError, UsageError
 from matinee.service import logs
-from matinee.service.counting import counting_together
-from matinee.service.listener import BACKLOG, listen, stop_taking
 from matinee.service.policy import DEFAULT_POLICY, Policy
-from matinee.service.refits import Plan, Refits
+from matinee.service.server.listener import BACKLOG, listen, stop_taking
+from matinee.service.server.metrics_folder import counting_together
+from matinee.service.server.refits import Plan, Refits
 from matinee.service.settings import KILL_TIMEOUT, Settings, check
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from matinee.service.worker import Late
+    from matinee.service.server.worker import Late
 
 Stay = Connection
 """One end of a pipe: the watching process closes its own when the workers shall leave, and so does its death."""
@@ -217,7 +217,7 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
 
 def _load_app(settings: Settings, told: Stay) -> Flask | Late:
     """In a worker: load what the watching process starts without, half of the time to the first answer."""
-    from matinee.service.worker import load_app
+    from matinee.service.server.worker import load_app
 
     return load_app(settings, told)
 

@@ -15,7 +15,7 @@ from matinee.service.api.rows import listed, movie_rows
 from matinee.service.api.told import Told
 from matinee.service.pages.blueprint import texts
 from matinee.service.pages.choice import OLDEST, Choice
-from matinee.service.pages.shown import FORMAT, Film, main_title
+from matinee.service.pages.formatting import FORMAT, Film, main_title
 from matinee.service.serving import recommender
 
 LISTED = 25

@@ -6,14 +6,13 @@ An answer about movie i makes what is predicted for movie j more certain by cov(
                                                        var(i) = mean_s[1 / (tau h_i) + y~_i^T C y~_i]
 
 over movies j, share being their part of all ratings. What an answer is worth is its gain times how likely the person
-is to know the movie. That comes from who rated what: the components of
-`matinee.models.features` are those of a correspondence analysis (Greenacre 1984, chapter 4), which reconstitutes the
-matrix of who rated what as
+is to know the movie. That comes from who rated what: the components of `matinee.models.bayes.features` are those of a
+correspondence analysis (Greenacre 1984, chapter 4), which reconstitutes the matrix of who rated what as
 
     knows_i = known_i (1 + sum_d q_id a_d / v_d / (n + 10))          v = mean of q^2 over all ratings
     a = sum of q_j over the movies j that were rated - 3 times the sum of known_j q_j over those that were not known
 
-Symbols as in matinee.models.posterior; known is the share of users who rated a movie, n the person's ratings.
+Symbols as in matinee.models.bayes.posterior; known is the share of users who rated a movie, n the person's ratings.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from numpy.typing import NDArray
 from matinee.ids import Positions
 from matinee.kernels.posterior import posterior_covariances, posterior_scores
 from matinee.models import Model
-from matinee.models.features import PSEUDO_RATINGS
-from matinee.models.posterior import BayesModel
+from matinee.models.bayes.features import PSEUDO_RATINGS
+from matinee.models.bayes.posterior import BayesModel
 from matinee.ratings import History, Ratings, batch
 
 Float64 = NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matinee.cli import clusters, options
+from matinee.cli import options, spark_options
 from matinee.cli.options import AsJson, Data, Seed, Settings, StoreOption, Threads, reads_data
 from matinee.cli.program import command
 from matinee.errors import UsageError
@@ -47,10 +47,10 @@ def tune(
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Keep the scores as a picture.")] = None,
     seed: Seed = 0,
     threads: Threads = None,
-    engine: clusters.Engine = "local",
-    master: clusters.Master = None,
-    spark_conf: clusters.SparkConf = None,
-    histories: clusters.Histories = None,
+    engine: spark_options.Engine = "local",
+    master: spark_options.Master = None,
+    spark_conf: spark_options.SparkConf = None,
+    histories: spark_options.Histories = None,
     as_json: AsJson = False,
 ) -> None:
     """Try settings, choose by the validation part, and test the best once.
@@ -60,9 +60,9 @@ def tune(
     from matinee import tuning
     from matinee.cli import configs, output
 
-    on_spark = clusters.asked(engine, master=master, spark_conf=spark_conf, histories=histories)
+    on_spark = spark_options.asked(engine, master=master, spark_conf=spark_conf, histories=histories)
     if on_spark:
-        cluster, settings = clusters.cluster(master, spark_conf, settings)
+        cluster, settings = spark_options.cluster(master, spark_conf, settings)
     found = configs.several(model, configs.parsed(settings), seed, iterations=iterations)
     if len(found) > 1:
         raise UsageError(f"tune one model at a time, not {model}")
@@ -79,13 +79,13 @@ def tune(
             raise UsageError("--trials lets Optuna propose, here; on Spark give --ranks and --regs")
         with output.iterations("Spark: starting") as progress:
             tuned = tune_on_spark(
-                clusters.source(data),
+                spark_options.source(data),
                 found[0],
                 split,
                 cluster=cluster,
                 rng=seed,
                 histories=histories,
-                progress=clusters.told(progress),
+                progress=spark_options.told(progress),
                 **tried,
             )
     else:
@@ -127,10 +127,10 @@ def train(
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Publish without measuring first.")] = False,
     seed: Seed = 5,
     threads: Threads = None,
-    engine: clusters.Engine = "local",
-    master: clusters.Master = None,
-    spark_conf: clusters.SparkConf = None,
-    histories: clusters.Histories = None,
+    engine: spark_options.Engine = "local",
+    master: spark_options.Master = None,
+    spark_conf: spark_options.SparkConf = None,
+    histories: spark_options.Histories = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure on a split, then train on everything and publish the snapshot that is served from then on.
@@ -139,12 +139,13 @@ def train(
     is als and none, and DATA is any path that Spark reads.
     """
     from matinee import training
-    from matinee.cli import configs, output, stores
+    from matinee.cli import configs, output
+    from matinee.cli.snapshot import published
 
-    if clusters.asked(engine, master=master, spark_conf=spark_conf, histories=histories):
+    if spark_options.asked(engine, master=master, spark_conf=spark_conf, histories=histories):
         from matinee.spark import engine as spark
 
-        cluster, others = clusters.cluster(master, spark_conf, settings)
+        cluster, others = spark_options.cluster(master, spark_conf, settings)
         rating, ordering = configs.rater_and_ranker(
             rater or (None if config else "als"),
             ranker,
@@ -158,7 +159,7 @@ def train(
         )
         with output.iterations("Spark: starting") as progress:
             snapshot = spark.train(
-                clusters.source(data),
+                spark_options.source(data),
                 store,
                 cluster=cluster,
                 rater=rating,
@@ -168,9 +169,9 @@ def train(
                 rng=seed,
                 histories=histories,
                 threads=threads,
-                progress=clusters.told(progress),
+                progress=spark_options.told(progress),
             )
-        return stores.published(snapshot, as_json)
+        return published(snapshot, as_json)
     logging.getLogger("matinee.models").setLevel(logging.INFO)  # a model says how much memory it needs
     chosen = configs.parsed(settings)
     ds = data.read()
@@ -189,4 +190,4 @@ def train(
             threads=threads,
             progress=progress,
         )
-    return stores.published(snapshot, as_json)
+    return published(snapshot, as_json)

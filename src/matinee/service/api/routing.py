@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from matinee.live import checked_id
 from matinee.service.api import reading
-from matinee.service.api.shapes import Asked
+from matinee.service.api.schemas import Asked
 from matinee.service.auth.access import Scope
 from matinee.service.serving import live, recommender
 

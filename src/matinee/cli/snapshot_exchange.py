@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matinee.cli import options, stores
+from matinee.cli import options
 from matinee.cli.options import AsJson, Data, LiveOption, StoreOption, Threads
 from matinee.cli.program import command
+from matinee.cli.snapshot import OptionalId, described, snapshots
 
 if TYPE_CHECKING:
     from matinee.spark.interop import Imported
@@ -33,8 +34,8 @@ Which = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     example = "matinee snapshot import-spark model --movies movies.csv --ratings ratings.csv"
-    command(stores.snapshots, example, "import-spark")(import_spark)
-    command(stores.snapshots, "matinee snapshot export --format spark-ml --out model", "export")(export)
+    command(snapshots, example, "import-spark")(import_spark)
+    command(snapshots, "matinee snapshot export --format spark-ml --out model", "export")(export)
 
 
 def import_spark(
@@ -82,7 +83,7 @@ def import_spark(
             f"{imported.differing:.1%} of the users differ from Spark's: the ratings say {twice:,} times again what a "
             "user gave a movie, of which the last counts here and each in Spark"
         )
-    known = {**stores.described(imported.snapshot.manifest), "trained": str(imported.objective)}
+    known = {**described(imported.snapshot.manifest), "trained": str(imported.objective)}
     if as_json:
         found = {"refitted users differ by": imported.difference, "users who differ": imported.differing}
         return output.document({**known, **found})
@@ -101,7 +102,7 @@ def _part(imported: Imported) -> str:
 def export(
     form: Format,
     out: Out,
-    snapshot: stores.OptionalId = None,
+    snapshot: OptionalId = None,
     model: Which = None,
     store: StoreOption = options.DEFAULT_STORE,
     live: LiveOption = None,

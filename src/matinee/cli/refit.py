@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matinee.cli import clusters, options
+from matinee.cli import options, spark_options
 from matinee.cli.options import AsJson, Keep, LiveOption, StoreOption, Threads
 from matinee.cli.program import command
 from matinee.errors import ModelError
@@ -27,8 +27,8 @@ def refit(
     ] = False,
     keep: Keep = 3,
     threads: Threads = None,
-    master: clusters.Master = None,
-    spark_conf: clusters.SparkConf = None,
+    master: spark_options.Master = None,
+    spark_conf: spark_options.SparkConf = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the served snapshot's models anew with what people said since, and serve them unless they are worse.
@@ -41,7 +41,7 @@ def refit(
     from matinee.refit import refit
     from matinee.snapshot import Store
 
-    cluster = clusters.others(master, spark_conf)
+    cluster = spark_options.others(master, spark_conf)
     with options.live_ratings(store, live) as opened, output.iterations("refitting") as progress:
 
         def told(label: str, done: int, total: int, score: float | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from matinee.cli import clusters, options
+from matinee.cli import options, spark_options
 from matinee.cli.options import AsJson, StoreOption, Threads
 from matinee.cli.program import command
 
@@ -33,9 +33,9 @@ def batch_recommend(
     order: options.OrderOption = "match",
     snapshot: options.SnapshotOption = None,
     threads: Threads = None,
-    engine: clusters.Engine = "local",
-    master: clusters.Master = None,
-    spark_conf: clusters.SparkConf = None,
+    engine: spark_options.Engine = "local",
+    master: spark_options.Master = None,
+    spark_conf: spark_options.SparkConf = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the list of every user of a snapshot, never with a movie they rated, as Parquet.
@@ -52,12 +52,12 @@ def batch_recommend(
     filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
     asked = Recommender.open(store, snapshot=snapshot)
     chosen: dict[str, Any] = {"n": n, "filters": filters, "order": cast("Order", order)}
-    if clusters.asked(engine, master=master, spark_conf=spark_conf):
+    if spark_options.asked(engine, master=master, spark_conf=spark_conf):
         from matinee.spark.engine import lists
 
-        cluster, _ = clusters.cluster(master, spark_conf, None)
+        cluster, _ = spark_options.cluster(master, spark_conf, None)
         with output.iterations("Spark: starting") as progress:
-            rows = lists.batch_recommend(asked, out, **chosen, cluster=cluster, progress=clusters.told(progress))
+            rows = lists.batch_recommend(asked, out, **chosen, cluster=cluster, progress=spark_options.told(progress))
     else:
         with output.iterations("recommending") as progress:
             rows = batch_recommend(asked, out, **chosen, threads=threads, progress=progress)

@@ -11,9 +11,9 @@ import pyarrow as pa
 from matinee.dataset import Dataset
 from matinee.live import LiveContents
 from matinee.models import Config, Model, Progress, Rater
-from matinee.refit import exam, gate
-from matinee.refit.exam import Measured
+from matinee.refit import gate, holdout
 from matinee.refit.gate import Verdict
+from matinee.refit.holdout import Measured
 from matinee.refit.overlay import overlay, same
 from matinee.snapshot import Snapshot, Store
 
@@ -75,21 +75,21 @@ class Here:
 
     @cached_property
     def _measured(self) -> Measured | None:
-        split = exam.split_of(self._dataset.ratings)
+        split = holdout.split_of(self._dataset.ratings)
         if split is None:
             return None
-        return exam.measured(self._dataset, self._configs(), split, self.threads, self._told("measuring"))
+        return holdout.measured(self._dataset, self._configs(), split, self.threads, self._told("measuring"))
 
     def _tested(self) -> pa.Table | None:
         """Return what the present snapshot's measuring fit predicted, which `train` makes none of."""
         kept = self.store.tested(self.present.id)
         if kept is not None:
             return kept
-        split = exam.split_of(self.present.dataset.ratings)
+        split = holdout.split_of(self.present.dataset.ratings)
         if split is None:
             return None
         told = self._told("measuring what is served")
-        return exam.measured(self.present.dataset, self._configs()[:1], split, self.threads, told).tested
+        return holdout.measured(self.present.dataset, self._configs()[:1], split, self.threads, told).tested
 
     def _configs(self) -> list[Config]:
         """Return the configs of the present snapshot's models, the rater's first."""

@@ -28,8 +28,8 @@ from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.kernels.posterior import Factors, Posterior, Prior, posterior_scores
 from matinee.models import Arrays, Config, Explanation, Prediction, Scores
-from matinee.models.features import PSEUDO_RATINGS, who_rated
-from matinee.models.gibbs import NOISE_DEGREES
+from matinee.models.bayes.features import PSEUDO_RATINGS, who_rated
+from matinee.models.bayes.gibbs import NOISE_DEGREES
 from matinee.ratings import History, Ratings, Scale, batch
 
 Float32 = NDArray[np.float32]

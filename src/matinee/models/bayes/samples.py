@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.kernels.posterior import Factors
-from matinee.models.gibbs import Gibbs
-from matinee.models.posterior import Samples
+from matinee.models.bayes.gibbs import Gibbs
+from matinee.models.bayes.posterior import Samples
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]

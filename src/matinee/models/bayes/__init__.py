@@ -21,10 +21,10 @@ from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.kernels import Csr
 from matinee.models import Arrays, Progress
-from matinee.models.features import Components, components, movie_facts, scaled, who_rated
-from matinee.models.gibbs import Gibbs, Side
-from matinee.models.keeping import draw_kept, joined
-from matinee.models.posterior import BayesModel, Units
+from matinee.models.bayes.features import Components, components, movie_facts, scaled, who_rated
+from matinee.models.bayes.gibbs import Gibbs, Side
+from matinee.models.bayes.posterior import BayesModel, Units
+from matinee.models.bayes.samples import draw_kept, joined
 from matinee.ratings import Ratings
 
 Float32 = NDArray[np.float32]

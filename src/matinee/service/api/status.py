@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from matinee import refit
 from matinee.dataset import Dataset
 from matinee.service.api.admin import Refit, shown
-from matinee.service.api.shapes import Answered
-from matinee.service.api.table import Fields, route
+from matinee.service.api.routing import Fields, route
+from matinee.service.api.schemas import Answered
 from matinee.service.serving import live, recommender, serving_of
 
 
