@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-import _matinee_native as native
 import numpy as np
 from record import keep
 
+import matinee.kernels._native as native
 from matinee import kernels
 from matinee.datasets.synthetic import synthetic
 from matinee.kernels import Csr

@@ -1,4 +1,4 @@
-// The module _matinee_native: NumPy arrays in, pointers out. matinee/kernels checks and documents every call.
+// The module matinee.kernels._native: NumPy arrays in, pointers out. matinee/kernels checks and documents every call.
 //
 // What the arrays hold, their dtypes and shapes, is checked in matinee/kernels; here only what a kernel reads as an
 // address: row pointers (and columns, in the kernels). Every call releases the GIL.
@@ -435,7 +435,7 @@ void raise_usage_error(const std::exception_ptr& raised, void*) {
     }
 }
 
-NB_MODULE(_matinee_native, module) {
+NB_MODULE(_native, module) {
     nb::set_leak_warnings(false);  // a model that lives until the interpreter ends keeps its arrays, and says nothing
     nb::register_exception_translator(raise_usage_error);
     nb::class_<SideArguments>(module, "Side")

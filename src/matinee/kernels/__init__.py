@@ -1,4 +1,4 @@
-"""The native calls, checked and documented: the only place that touches `_matinee_native`.
+"""The native calls, checked and documented: the only place that imports `matinee.kernels._native`.
 
     solve.py      the one equation for many rows, its covariances, quadratic forms
     select.py     the n best movies
@@ -19,8 +19,7 @@ instruction set; otherwise the best one of the machine is taken.
 
 from __future__ import annotations
 
-import _matinee_native as native
-
+import matinee.kernels._native as native
 from matinee.kernels.check import thread_count
 from matinee.kernels.csr import Csr
 from matinee.kernels.items import Items

@@ -13,10 +13,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
 
+import matinee.kernels._native as native
 from matinee.errors import ModelError
 from matinee.kernels import check
 from matinee.kernels.csr import Csr

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
 
+import matinee.kernels._native as native
 from matinee.kernels import check
 from matinee.kernels.csr import Csr
 

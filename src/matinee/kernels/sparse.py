@@ -5,10 +5,10 @@ Symbols: n values; B rows; M columns; k rank; m columns of a dense matrix.
 
 from __future__ import annotations
 
-import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
 
+import matinee.kernels._native as native
 from matinee.kernels import check
 from matinee.kernels.csr import Csr
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import _matinee_native as native
 import numpy as np
 from numpy.typing import NDArray
+
+import matinee.kernels._native as native
 
 
 def find_text(starts: NDArray[np.int32], texts: NDArray[np.uint8], wanted: bytes) -> int | None:
