@@ -126,8 +126,8 @@ def simulated(folder: Path, ratings: int = 300_000) -> Path:
 def train_on(address: str, data: Path, store: Path, victim: subprocess.Popen[bytes] | None = None) -> Snapshot:
     """Train on the cluster; where a worker is to die, it does as soon as the factors are being learned."""
 
-    def told(doing: str, done: int, total: int) -> None:
-        if victim is not None and doing == "training als" and victim.poll() is None:
+    def kill_victim(step: str, done: int, total: int | None, score: float | None) -> None:
+        if victim is not None and step == "Spark: training als" and victim.poll() is None:
             print("killing a worker")
             kill(victim)
 
@@ -138,7 +138,7 @@ def train_on(address: str, data: Path, store: Path, victim: subprocess.Popen[byt
         "spark.sql.shuffle.partitions": "8",
     }
     cluster = Cluster(address, conf, user_blocks=4, item_blocks=4)
-    return train(Source(str(data)), store, cluster=cluster, rater=ALS(rank=8), measure=False, progress=told)
+    return train(Source(str(data)), store, cluster=cluster, rater=ALS(rank=8), measure=False, progress=kill_victim)
 
 
 def rate_and_recommend(store: Path) -> tuple[list[list[object]], list[list[object]]]:

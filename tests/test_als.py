@@ -62,7 +62,7 @@ def test_als__is_the_same_for_any_number_of_threads() -> None:
 
 def test_als__reports_a_falling_training_error() -> None:
     seen: list[float] = []
-    PLAIN.fit(make_ratings(), NO_CATALOG, progress=lambda done, total, rmse: seen.append(rmse or 0))
+    PLAIN.fit(make_ratings(), NO_CATALOG, progress=lambda step, done, total, rmse: seen.append(rmse or 0))
     assert len(seen) == PLAIN.iterations
     assert seen[-1] < 0.8 < seen[0]
 

@@ -57,9 +57,9 @@ def test_batch__is_the_same_in_any_number_of_blocks_parts_and_threads(
 def test_batch__tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "BLOCK", 30)
     monkeypatch.setattr(batch, "BLOCKS_PER_PART", 2)
-    steps: list[tuple[int, int, float | None]] = []
+    steps: list[tuple[str, int, int | None, float | None]] = []
     batch_recommend(BY_STARS, tmp_path / "out", progress=lambda *step: steps.append(step))
-    assert steps == [(60, 150, None), (120, 150, None), (150, 150, None)]
+    assert steps == [("recommending", done, 150, None) for done in (60, 120, 150)]
 
 
 def test_batch__refuses_an_output_that_exists(tmp_path: Path) -> None:

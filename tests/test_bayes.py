@@ -269,9 +269,9 @@ def test_progress__tells_a_falling_rmse_in_stars(world):
     heard = []
     config = replace(SMALL, sweeps=12, burn_in=8, samples=4)
     config.fit(world.ratings(), world.catalog(), threads=1, progress=lambda *step: heard.append(step))
-    assert [step[:2] for step in heard] == [(i + 1, 12) for i in range(12)]
-    assert heard[-1][2] < heard[0][2]
-    assert 0.45 < heard[-1][2] < 0.65
+    assert [step[:3] for step in heard] == [("bayes", i + 1, 12) for i in range(12)]
+    assert heard[-1][3] < heard[0][3]
+    assert 0.45 < heard[-1][3] < 0.65
 
 
 def test_memory__is_stated_before_the_chain_starts(world, caplog):

@@ -95,7 +95,9 @@ def published(content: bytes) -> bytes:
 def test_fetch__brings_unpacks_and_verifies_a_release(server: Server, tmp_path: Path) -> None:
     server.files["/ml-1m.zip.md5"] = published(RELEASE)
     seen: list[tuple[int, int | None]] = []
-    fetched = fetch("ml-1m", tmp_path, address(server), progress=lambda done, total: seen.append((done, total)))
+    fetched = fetch(
+        "ml-1m", tmp_path, address(server), progress=lambda step, done, total, score: seen.append((done, total))
+    )
     assert fetched.verified
     assert load(fetched.folder).ratings.n == 99 * 99
     assert seen[-1] == (len(RELEASE), len(RELEASE))

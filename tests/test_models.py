@@ -210,7 +210,7 @@ def test_fit__gives_the_same_bits_for_any_number_of_threads(name: str) -> None:
 @every_model
 def test_fit__tells_its_progress_to_the_end(name: str) -> None:
     seen: list[tuple[int, int]] = []
-    fitted(CONFIGS[name], tastes(), progress=lambda done, total, rmse: seen.append((done, total)))
+    fitted(CONFIGS[name], tastes(), progress=lambda step, done, total, rmse: seen.append((done, total)))
     assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
     assert not seen or seen[-1][0] == seen[-1][1]
 

@@ -84,5 +84,5 @@ def test_fit__gives_nonnegative_factors_that_explain_themselves(config: ALS | IA
 
 def test_fit__of_a_nonnegative_als_lowers_the_error() -> None:
     seen: list[float] = []
-    CONFIGS[0].fit(RATINGS, None, progress=lambda done, total, rmse: seen.append(rmse or 0))
+    CONFIGS[0].fit(RATINGS, None, progress=lambda step, done, total, rmse: seen.append(rmse or 0))
     assert seen[-1] < seen[0]

@@ -20,7 +20,7 @@ from matinee.models.als import ALS
 from matinee.models.ease import Ease
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
-from matinee.refit import activate, exam, gate, overlay, refit
+from matinee.refit import activate, gate, holdout, overlay, refit
 from matinee.refit.overlay import same
 from matinee.refit.state import state
 from matinee.snapshot import Store
@@ -105,7 +105,7 @@ def test_overlay__times_are_those_of_who_said_it_last():
 
 def test_held_out__the_same_pairs_whatever_else_is_in_the_data():
     def pairs(ratings):
-        out = exam.held_out(ratings)
+        out = holdout.held_out(ratings)
         users, movies = ratings.users.take(ratings.by_user.row_of_each()), ratings.movies.take(ratings.by_user.indices)
         return {pair for pair, held in zip(zip(users, movies, strict=True), out, strict=True) if held}
 
@@ -166,9 +166,9 @@ def test_refit__a_candidate_that_is_worse_is_not_published_and_says_why(store, l
 
 def test_refit__another_start_of_the_same_fit_is_not_worse_on_a_cluster_where_each_starts_anew():
     data = synthetic(3_000, 500, 200_000, rng=0)
-    split = exam.split_of(data.ratings)
+    split = holdout.split_of(data.ratings)
     starts = [replace(RATER, iterations=10, rng=seed).fit(split.train, data.catalog, threads=1) for seed in range(6)]
-    answers = [exam.predicted(rater, split.train.by_user, split.test) for rater in starts]
+    answers = [holdout.predicted(rater, split.train.by_user, split.test) for rater in starts]
     here = [gate.verdict(split.test, *pair) for pair in permutations(answers, 2)]
     cluster = [gate.verdict(split.test, *pair, gate.ClusterVerdict) for pair in permutations(answers, 2)]
     assert [one.worse for one in here] == [one.low > 0 for one in here]

@@ -288,15 +288,15 @@ def test_train__measures_on_a_split_and_says_so(
     spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "LOOK", 0.01)  # this little data is looked at in no time
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int | None, float | None]] = []
     source = Source(str(folder / "train.csv"))
-    made = train(source, tmp_path, cluster=CLUSTER, rater=RATER, progress=lambda *step: told.append(step))
+    made = train(source, tmp_path, cluster=CLUSTER, rater=RATER, progress=lambda *step: steps.append(step))
     (row,) = made.manifest.metrics["models"]
     assert row["pairs"] + row["cold"] == pytest.approx(0.3 * 24_000, rel=0.05)
     assert row["rmse"] == pytest.approx(rmse(made, folder / "test.csv"), abs=0.03)
     assert "random split 7:3, seed 0, all pairs, on Spark" in made.manifest.metrics["protocol"]
-    assert {"looking at every row", "training als"} <= {doing for doing, _, _ in told}
-    assert all(0 <= done <= total for _, done, total in told)
+    assert {"Spark: looking at every row", "Spark: training als"} <= {step for step, _, _, _ in steps}
+    assert all(0 <= done <= total for _, done, total, _ in steps)
 
 
 class TestInput:

@@ -40,10 +40,10 @@ def test_train__without_measuring_publishes_without_metrics(tmp_path: Path) -> N
 
 
 def test_train__tells_how_far_it_is(tmp_path: Path) -> None:
-    steps: list[tuple[int, int, float | None]] = []
+    steps: list[tuple[str, int, int | None, float | None]] = []
     train(DATA, tmp_path, rater=RATER, ranker=None, measure=False, progress=lambda *step: steps.append(step))
-    assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
-    assert all(step[2] for step in steps)
+    assert [step[:3] for step in steps] == [(RATER.name, 1, 2), (RATER.name, 2, 2)]
+    assert all(step[3] for step in steps)
 
 
 def test_train__refuses_a_rater_that_knows_no_stars(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_tune__chooses_by_validation_and_tests_the_best_once() -> None:
         rank=[1, 3],
         iterations=[2, 10],
         rng=1,
-        progress=lambda done, total, score: seen.append((done, total)),
+        progress=lambda step, done, total, score: seen.append((done, total)),
     )
     assert tuning.columns == ["rank", "iterations", "rmse", "seconds"]
     assert list(zip(tuning["rank"], tuning["iterations"], strict=True)) == [(1, 2), (1, 10), (3, 2), (3, 10)]
@@ -106,7 +106,7 @@ def test_trials__go_on_where_they_were_stopped(tmp_path: Path) -> None:
         ALS(min_history=3, iterations=3),
         trials=5,
         study=study,
-        progress=lambda done, total, score: seen.append(done),
+        progress=lambda step, done, total, score: seen.append(done),
     )
     assert (len(first), len(both), seen) == (3, 5, [4, 5])
     assert both["rmse"][:3] == first["rmse"]

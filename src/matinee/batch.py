@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import UsageError
 from matinee.kernels import Csr, check
-from matinee.models import Progress
+from matinee.progress import Progress
 from matinee.ratings import Ratings
 from matinee.recommender import Filters, Order, Recommender
 from matinee.snapshot.histories import StoredRatings
@@ -80,7 +80,7 @@ def batch_recommend(
                     writer.write_batch(lines)
                     rows, users = rows + lines.num_rows, users + people
             if progress:
-                progress(users, len(ratings.users), None)
+                progress("recommending", users, len(ratings.users), None)
     return rows
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from matinee.dataset import Dataset
 from matinee.errors import ModelError
 from matinee.evaluation import Report, evaluate
-from matinee.models import Config, Model, Progress
+from matinee.models import Config, Model
 from matinee.models.registry import RATERS, default_ranker, default_rater
+from matinee.progress import Progress
 from matinee.snapshot import Snapshot, Store
 
 
@@ -42,8 +43,7 @@ def train(
     metrics = {}
     if measure:
         configs = [rater] if ranker is None else [rater, ranker]
-        told = None if progress is None else lambda model, *step: progress(*step)
-        metrics = metrics_of(evaluate(dataset, configs, split, rng=rng, threads=threads, progress=told))
+        metrics = metrics_of(evaluate(dataset, configs, split, rng=rng, threads=threads, progress=progress))
 
     def fitted(config: Config) -> Any:
         return config.fit(dataset.ratings, dataset.catalog, threads=threads, progress=progress)

@@ -57,7 +57,7 @@ def batch_recommend(
 
         cluster, _ = spark_options.cluster(master, spark_conf, None)
         with output.iterations("Spark: starting") as progress:
-            rows = lists.batch_recommend(asked, out, **chosen, cluster=cluster, progress=spark_options.told(progress))
+            rows = lists.batch_recommend(asked, out, **chosen, cluster=cluster, progress=progress)
     else:
         with output.iterations("recommending") as progress:
             rows = batch_recommend(asked, out, **chosen, threads=threads, progress=progress)

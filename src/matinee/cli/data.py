@@ -32,7 +32,7 @@ def fetch(
     from matinee.cli import output
     from matinee.datasets.fetch import fetch
 
-    with output.download(name) as progress:
+    with output.bytes_so_far(name) as progress:
         found = fetch(name, to, source, timeout=timeout, progress=progress)
     if as_json:
         return output.document({"folder": str(found.folder), "source": found.source, "verified": found.verified})

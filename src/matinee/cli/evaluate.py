@@ -85,7 +85,7 @@ def evaluate(
             min_ratings=min_ratings,
             users=users,
             threads=threads,
-            progress=lambda name, *step: progress(*step, label=name),
+            progress=progress,
         )
     output.report(report, as_json)
     if plot:
@@ -105,7 +105,7 @@ def _drift(dataset: Dataset, chosen: Sequence[Config], seed: int, min_ratings: i
     tables = []
     with output.iterations("refitting") as progress:
         for step, config in enumerate(chosen):
-            progress(step, len(chosen), None, label=config.name)
+            progress(config.name, step, len(chosen), None)
             tables.append(evaluation.drift(dataset, config, rng=seed, min_ratings=min_ratings, threads=threads))
     return Table(pa.concat_tables([table.arrow for table in tables], promote_options="default"), tables[0].note)
 

@@ -1,7 +1,7 @@
 """What commands print: tables for people, JSON for programs, progress while one waits.
 
 Results go to standard output, everything else to standard error. Where the stream is not a terminal there are no
-colours and no progress bars, and lines are never wrapped.
+colours and no bars but lines of progress, and lines are never wrapped.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Table as Grid
 
+from matinee.progress import Progress
 from matinee.table import Table, texts
 
 if TYPE_CHECKING:
     from matinee.evaluation import Report
 
 UNWRAPPED = 1_000  # columns of what is not a terminal
+LINE_SECONDS = 10.0  # between two lines of progress
 TITLE_WIDTH = 22  # columns that a title keeps where the terminal is narrow
 
 
@@ -110,39 +114,63 @@ def flat(known: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def iterations(label: str, score: str = "RMSE") -> Iterator[Callable[..., None]]:
-    """Show a bar while models learn: call it with (done, total, score or None) and perhaps a new label."""
+def iterations(step: str, score: str = "RMSE") -> Iterator[Progress]:
+    """Report the iterations of a long call: a bar with the time left, or without a terminal a line now and then."""
     columns = (TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[score]}"))
-    with _bars(*columns) as bars:
-        task = bars.add_task(label, total=None, score="")
+    with _reported(step, score, *columns) as progress:
+        yield progress
 
-        def advance(done: int, total: int, value: float | None, label: str = label) -> None:
-            shown = "" if value is None else f"{score} {value:.4f}"
-            bars.update(task, description=label, completed=done, total=total, score=shown)
+
+@contextmanager
+def bytes_so_far(step: str) -> Iterator[Progress]:
+    """Report bytes as they arrive, in the same way; done and total are bytes."""
+    with _reported(step, "", DownloadColumn()) as progress:
+        yield progress
+
+
+@contextmanager
+def _reported(step: str, score: str, *columns: ProgressColumn) -> Iterator[Progress]:
+    console = _console(sys.stderr)
+    if not console.is_terminal:
+        yield _Lines(score).advance
+        return
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Bars(TextColumn("{task.description}"), BarColumn(), *columns, *times, console=console, transient=True) as bars:
+        task = bars.add_task(step, total=None, score="")
+        running = step
+
+        def advance(step: str, done: int, total: int | None, value: float | None) -> None:
+            nonlocal running
+            if step != running:
+                bars.reset(task)
+                running = step
+            bars.update(task, description=step, completed=done, total=total, score=_scored(score, value))
 
         yield advance
 
 
-@contextmanager
-def download(label: str) -> Iterator[Any]:
-    """Show a bar while bytes arrive: call it with (bytes so far, bytes in all or None)."""
-    with _bars(DownloadColumn()) as bars:
-        task = bars.add_task(label, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+class _Lines:
+    """Progress as lines on standard error, at most one in LINE_SECONDS, for logs and pipes."""
+
+    def __init__(self, score: str) -> None:
+        self._score, self._step = score, ""
+        self._start = self._written = time.monotonic()
+
+    def advance(self, step: str, done: int, total: int | None, value: float | None) -> None:
+        now = time.monotonic()
+        if step != self._step:
+            self._step, self._start = step, now
+        if now - self._written < LINE_SECONDS:
+            return
+        self._written = now
+        of = "" if total is None else f" of {total:,}"
+        left = f", {(now - self._start) / done * (total - done):.0f} s left" if total and done else ""
+        score = f", {_scored(self._score, value)}" if value is not None else ""
+        remark(f"{step}: {done:,}{of}{score}{left}")
 
 
-def _bars(*columns: Any) -> Progress:
-    console = _console(sys.stderr)
-    label = TextColumn("{task.description}")
-    return Progress(
-        label,
-        BarColumn(),
-        *columns,
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+def _scored(name: str, value: float | None) -> str:
+    return "" if value is None else f"{name} {value:.4f}"
 
 
 def _console(stream: TextIO) -> Console:

@@ -43,11 +43,9 @@ def refit(
 
     cluster = spark_options.others(master, spark_conf)
     with options.live_ratings(store, live) as opened, output.iterations("refitting") as progress:
-
-        def told(label: str, done: int, total: int, score: float | None) -> None:
-            progress(done, total, score, label=label)
-
-        outcome = refit(Store(store), opened, force=force, keep=keep, threads=threads, cluster=cluster, progress=told)
+        outcome = refit(
+            Store(store), opened, force=force, keep=keep, threads=threads, cluster=cluster, progress=progress
+        )
     if as_json:
         output.document(outcome.described())
     elif outcome.result != "refused":

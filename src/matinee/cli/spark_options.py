@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,8 +78,3 @@ def source(data: Data) -> Source:
         Scale.parse(data.scale) if data.scale else None,
         "skip" if data.on_bad_rows == "skip" else "error",
     )
-
-
-def told(progress: Callable[..., None]) -> Callable[[str, int, int], None]:
-    """Return what passes on what Spark is doing."""
-    return lambda doing, done, total: progress(done, total, None, label=f"Spark: {doing}")

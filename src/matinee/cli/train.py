@@ -85,7 +85,7 @@ def tune(
                 cluster=cluster,
                 rng=seed,
                 histories=histories,
-                progress=spark_options.told(progress),
+                progress=progress,
                 **tried,
             )
     else:
@@ -169,7 +169,7 @@ def train(
                 rng=seed,
                 histories=histories,
                 threads=threads,
-                progress=spark_options.told(progress),
+                progress=progress,
             )
         return published(snapshot, as_json)
     logging.getLogger("matinee.models").setLevel(logging.INFO)  # a model says how much memory it needs

@@ -25,6 +25,7 @@ from typing import IO, Any
 from matinee.datasets import RELEASES
 from matinee.datasets.movielens import is_release
 from matinee.errors import DataError, FetchError, UsageError
+from matinee.progress import Progress
 
 ADDRESS = "https://files.grouplens.org/datasets/movielens/{name}.zip"
 TIMEOUT = 30.0  # seconds without a byte
@@ -50,7 +51,7 @@ def fetch(
     source: str | os.PathLike[str] | None = None,
     *,
     timeout: float = TIMEOUT,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> Fetched:
     """Bring a release to the folder `to`/`name`; one that is there already is left as it is.
 
@@ -111,7 +112,7 @@ def _open(address: str, timeout: float, start: int = 0) -> HTTPResponse:
     return response
 
 
-def _download(address: str, part: Path, timeout: float, progress: Told | None) -> None:
+def _download(address: str, part: Path, timeout: float, progress: Progress | None) -> None:
     """Bring the file, going on where an earlier call broke off."""
     start = part.stat().st_size if part.exists() else 0
     try:
@@ -134,12 +135,12 @@ def _download(address: str, part: Path, timeout: float, progress: Told | None) -
         raise FetchError(f"{address} broke off after {done:,} of {total:,} bytes; try again, it goes on there")
 
 
-def _copy(response: IO[bytes], file: IO[bytes], done: int, total: int | None, progress: Told | None) -> int:
+def _copy(response: IO[bytes], file: IO[bytes], done: int, total: int | None, progress: Progress | None) -> int:
     while chunk := response.read(CHUNK):
         file.write(chunk)
         done += len(chunk)
         if progress:
-            progress(done, total)
+            progress("fetching", done, total, None)
     return done
 
 

@@ -11,9 +11,8 @@ interview.py   what asking the right questions is worth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -29,12 +28,10 @@ from matinee.evaluation.report import Report
 from matinee.evaluation.rounds import Round, go, rounds_of
 from matinee.models import Config
 from matinee.models.baselines import Bias, Popular
+from matinee.progress import Progress, named
 from matinee.split import Split, given, parse
 
 __all__ = ["Report", "drift", "evaluate", "interview", "joined"]
-
-Told = Callable[[str, int, int, float | None], None]
-"""Called with (model, done, total, training RMSE or None) while a model is fitted."""
 
 
 def evaluate(
@@ -47,7 +44,7 @@ def evaluate(
     liked: float | None = None,
     users: int | None = 10_000,
     threads: int | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Fit each model on the training part of a split and measure what it answers about the test part.
 
@@ -69,8 +66,9 @@ def evaluate(
     chosen = list(configs) if isinstance(configs, Sequence) else [configs]
     results = []
     for label, config in labelled(_with_baselines(chosen)):
-        told = None if progress is None else partial(progress, label)
-        results.append(combined(go(label, config, one, dataset.catalog, threads, told) for one in rounds))
+        results.append(
+            combined(go(label, config, one, dataset.catalog, threads, named(progress, label)) for one in rounds)
+        )
     note = _protocol(dataset, rounds, min_ratings, threshold)
     return Report.measured(results, rounds[0].exam.histories.counts, note, rng)
 

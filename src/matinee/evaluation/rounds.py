@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from matinee.catalog import Catalog
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.measure import Result, answer_ms, measure
-from matinee.models import Config, Progress
+from matinee.models import Config
+from matinee.progress import Progress
 from matinee.split import Split
 
 REVEALED = (1, 2, 5, 10, 20)

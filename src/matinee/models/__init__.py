@@ -16,7 +16,7 @@ A *rater* scores in stars and also predicts with an interval; a *ranker* scores 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings, Stars
 
 Scores = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
-Progress = Callable[[int, int, float | None], None]
-"""Called after each iteration with (done, total, training RMSE or None)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,11 +23,12 @@ from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Prediction, Progress, Scores
+from matinee.models import Arrays, Explanation, Prediction, Scores
 from matinee.models.baselines import Bias, BiasModel
 from matinee.models.intervals import Calibration, calibrate
 from matinee.models.nonnegative import shares, solve_nonnegative
 from matinee.models.start import drawn
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings
 
 Float32 = NDArray[np.float32]
@@ -105,7 +106,7 @@ class ALS:
             Y = _solve(self, by_movie, X, threads)
             X = _solve(self, by_user, Y, threads)
             if progress:
-                progress(iteration + 1, self.iterations, _rmse(by_user, X, Y, threads))
+                progress(self.name, iteration + 1, self.iterations, _rmse(by_user, X, Y, threads))
         return Y, _rmse(by_user, X, Y, threads)
 
     def load(self, arrays: Arrays) -> AlsModel:

@@ -18,7 +18,8 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Prediction, Progress, Scores
+from matinee.models import Arrays, Explanation, Prediction, Scores
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings, Scale
 
 Float32 = NDArray[np.float32]

@@ -17,9 +17,10 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Progress, Scores
+from matinee.models import Arrays, Explanation, Scores
 from matinee.models.ease import Ease, EaseModel
 from matinee.models.ials import IALS, IalsModel
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings, batch
 
 Float32 = NDArray[np.float32]

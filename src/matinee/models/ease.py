@@ -30,8 +30,9 @@ from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Progress, Scores
+from matinee.models import Arrays, Explanation, Scores
 from matinee.models.registry import MAX_EASE_MOVIES
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Ease:
         with threadpool_limits(1 if len(eligible) < FEW_MOVIES else threads, "blas"):
             weights_out = item_weights(G)
         if progress:
-            progress(1, 1, None)
+            progress(self.name, 1, 1, None)
         discount = (counts**-self.count_exponent).astype(np.float32)
         return EaseModel(self, inputs, weights_out, discount, (average_row(X) @ weights_out) * discount)
 

@@ -25,9 +25,10 @@ from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Progress, Scores
+from matinee.models import Arrays, Explanation, Scores
 from matinee.models.nonnegative import shares, solve_nonnegative
 from matinee.models.start import drawn
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings, batch
 
 Float32 = NDArray[np.float32]
@@ -77,7 +78,7 @@ class IALS:
             X = solve(self, by_user, Y, kernels.gram(Y, threads=threads), threads)
             Y = solve(self, by_movie, X, kernels.gram(X, threads=threads), threads)
             if progress:
-                progress(iteration + 1, self.iterations, None)
+                progress(self.name, iteration + 1, self.iterations, None)
         return IalsModel(self, Y, kernels.gram(Y, threads=threads))
 
     def around(self, factors: Float32, threads: int | None = None) -> IalsModel:

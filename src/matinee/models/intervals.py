@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Progress, Scores
+from matinee.models import Scores
+from matinee.progress import Progress
 from matinee.ratings import History, Ratings, Scale, batch
 
 Float64 = NDArray[np.float64]

@@ -13,13 +13,14 @@ forgotten          older snapshots that hold forgotten people are deleted, other
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from matinee.errors import ModelError, UsageError
 from matinee.live import LiveContents, LiveRatings
+from matinee.progress import Progress
 from matinee.refit.forgotten import activate, check_exportable, holders
 from matinee.refit.overlay import overlay
 from matinee.refit.state import State, ask, changes, claim, fail, learned, rated, recorded, state
@@ -46,9 +47,6 @@ __all__ = [
     "refit",
     "state",
 ]
-
-Told = Callable[[str, int, int, float | None], None]
-"""Called with (what is done, step, steps in all, training RMSE or None)."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def refit(
     keep: int = KEPT,
     threads: int | None = None,
     cluster: Mapping[str, Any] | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Fit the served snapshot's models anew with what people said since, and publish them unless they are worse.
 
@@ -146,7 +144,7 @@ def _candidate(
     said: LiveContents,
     threads: int | None,
     cluster: Mapping[str, Any] | None,
-    progress: Told | None,
+    progress: Progress | None,
 ) -> AbstractContextManager[Candidate]:
     if isinstance(present.dataset.ratings, StoredRatings):
         from matinee.refit.cluster import on_cluster

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from matinee.kernels import Csr
 from matinee.live import LiveContents
 from matinee.models import Rater
 from matinee.models.als import ALS, AlsModel
+from matinee.progress import Progress
 from matinee.refit import gate, holdout
 from matinee.refit.gate import Verdict
 from matinee.refit.holdout import predicted
@@ -37,9 +38,6 @@ from matinee.spark.engine.prepared import folder
 from matinee.spark.engine.reading import Opened, Survey
 from matinee.split import Pairs
 
-if TYPE_CHECKING:
-    from matinee.refit import Told
-
 DATED = re.compile(r"-\d{14}$")
 
 
@@ -50,7 +48,7 @@ def on_cluster(
     said: LiveContents,
     threads: int | None,
     settings: Mapping[str, Any] | None,
-    progress: Told | None,
+    progress: Progress | None,
 ) -> Iterator[OnCluster]:
     """Give the next snapshot of a store, where Spark trained the present one, or with other settings of `Cluster`.
 
@@ -58,12 +56,8 @@ def on_cluster(
     """
     cluster = Cluster.of(present.manifest.engine, **(settings or {}))
     histories = cast(StoredRatings, present.dataset.ratings).histories
-    with started(cluster, _told(progress)) as spark, folder(spark, store.path, beside(histories)) as place:
+    with started(cluster, progress) as spark, folder(spark, store.path, beside(histories)) as place:
         yield OnCluster(spark, cluster, store, present, said, threads, place)
-
-
-def _told(progress: Told | None) -> Callable[[str, int, int], None] | None:
-    return None if progress is None else lambda doing, done, total: progress(f"Spark: {doing}", done, total, None)
 
 
 def beside(histories: Histories) -> str | None:

@@ -25,7 +25,8 @@ from matinee.evaluation.exam import Exam
 from matinee.evaluation.measure import Result, answer_ms, measure
 from matinee.ids import Ids, Positions, mixed
 from matinee.kernels import Csr
-from matinee.models import Config, Progress, Rater
+from matinee.models import Config, Rater
+from matinee.progress import Progress
 from matinee.ratings import Ratings, Stars
 from matinee.split import Pairs, Split
 from matinee.training import metrics_of

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, cast
+from functools import cached_property
+from typing import cast
 
 import pyarrow as pa
 
 from matinee.dataset import Dataset
 from matinee.live import LiveContents
-from matinee.models import Config, Model, Progress, Rater
+from matinee.models import Config, Model, Rater
+from matinee.progress import Progress, named
 from matinee.refit import gate, holdout
 from matinee.refit.gate import Verdict
 from matinee.refit.holdout import Measured
 from matinee.refit.overlay import overlay, same
 from matinee.snapshot import Snapshot, Store
-
-if TYPE_CHECKING:
-    from matinee.refit import Told
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +27,7 @@ class Here:
     present: Snapshot
     said: LiveContents
     threads: int | None
-    progress: Told | None
+    progress: Progress | None
 
     @property
     def left_out(self) -> int:
@@ -50,8 +48,13 @@ class Here:
     def published(self, as_of: int) -> str:
         """Fit on everything, publish, and return the snapshot's id."""
         rater, *rankers = [
-            config.fit(self._dataset.ratings, self._dataset.catalog, threads=self.threads, progress=told)
-            for config, told in ((config, self._told(f"fitting {config.name}")) for config in self._configs())
+            config.fit(
+                self._dataset.ratings,
+                self._dataset.catalog,
+                threads=self.threads,
+                progress=named(self.progress, f"fitting {config.name}"),
+            )
+            for config in self._configs()
         ]
         ranker: Model | None = rankers[0] if rankers else None
         measured = self._measured
@@ -78,7 +81,7 @@ class Here:
         split = holdout.split_of(self._dataset.ratings)
         if split is None:
             return None
-        return holdout.measured(self._dataset, self._configs(), split, self.threads, self._told("measuring"))
+        return holdout.measured(self._dataset, self._configs(), split, self.threads, named(self.progress, "measuring"))
 
     def _tested(self) -> pa.Table | None:
         """Return what the present snapshot's measuring fit predicted, which `train` makes none of."""
@@ -88,12 +91,9 @@ class Here:
         split = holdout.split_of(self.present.dataset.ratings)
         if split is None:
             return None
-        told = self._told("measuring what is served")
-        return holdout.measured(self.present.dataset, self._configs()[:1], split, self.threads, told).tested
+        progress = named(self.progress, "measuring what is served")
+        return holdout.measured(self.present.dataset, self._configs()[:1], split, self.threads, progress).tested
 
     def _configs(self) -> list[Config]:
         """Return the configs of the present snapshot's models, the rater's first."""
         return [model.config for model in (self.present.rater, self.present.ranker) if model is not None]
-
-    def _told(self, label: str) -> Progress | None:
-        return None if self.progress is None else partial(self.progress, label)

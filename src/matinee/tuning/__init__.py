@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from matinee.dataset import Dataset
 from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.models.registry import to_json
+from matinee.progress import Progress, silent
 from matinee.split import Split, parse
 from matinee.table import Table
 from matinee.tuning.course import Course
@@ -19,9 +20,6 @@ from matinee.tuning.search import Tried, grid_candidates, ranges
 from matinee.tuning.study import Study
 
 __all__ = ["Tuning", "load_config", "tune"]
-
-Told = Callable[[int, int, float | None], None]
-"""Called after each candidate with (done, total, its score)."""
 
 
 def tune(
@@ -34,7 +32,7 @@ def tune(
     rng: int = 0,
     min_ratings: int = 25,
     threads: int | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
     **grid: Sequence[Any],
 ) -> Tuning:
     """Try settings on the training part, choose by the validation part, and test the best.
@@ -54,12 +52,12 @@ def tune(
         raise UsageError(f"tuning needs at least one trial, not {trials}")
     parts = parse(split, dataset.ratings, rng)[0] if isinstance(split, str) else split
     course = Course.of(dataset, parts, config, min_ratings, rng, threads)
-    told = progress or silent
+    report = progress or silent
     if trials is None:
-        names, tried = list(grid), try_all(course, grid_candidates(config, grid), told)
+        names, tried = list(grid), try_all(course, grid_candidates(config, grid), report)
     else:
         names = list(grid or ranges(config))
-        tried = Study(config, grid, course, file=study, rng=rng).run(trials, told)
+        tried = Study(config, grid, course, file=study, rng=rng).run(trials, report)
     return conclude(course, names, tried)
 
 
@@ -81,14 +79,14 @@ class Scored(Protocol):
     def score(self, config: Config, exam: Any, /) -> float: ...
 
 
-def try_all(course: Scored, candidates: Sequence[Config], told: Told) -> list[Tried]:
+def try_all(course: Scored, candidates: Sequence[Config], report: Progress) -> list[Tried]:
     """Score every candidate on the validation part."""
     tried = []
     for candidate in candidates:
         start = time.perf_counter()
         score = course.score(candidate, course.validation)
         tried.append(Tried(candidate, score, time.perf_counter() - start))
-        told(len(tried), len(candidates), score)
+        report(candidate.name, len(tried), len(candidates), score)
     return tried
 
 
@@ -106,7 +104,3 @@ def conclude(course: Scored, names: Sequence[str], tried: Sequence[Tried]) -> Tu
     columns = {name: [getattr(one.config, name) for one in tried] for name in names}
     scores = {course.metric: [one.score for one in tried], "seconds": [one.seconds for one in tried]}
     return Tuning(Table.of({**columns, **scores}).arrow, note, best=best, metric=course.metric, test=test)
-
-
-def silent(done: int, total: int, score: float | None) -> None:
-    """Tell nobody."""

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 from matinee.dataset import Dataset
 from matinee.errors import UsageError
 from matinee.models import Config
-from matinee.spark.engine import Cluster, Prepared, Source, Told, phase, prepared, started
+from matinee.progress import Progress, silent
+from matinee.spark.engine import Cluster, Prepared, Source, phase, prepared, started
 from matinee.spark.engine.learning import check
 from matinee.spark.engine.measuring import parts
 from matinee.split import read_proportions
-from matinee.tuning import Tuning, conclude, silent, try_all
+from matinee.tuning import Tuning, conclude, try_all
 from matinee.tuning.search import grid_candidates
 
 
@@ -53,7 +54,7 @@ def tune_on_spark(
     cluster: Cluster | None = None,
     rng: int = 0,
     histories: str | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
     **grid: Sequence[Any],
 ) -> Tuning:
     """Try every combination of the settings on the cluster, as `matinee.tuning.tune` does here, and test the best.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.models.registry import to_json, with_values
+from matinee.progress import Progress
 from matinee.tuning.course import Course
 from matinee.tuning.search import Grid, Tried, check_grid, ranges
 
@@ -32,14 +32,14 @@ class Study:
         self._study = self._open(file)
         self._study.sampler = self._optuna.samplers.TPESampler(seed=rng + len(self._study.trials))
 
-    def run(self, trials: int, told: Callable[[int, int, float | None], None]) -> list[Tried]:
+    def run(self, trials: int, report: Progress) -> list[Tried]:
         """Try candidates until there are so many, each kept as soon as it is scored, and return all of them."""
         while len(tried := self._tried()) < trials:
             trial = self._study.ask()
             candidate = with_values(self._config, self._suggested(trial))
             score = self._course.score(candidate, self._course.validation)
             self._study.tell(trial, score)
-            told(len(tried) + 1, trials, score)
+            report(candidate.name, len(tried) + 1, trials, score)
         return tried
 
     def _open(self, file: str | Path | None) -> Any:

@@ -20,11 +20,12 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.kernels import Csr
-from matinee.models import Arrays, Progress
+from matinee.models import Arrays
 from matinee.models.bayes.features import Components, components, movie_facts, scaled, who_rated
 from matinee.models.bayes.gibbs import Gibbs, Side
 from matinee.models.bayes.posterior import BayesModel, Units
 from matinee.models.bayes.samples import draw_kept, joined
+from matinee.progress import Progress
 from matinee.ratings import Ratings
 
 Float32 = NDArray[np.float32]
@@ -145,7 +146,7 @@ def _fit(
         if sweep in keep:
             kept.append(draw_kept(chain, prepared.features, prepared.rated))
         if progress:
-            progress(sweep + 1, config.sweeps, chain.rmse() * prepared.units.deviation)
+            progress(config.name, sweep + 1, config.sweeps, chain.rmse() * prepared.units.deviation)
     components = _everywhere(prepared.rated, prepared.components)
     return BayesModel(config, config.rank, prepared.units, joined(kept, prepared.rated), components)
 

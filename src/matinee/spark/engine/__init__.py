@@ -21,14 +21,15 @@ from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.models.als import ALS
 from matinee.models.registry import RATERS
+from matinee.progress import Progress
 from matinee.snapshot import Snapshot, Store
 from matinee.spark.engine import learning
 from matinee.spark.engine.prepared import Prepared, prepared
 from matinee.spark.engine.reading import Source
-from matinee.spark.engine.session import Cluster, Told, phase, started
+from matinee.spark.engine.session import Cluster, phase, started
 from matinee.split import read_proportions
 
-__all__ = ["Cluster", "Prepared", "Source", "Told", "phase", "prepared", "started", "train"]
+__all__ = ["Cluster", "Prepared", "Source", "phase", "prepared", "started", "train"]
 
 
 def train(
@@ -43,7 +44,7 @@ def train(
     rng: int = 0,
     histories: str | None = None,
     threads: int | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> Snapshot:
     """Measure on a split, fit on everything, both on the cluster, and publish a snapshot that is served from then on.
 

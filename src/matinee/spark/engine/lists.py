@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from matinee.batch import SCHEMA, lists_of, new_folder
 from matinee.errors import UsageError
+from matinee.progress import Progress
 from matinee.recommender import Filters, Order, Recommender
 from matinee.snapshot.histories import StoredRatings, block_of
 from matinee.spark.engine import reading
-from matinee.spark.engine.session import Cluster, Told, phase, started
+from matinee.spark.engine.session import Cluster, phase, started
 
 PEOPLE = 2_048
 """People whose lists an executor makes by one call."""
@@ -33,7 +34,7 @@ def batch_recommend(
     filters: Filters | None = None,
     order: Order = "match",
     cluster: Cluster | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Write what `matinee.batch.batch_recommend` writes, made on a cluster; return how many rows.
 

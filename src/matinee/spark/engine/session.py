@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,9 +26,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from matinee.errors import EngineError, MatineeError, UsageError
-
-Told = Callable[[str, int, int], None]
-"""Called now and then with (what Spark is doing, tasks done, tasks of the stages that run)."""
+from matinee.progress import Progress
 
 OLDEST_JAVA = 17
 OLDEST_PYSPARK = 4
@@ -109,10 +107,10 @@ class Cluster:
 
 
 @contextmanager
-def started(cluster: Cluster, progress: Told | None = None) -> Iterator[Any]:
+def started(cluster: Cluster, progress: Progress | None = None) -> Iterator[Any]:
     """Give a Spark session; one that is active already is used as it is, and not ended.
 
-    `progress` is told what Spark is doing while the block runs; `phase` names it.
+    `progress` is called with tasks done and tasks in all while the block runs; `phase` names the step.
     Raises EngineError where Java, pyspark or the cluster is missing, or Spark fails, UsageError for settings that
     cannot be meant.
     """
@@ -343,7 +341,7 @@ def _wait_for_workers(spark: Any, cluster: Cluster) -> None:
 
 
 @contextmanager
-def _watched(spark: Any, progress: Told | None) -> Iterator[None]:
+def _watched(spark: Any, progress: Progress | None) -> Iterator[None]:
     """Look now and then at what Spark does, in a thread of its own, and tell it."""
     if progress is None:
         yield
@@ -357,7 +355,7 @@ def _watched(spark: Any, progress: Told | None) -> Iterator[None]:
             known = [stage for stage in stages if stage is not None]
             if known:
                 done = sum(stage.numCompletedTasks for stage in known)
-                progress(_described(spark), done, sum(stage.numTasks for stage in known))
+                progress(f"Spark: {_described(spark)}", done, sum(stage.numTasks for stage in known), None)
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
