@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -48,3 +50,22 @@ def test_every_command__offers_json_or_answers_over_http(reference: ModuleType) 
     commands = reference.commands("matinee", get_command(app))
     options = {path: {name for one in command.params for name in one.opts} for path, command in commands}
     assert {path for path, names in options.items() if "--json" not in names} <= {"matinee serve", "matinee demo"}
+
+
+def test_change_log__has_sections_by_version_and_kind() -> None:
+    text = (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.*)", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    assert f"\n## [{importlib.metadata.version('matinee')}]" in text, "the installed version has no section"
+    for section in text.split("\n## ")[1:]:
+        before, *kinds = section.split("\n### ")
+        assert len(before.splitlines()) <= 2, "a line stands above Added, Changed and Fixed"
+        names = [kind.splitlines()[0] for kind in kinds]
+        assert len(names) == len(set(names))
+        assert set(names) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_change_log__has_each_line_once() -> None:
+    lines = [one for one in (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if one[:2] == "- "]
+    assert len(lines) == len(set(lines))
