@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.kernels import Csr, equation, transpose
-from matinee.models.bayes.gibbs import Gibbs, Prior, Side, draw_wishart
+from matinee.models.bayes.gibbs import Gibbs, Side, SidePrior, draw_wishart
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_prior__finds_the_regression_that_made_the_rows(rng):
     regression = np.array([[1.0, 0.0], [0.0, -2.0], [0.5, 0.5]])
     deviation = np.array([[0.5, 0.2], [0.2, 0.4]])
     X = features @ regression + [0.3, -0.1] + rng.standard_normal((4000, 2)) @ np.linalg.cholesky(deviation).T
-    prior, kept = Prior(4000, 2, features), []
+    prior, kept = SidePrior(4000, 2, features), []
     for sweep in range(60):
         prior.draw(X.astype(np.float32), rng)
         if sweep >= 10:
@@ -104,7 +104,7 @@ def test_prior__finds_the_regression_that_made_the_rows(rng):
 def test_regression__is_drawn_with_the_covariance_of_its_conditional(rng):
     features = rng.standard_normal((50, 2)).astype(np.float32) @ np.array([[1, 0.6], [0, 0.5]], np.float32)
     X = rng.standard_normal((50, 2)).astype(np.float32)
-    prior, draws = Prior(50, 2, features), []
+    prior, draws = SidePrior(50, 2, features), []
     prior.precision = np.array([[2.0, 0.7], [0.7, 1.0]])
     for _ in range(6000):
         prior.kappa = 3.0
@@ -117,7 +117,7 @@ def test_regression__is_drawn_with_the_covariance_of_its_conditional(rng):
 
 def test_linear_term__is_precision_times_the_row_mean(rng):
     features = rng.standard_normal((20, 5)).astype(np.float32)
-    prior = Prior(20, 3, features)
+    prior = SidePrior(20, 3, features)
     prior.draw(rng.standard_normal((20, 3)).astype(np.float32), rng)
     expected = (prior.mean + features @ prior.regression) @ prior.precision
     np.testing.assert_allclose(prior.linear_term(), expected, rtol=1e-3, atol=1e-3)

@@ -17,7 +17,7 @@ from matinee.errors import ModelError, StoreError
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.snapshot import Store
-from matinee.snapshot.histories import Histories, StoredRatings
+from matinee.snapshot.histories import HistoryFiles, StoredRatings
 
 DATA = synthetic(60, 40, 1_500, rng=0)
 PARTS = 4
@@ -39,7 +39,7 @@ def written(folder: Path, data: Dataset = DATA, row_group: int = 5) -> StoredRat
         types = {"movies": pa.list_(pa.int32()), "stars": pa.list_(pa.float32()), "times": pa.list_(pa.int64())}
         table = table.cast(pa.schema([(name, types.get(name, pa.string())) for name in table.column_names]))
         pq.write_table(table, folder / files[part], row_group_size=row_group)
-    histories = Histories(str(folder), PARTS, files, len(ratings.users), ratings.timestamps is not None)
+    histories = HistoryFiles(str(folder), PARTS, files, len(ratings.users), ratings.timestamps is not None)
     means = ratings.movie_means
     return StoredRatings(histories, ratings.movies, ratings.scale, ratings.mean, ratings.movie_counts, means)
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from matinee.spark.engine import Cluster, session
+from matinee.spark.engine import Cluster
 
 pytest.importorskip("pyspark")
 
@@ -247,7 +247,7 @@ def test_ctrl_c__ends_training_without_a_trace(folder: Path) -> None:
 def test_ctrl_c__is_told_also_where_cleaning_up_behind_it_fails() -> None:
     protocol = pytest.importorskip("py4j.protocol")
 
-    @session._one_line(Cluster("local[1]"), None)
+    @one_line(Cluster("local[1]"), None)
     def broken() -> None:
         try:
             raise KeyboardInterrupt
@@ -289,10 +289,11 @@ def test_ctrl_c__is_not_lost_in_a_finalizer() -> None:
 HANGING = """
 import os, signal
 from pyspark import SparkContext
-from matinee.spark.engine import Cluster, session
+from matinee.spark.engine import Cluster
+from matinee.spark.engine.failures import one_line
 
 session.ENDS_WITHIN = 2
-with session.started(Cluster("local[1]")):
+with session.spark_session(Cluster("local[1]")):
     java = SparkContext._gateway.proc
     os.kill(java.pid, signal.SIGSTOP)
 print(java.poll())

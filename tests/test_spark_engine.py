@@ -27,14 +27,14 @@ from matinee.snapshot import Snapshot, Store
 from matinee.snapshot.histories import StoredRatings, UncountedIds
 from matinee.spark.engine import (
     Cluster,
-    Prepared,
     Source,
-    learning,
+    TrainingData,
+    als,
     lists,
     measuring,
-    prepared,
+    prepare,
     session,
-    started,
+    spark_session,
     train,
 )
 from matinee.tuning import tune
@@ -53,7 +53,7 @@ BIG = 9_000_000_000
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
-    with started(CLUSTER) as session:
+    with spark_session(CLUSTER) as session:
         yield session
 
 
@@ -215,7 +215,7 @@ def test_lists__are_written_to_an_address_and_removed_where_that_fails(
     content = file.read_bytes()
     file.unlink()  # it is linked to others
     file.write_bytes(bytes(len(content) // 2) + content[len(content) // 2 :])
-    with pytest.raises(EngineError), started(CLUSTER):
+    with pytest.raises(EngineError), spark_session(CLUSTER):
         lists.batch_recommend(served, f"file://{tmp_path / 'failed'}", n=3, cluster=CLUSTER)
     assert not (tmp_path / "failed").exists()
 
@@ -227,23 +227,23 @@ def test_lists__of_a_snapshot_trained_here_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(spark: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    with prepared(spark, Source(str(folder / "train.csv")), CLUSTER, tmp_path_factory.mktemp("store")) as found:
+def data(spark: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingData]:
+    with prepare(spark, Source(str(folder / "train.csv")), CLUSTER, tmp_path_factory.mktemp("store")) as found:
         yield found
 
 
 @pytest.mark.parametrize("nonnegative", [False, True])
 @pytest.mark.parametrize("config", [RATER, IALS(rank=4, iterations=5, reg=0.1, alpha=2.0)])
-def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any, nonnegative: bool) -> None:
+def test_fold_in__equals_sparks_own_user_factors(data: TrainingData, config: Any, nonnegative: bool) -> None:
     config = replace(config, nonnegative=nonnegative)
-    fitted = learning.fitted(config, data.ratings, CLUSTER)
+    fitted = als.fitted(config, data.ratings, CLUSTER)
     table = fitted.userFactors.toArrow()
     spark_factors = dict(zip(table["id"].to_pylist(), table["features"].to_pylist(), strict=True))
-    Y = learning.movie_factors(fitted, len(data.dataset.catalog))
+    Y = als.movie_factors(fitted, len(data.dataset.catalog))
     model = (
         config.around(Y)
         if config.name == "ials"
-        else learning.as_als(config, Y, data.kept.ratings, data.dataset.catalog, None)
+        else als.as_als(config, Y, data.kept.ratings, data.dataset.catalog, None)
     )
     numbers = {row["user"]: row["number"] for row in data.kept.numbered().select("user", "number").collect()}
     users = list(numbers)
@@ -255,25 +255,25 @@ def test_fold_in__equals_sparks_own_user_factors(data: Prepared, config: Any, no
     assert (Y.min() >= 0) == nonnegative
 
 
-def test_sampled__takes_at_most_so_many_people(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "MOST_SAMPLED", 100)
-    some = learning.sampled(data.kept.ratings)
+def test_sampled__takes_at_most_so_many_people(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(als, "MOST_SAMPLED", 100)
+    some = als.sampled(data.kept.ratings)
     assert some.by_user.n_rows == len(some.users) == 100
     first = next(data.kept.ratings.histories.blocks(150)).rows
     np.testing.assert_array_equal(some.by_user.row(99)[0], first.row(99)[0])
 
 
-def test_errors__are_those_of_the_stars_that_are_served(data: Prepared) -> None:
+def test_errors__are_those_of_the_stars_that_are_served(data: TrainingData) -> None:
     config, catalog = replace(RATER, min_history=30, intervals=False), data.dataset.catalog
     train, held_out = measuring.parts(data.ratings, (0.7, 0.3), 0)
-    fitted = learning.fitted(config, train, CLUSTER)
+    fitted = als.fitted(config, train, CLUSTER)
     found = data.misses(config, fitted, train, held_out)
     histories, asked = (
         kernels.build_csr(*(np.asarray(part.toArrow()[name]) for name in ("user", "movie", "rating")), 600, 150)[0]
         for part in (train, held_out)
     )
     ratings = Ratings(UncountedIds(600), catalog.ids, histories, data.kept.ratings.scale)
-    Y = learning.movie_factors(fitted, len(catalog))
+    Y = als.movie_factors(fitted, len(catalog))
     model = config.around(Y, Y.any(axis=1), ratings, catalog)
     profiles = model.fold_in(histories)
     stars = model.predict(profiles, np.arange(len(catalog), dtype=np.int32)).stars
@@ -303,7 +303,7 @@ class TestInput:
     def test_of_64_bit_ids_in_parquet(self, spark: Any, tmp_path: Path) -> None:
         table = table_of(synthetic(40, 30, 600, rng=0), lambda user: BIG + int(user))
         pq.write_table(table, tmp_path / "ratings.parquet")
-        with prepared(spark, Source(str(tmp_path / "ratings.parquet")), CLUSTER, tmp_path / "store") as found:
+        with prepare(spark, Source(str(tmp_path / "ratings.parquet")), CLUSTER, tmp_path / "store") as found:
             assert found.dataset.ratings.n == 600
             assert found.dataset.ratings.get(str(BIG + 7)) is not None
 
@@ -312,7 +312,7 @@ class TestInput:
         timed.write_text("userId,movieId,rating,timestamp\na,m,1,30\na,m,2,50\na,m,3,40\nb,m,5,1\n")
         untimed.write_text("user;movie;stars\na;m;1\na;m;2\na;m;3\nb;m;5\n")
         for file, stars in ((timed, 2.0), (untimed, 3.0)):
-            with prepared(spark, Source(str(file)), CLUSTER, tmp_path / "store") as found:
+            with prepare(spark, Source(str(file)), CLUSTER, tmp_path / "store") as found:
                 assert found.dataset.ratings.get("a").stars.tolist() == [stars]  # type: ignore[union-attr]
                 assert found.dataset.facts.duplicates == 2
                 assert load(file).ratings.get("a").stars.tolist() == [stars]  # type: ignore[union-attr]
@@ -346,7 +346,7 @@ class TestInput:
             read(spark, file, tmp_path, scale=Scale(0.5, 5))
         assert rule in str(refused.value)
         assert "rows as bad as this: 1; or leave bad rows out with --on-bad-rows skip" in str(refused.value)
-        with prepared(
+        with prepare(
             spark, Source(str(file), scale=Scale(0.5, 5), on_bad_rows="skip"), CLUSTER, tmp_path / "s"
         ) as found:
             assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 1)
@@ -359,7 +359,7 @@ class TestInput:
         hadoop.set("fs.viewfs.mounttable.here.link./of-the-cluster", f"file://{tmp_path}")
         hadoop.set("fs.defaultFS", "viewfs://here/")
         try:
-            with prepared(spark, Source("/of-the-cluster"), CLUSTER, tmp_path / "store") as found:
+            with prepare(spark, Source("/of-the-cluster"), CLUSTER, tmp_path / "store") as found:
                 assert found.dataset.catalog.table["title"].to_pylist() == ["A Film"]
         finally:
             hadoop.set("fs.defaultFS", usual)
@@ -377,7 +377,7 @@ class TestInput:
         for name in ("ratings", "parts/part-0.parquet"):
             pq.write_table(table, tmp_path / name)
         assert read(spark, tmp_path / "ratings", tmp_path).n == 1
-        with pytest.raises(EngineError, match=r"a%20note.txt|a note.txt"), started(CLUSTER):
+        with pytest.raises(EngineError, match=r"a%20note.txt|a note.txt"), spark_session(CLUSTER):
             read(spark, tmp_path / "parts", tmp_path)
 
     @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ class TestInput:
             (tmp_path / name).write_bytes(content)
         else:
             pq.write_table(pa.table({"user": ["a"], "movie": ["m"], "rating": [3.0]} | content), tmp_path / name)
-        with pytest.raises((DataError, EngineError), match=rule) as refused, started(CLUSTER):
+        with pytest.raises((DataError, EngineError), match=rule) as refused, spark_session(CLUSTER):
             read(spark, tmp_path / name, tmp_path)
         assert "\n" not in str(refused.value)
 
@@ -418,7 +418,7 @@ class TestInput:
             table = pa.table({"user": pa.array([1], kind), "movie": ["m"], "rating": [3.0]})
             pq.write_table(table, tmp_path / "parts" / f"{part}.parquet")
         rule = "parquet has INT.. in its column user, where a file beside it has .*; write all parts alike"
-        with pytest.raises(EngineError, match=rule), started(CLUSTER):
+        with pytest.raises(EngineError, match=rule), spark_session(CLUSTER):
             read(spark, tmp_path / "parts", tmp_path)
 
     def test_in_folders_by_user_keeps_ids_that_differ_as_text_apart(self, spark: Any, tmp_path: Path) -> None:
@@ -428,7 +428,7 @@ class TestInput:
             pq.write_table(
                 pa.table({"movie": ["m"], "rating": [3.0]}), tmp_path / "data" / f"user={user}" / "0.parquet"
             )
-        with prepared(spark, Source(str(tmp_path / "data")), CLUSTER, tmp_path / "store") as found:
+        with prepare(spark, Source(str(tmp_path / "data")), CLUSTER, tmp_path / "store") as found:
             assert found.dataset.ratings.n_raters == 3
             assert all(found.dataset.ratings.get(user) is not None for user in users)
 
@@ -439,7 +439,7 @@ class TestInput:
         pq.write_table(pa.table({"user": users, "movie": [7] * 6, "rating": [3] * 6, "time": times}), file)
         with pytest.raises(DataError, match=r"a user id is missing, or is no whole number; rows as bad as this: 4"):
             read(spark, file, tmp_path)
-        with prepared(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
+        with prepare(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
             assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 4)
             assert found.dataset.ratings.get("3") is not None
 
@@ -452,7 +452,7 @@ class TestInput:
             written.extend(place.rglob("*.parquet"))
             raise EngineError("the training failed")
 
-        monkeypatch.setattr(learning, "fitted", fail)
+        monkeypatch.setattr(als, "fitted", fail)
         with pytest.raises(EngineError, match="the training failed"):
             train(Source(str(folder / "test.csv")), tmp_path / "store", cluster=CLUSTER, histories=str(place))
         assert written
@@ -476,14 +476,14 @@ class TestInput:
             pq.write_table(table, folder / f"{part}.parquet")
         whole = (folder / "1.parquet").read_bytes()
         (folder / "1.parquet").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(EngineError) as failed, started(CLUSTER) as again:
+        with pytest.raises(EngineError) as failed, spark_session(CLUSTER) as again:
             read(again, folder, tmp_path)
         assert "1.parquet is not a Parquet file" in str(failed.value)
         assert "\n" not in str(failed.value)
 
 
 def read(spark: Any, path: Path, store: Path, **options: Any) -> StoredRatings:
-    with prepared(spark, Source(str(path), **options), CLUSTER, store / "store") as found:
+    with prepare(spark, Source(str(path), **options), CLUSTER, store / "store") as found:
         return found.kept.ratings
 
 
@@ -501,7 +501,7 @@ def test_started__keeps_what_spark_logs_in_json_off_the_console(
 
     logger = logging.getLogger("DataFrameQueryContextLogger")
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
-    with pytest.raises(EngineError, match="cannot cast"), started(CLUSTER):
+    with pytest.raises(EngineError, match="cannot cast"), spark_session(CLUSTER):
         spark.sql("select array(1) as many").select(F.col("many").cast("float"))
     assert not caplog.records
 

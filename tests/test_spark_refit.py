@@ -20,8 +20,8 @@ from matinee.models.ials import IALS
 from matinee.refit import overlay, refit
 from matinee.refit.cluster import beside
 from matinee.snapshot import Snapshot, Store
-from matinee.snapshot.histories import Histories, StoredRatings
-from matinee.spark.engine import Cluster, Source, started, train
+from matinee.snapshot.histories import HistoryFiles, StoredRatings
+from matinee.spark.engine import Cluster, Source, spark_session, train
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("pyspark")
@@ -34,7 +34,7 @@ RATER, RANKER = ALS(rank=4, iterations=5), IALS(rank=4, iterations=3, alpha=2.0)
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
-    with started(CLUSTER) as session:
+    with spark_session(CLUSTER) as session:
         yield session
 
 
@@ -117,10 +117,10 @@ def test_refit__on_spark_refuses_what_is_worse(store: Store, live: LiveRatings) 
 
 
 def test_beside__is_a_new_folder_where_the_present_one_is_elsewhere(tmp_path: Path) -> None:
-    assert beside(Histories(str(tmp_path), 1, {}, 0, True)) is None
-    first = beside(Histories("s3://bucket/histories", 1, {}, 0, True)) or ""
+    assert beside(HistoryFiles(str(tmp_path), 1, {}, 0, True)) is None
+    first = beside(HistoryFiles("s3://bucket/histories", 1, {}, 0, True)) or ""
     assert re.fullmatch(r"s3://bucket/histories-\d{14}", first)
-    again = beside(Histories("s3://bucket/histories-20260102030405/", 1, {}, 0, True))
+    again = beside(HistoryFiles("s3://bucket/histories-20260102030405/", 1, {}, 0, True))
     assert again is not None
     assert again[:-14] == first[:-14]
 

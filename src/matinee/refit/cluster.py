@@ -32,10 +32,11 @@ from matinee.refit.gate import Verdict
 from matinee.refit.holdout import predicted
 from matinee.refit.overlay import usable, with_added
 from matinee.snapshot import Snapshot, Store
-from matinee.snapshot.histories import Histories, StoredRatings
-from matinee.spark.engine import Cluster, Prepared, keeping, learning, phase, refitting, started
-from matinee.spark.engine.prepared import folder
+from matinee.snapshot.histories import HistoryFiles, StoredRatings
+from matinee.spark.engine import Cluster, TrainingData, als, phase, refitting, spark_session
+from matinee.spark.engine.histories import open_histories, write_histories
 from matinee.spark.engine.reading import Opened, Survey
+from matinee.spark.engine.training_data import folder
 from matinee.split import Pairs
 
 DATED = re.compile(r"-\d{14}$")
@@ -56,11 +57,11 @@ def on_cluster(
     """
     cluster = Cluster.of(present.manifest.engine, **(settings or {}))
     histories = cast(StoredRatings, present.dataset.ratings).histories
-    with started(cluster, progress) as spark, folder(spark, store.path, beside(histories)) as place:
+    with spark_session(cluster, progress) as spark, folder(spark, store.path, beside(histories)) as place:
         yield OnCluster(spark, cluster, store, present, said, threads, place)
 
 
-def beside(histories: Histories) -> str | None:
+def beside(histories: HistoryFiles) -> str | None:
     """Return where the next histories go when these are elsewhere: a new folder beside them, named by the time."""
     if not histories.is_elsewhere:
         return None
@@ -136,22 +137,24 @@ class OnCluster:
         return self.said.ratings.filter(pa.array(usable(self.said.ratings, self._catalog.ids, scale)))
 
     @cached_property
-    def _before(self) -> Prepared:
+    def _before(self) -> TrainingData:
         dataset = self.present.dataset
-        kept = keeping.reopened(self.spark, cast(StoredRatings, dataset.ratings))
-        return Prepared(self.spark, self.cluster, kept, dataset)
+        kept = open_histories(self.spark, cast(StoredRatings, dataset.ratings))
+        return TrainingData(self.spark, self.cluster, kept, dataset)
 
     @cached_property
     def _rows(self) -> Opened:
         return refitting.overlaid(self.spark, self._before.kept, self._live, self.said.forgotten)
 
     @cached_property
-    def _after(self) -> Prepared:
+    def _after(self) -> TrainingData:
         phase(self.spark, "writing everybody's history")
         dataset = self.present.dataset
         survey = Survey(dataset.ratings.n + self._live.num_rows, 0, self._catalog.ids.array)
-        kept = keeping.keep(self.spark, self._rows, survey, self._catalog.ids, dataset.ratings.scale, self.folder)
-        return Prepared(self.spark, self.cluster, kept, replace(dataset, ratings=kept.ratings, catalog=self._catalog))
+        kept = write_histories(self.spark, self._rows, survey, self._catalog.ids, dataset.ratings.scale, self.folder)
+        return TrainingData(
+            self.spark, self.cluster, kept, replace(dataset, ratings=kept.ratings, catalog=self._catalog)
+        )
 
     @cached_property
     def _measured(self) -> _Measured | None:
@@ -166,7 +169,7 @@ class _Measured:
     """A fit without the held-out ratings; `ratings` are all, marked."""
 
     config: ALS
-    data: Prepared
+    data: TrainingData
     ratings: Any
     fitted: Any
     rater: AlsModel
@@ -179,16 +182,14 @@ class _Measured:
         return {"protocol": protocol, "models": [found.described(self.config.name)]}
 
 
-def measured(data: Prepared, config: ALS, threads: int | None, doing: str) -> _Measured:
+def measured(data: TrainingData, config: ALS, threads: int | None, doing: str) -> _Measured:
     """Fit without the held-out ratings."""
     phase(data.spark, doing)
     ratings, catalog = refitting.marked(data.spark, data.kept).persist(), data.dataset.catalog
-    fitted = learning.fitted(config, ratings.where("not held"), data.cluster)
-    factors = learning.movie_factors(fitted, len(catalog))
+    fitted = als.fitted(config, ratings.where("not held"), data.cluster)
+    factors = als.movie_factors(fitted, len(catalog))
     stars = replace(config, intervals=False)
-    return _Measured(
-        config, data, ratings, fitted, learning.as_als(stars, factors, data.kept.ratings, catalog, threads)
-    )
+    return _Measured(config, data, ratings, fitted, als.as_als(stars, factors, data.kept.ratings, catalog, threads))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from matinee.ratings import Ratings
 from matinee.search import TitleIndex
 from matinee.snapshot import files
 from matinee.snapshot.files import Entry
-from matinee.snapshot.histories import Histories, StoredRatings
+from matinee.snapshot.histories import HistoryFiles, StoredRatings
 from matinee.snapshot.manifest import FILE_NAME, Manifest, data_of
 
 
@@ -135,7 +135,7 @@ def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
     if len(counts) != len(movies):
         raise StoreError(f"{folder / 'counts.arrow'} does not fit catalog.arrow: other movies; train again")
     if stored:
-        histories = Histories.of(stored, folder)
+        histories = HistoryFiles.of(stored, folder)
         rated = StoredRatings(histories, movies.ids, manifest.scale, manifest.data["mean"], counts, means)
         return Dataset(rated, movies, manifest.facts)
     ratings = _mapped_ratings(folder, manifest, tables, movies.ids)

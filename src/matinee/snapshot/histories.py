@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Histories:
+class HistoryFiles:
     """Where they are.
 
     folder      a path, or an address such as s3://... that pyarrow.fs reads
@@ -63,7 +63,7 @@ class Histories:
     has_times: bool
 
     @classmethod
-    def of(cls, said: Mapping[str, Any], folder: Path) -> Histories:
+    def of(cls, said: Mapping[str, Any], folder: Path) -> HistoryFiles:
         """Return what a manifest describes; those without a folder of their own are in the snapshot's."""
         files = {int(part): str(name) for part, name in said["files"].items()}
         return cls(
@@ -88,7 +88,7 @@ class Histories:
         """Whether they are not in a folder of this machine."""
         return "://" in self.folder
 
-    def kept_in(self, folder: Path) -> tuple[Histories, dict[str, Entry]]:
+    def kept_in(self, folder: Path) -> tuple[HistoryFiles, dict[str, Entry]]:
         """Link or copy the files into a snapshot's folder; return them there, with their entries for its manifest.
 
         Those that are elsewhere stay there, and have no entries.
@@ -99,7 +99,7 @@ class Histories:
         for part, name in self.files.items():
             _link(Path(self.folder, name), folder / names[part])
         entries = {name: snapshot_files.entry_of(folder / name) for name in names.values()}
-        return Histories(str(folder), self.parts, names, self.users, self.has_times), entries
+        return HistoryFiles(str(folder), self.parts, names, self.users, self.has_times), entries
 
     def get(self, user: str) -> History | None:
         """Return one person's ratings, or None where nobody has this id. Raises StoreError where a file is damaged."""
@@ -194,12 +194,12 @@ class StoredRatings(Ratings):
     """
 
     def __init__(
-        self, histories: Histories, movies: Ids, scale: Scale, mean: float, counts: NDArray[np.int64], means: Any
+        self, histories: HistoryFiles, movies: Ids, scale: Scale, mean: float, counts: NDArray[np.int64], means: Any
     ) -> None:
         known = {"histories": histories, "users": UncountedIds(histories.users), "movies": movies, "scale": scale}
         vars(self).update(known, timestamps=None, mean=mean, movie_counts=counts, movie_means=means)
 
-    histories: Histories
+    histories: HistoryFiles
 
     def __repr__(self) -> str:
         return f"StoredRatings({self.n:,} ratings of {self.n_raters:,} users in {self.histories.folder})"

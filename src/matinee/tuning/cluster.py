@@ -11,8 +11,8 @@ from matinee.dataset import Dataset
 from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.progress import Progress, silent
-from matinee.spark.engine import Cluster, Prepared, Source, phase, prepared, started
-from matinee.spark.engine.learning import check
+from matinee.spark.engine import Cluster, Source, TrainingData, phase, prepare, spark_session
+from matinee.spark.engine.als import check
 from matinee.spark.engine.measuring import parts
 from matinee.split import read_proportions
 from matinee.tuning import Tuning, conclude, try_all
@@ -23,7 +23,7 @@ from matinee.tuning.search import grid_candidates
 class ClusterCourse:
     """A random split of ratings on a cluster, with the parts to choose by and to end with; as matinee.tuning.Course."""
 
-    data: Prepared
+    data: TrainingData
     split: str
     train: Any
     validation: Any
@@ -74,8 +74,8 @@ def tune_on_spark(
     cluster = cluster or Cluster()
     with (
         tempfile.TemporaryDirectory() as folder,
-        started(cluster, progress) as spark,
-        prepared(spark, source, cluster, folder, histories) as data,
+        spark_session(cluster, progress) as spark,
+        prepare(spark, source, cluster, folder, histories) as data,
     ):
         phase(spark, "tuning als")
         frames = [part.persist() for part in parts(data.ratings, shares, rng)]

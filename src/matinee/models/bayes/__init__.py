@@ -3,7 +3,7 @@
 Sources: Salakhutdinov & Mnih 2008 (Bayesian probabilistic matrix factorization by Gibbs sampling); Simm et al. 2017
 (Macau: prior means that depend on features). docs/models.md has the formulas.
 
-    ratings, catalogue  --features-->  Prepared  --gibbs-->  chain  --keeping-->  Samples  --posterior-->  stars
+    ratings, catalogue  --features-->  ChainInput  --gibbs-->  chain  --samples-->  Samples  --posterior-->  stars
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def memory_needed(config: Bayes, ratings: Ratings) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class ChainInput:
     """What the chain runs on: ratings inside, without empty rows and columns, and features.
 
     rated       (M,) which movies have ratings, and so a column here
@@ -151,7 +151,7 @@ def _fit(
     return BayesModel(config, config.rank, prepared.units, joined(kept, prepared.rated), components)
 
 
-def _prepare(config: Bayes, ratings: Ratings, catalog: Catalog, threads: int | None) -> Prepared:
+def _prepare(config: Bayes, ratings: Ratings, catalog: Catalog, threads: int | None) -> ChainInput:
     units = Units.of(ratings)
     by_user, by_movie, rated = _rated_only(ratings, units)
     who = _components(config, by_user, by_movie, threads)
@@ -160,10 +160,10 @@ def _prepare(config: Bayes, ratings: Ratings, catalog: Catalog, threads: int | N
     if config.movie_features:
         audience = who_rated(by_movie, scaled(who.users, by_movie))
         features = np.hstack([movie_facts(ratings.movie_counts, catalog), _everywhere(rated, audience)])
-    return Prepared(units, by_user, by_movie, rated, of_people, features)
+    return ChainInput(units, by_user, by_movie, rated, of_people, features)
 
 
-def _chain(config: Bayes, prepared: Prepared, threads: int | None) -> Gibbs:
+def _chain(config: Bayes, prepared: ChainInput, threads: int | None) -> Gibbs:
     k, rng = config.rank + config.bias, np.random.default_rng((config.rng, 0))
     by_user, by_movie = prepared.by_user, prepared.by_movie
     users = Side.start(by_user, k, who_rated(by_user, prepared.components), config.bias, rng)

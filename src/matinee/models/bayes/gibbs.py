@@ -31,7 +31,7 @@ FIRST_TAU = 1.5
 FIRST_DEVIATION = 0.1
 
 
-class Prior:
+class SidePrior:
     """What is believed of the rows of one side before their ratings are seen: N(mean + B^T f, precision^-1).
 
     Features are turned onto the principal axes of F^T F, where drawing B needs no solve. `shift` is B^T f: (n, k), or
@@ -99,7 +99,7 @@ class Side:
     """Users or movies: their ratings by row, the present draw X (n, k) and their noise weights (n,)."""
 
     rows: Csr
-    prior: Prior
+    prior: SidePrior
     X: Float32
     weights: Float32
     has_bias: bool
@@ -110,7 +110,7 @@ class Side:
         X = rng.standard_normal((rows.n_rows, k), np.float32) * np.float32(FIRST_DEVIATION)
         if has_bias:
             X[:, -1] = 0
-        return cls(rows, Prior(rows.n_rows, k, features), X, np.ones(rows.n_rows, np.float32), has_bias)
+        return cls(rows, SidePrior(rows.n_rows, k, features), X, np.ones(rows.n_rows, np.float32), has_bias)
 
     @property
     def design(self) -> Float32:

@@ -21,14 +21,14 @@ Float64 = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 
 
-class Kept(NamedTuple):
+class SampleAndSpread(NamedTuple):
     """One sample, and for every movie the `spread` (M,) of its draw around what was expected."""
 
     sample: Samples
     spread: Float64
 
 
-def draw_kept(chain: Gibbs, features: Float32, rated: Marks) -> Kept:
+def draw_kept(chain: Gibbs, features: Float32, rated: Marks) -> SampleAndSpread:
     """Return what serving needs of the chain's present draw; features (M, E) are of all movies."""
     users, movies, prior = chain.users, chain.movies, chain.users.prior
     expected = movies.expected_rows(users, chain.tau, chain.threads)
@@ -43,10 +43,10 @@ def draw_kept(chain: Gibbs, features: Float32, rated: Marks) -> Kept:
         prior.precision,
         prior.regression.astype(np.float32),
     )
-    return Kept(sample, _spread(chain, expected, rated))
+    return SampleAndSpread(sample, _spread(chain, expected, rated))
 
 
-def joined(kept: Sequence[Kept], rated: Marks) -> Samples:
+def joined(kept: Sequence[SampleAndSpread], rated: Marks) -> Samples:
     """Return samples one after the other, where the mean spread of movies adds to the noise of ratings around them.
 
     As they are rated, that is for movies without ratings only: others were drawn.

@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One model's curve: the points of an SVG polyline, and where it ends."""
 
     model: str
@@ -31,11 +31,11 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Plot:
+class Chart:
     """A plot: its lines, the lengths of lists below it (position, n), and the value at its top."""
 
     name: str
-    lines: Sequence[Line]
+    lines: Sequence[Curve]
     ticks: Sequence[tuple[float, int]]
     top: float
 
@@ -61,7 +61,7 @@ def status() -> Response:
     return make_response(answer)
 
 
-def plotted(rows: Sequence[Row], start: str) -> Plot | None:
+def plotted(rows: Sequence[Row], start: str) -> Chart | None:
     """Return the curves of all models over the length of the list, None where none was measured.
 
     >>> plotted([{"model": "als", "curve_recall@1": 0.1, "curve_recall@20": 0.2}], "curve_recall@").lines[0].points
@@ -75,7 +75,7 @@ def plotted(rows: Sequence[Row], start: str) -> Plot | None:
     top = max(value for curve in curves.values() for value in curve.values()) or 1.0
     across = {n: WIDTH * place / (len(lengths) - 1) for place, n in enumerate(lengths)}
     lines = [
-        Line(model, " ".join(f"{across[n]:.1f},{HEIGHT * (1 - curve[n] / top):.1f}" for n in sorted(curve)), end)
+        Curve(model, " ".join(f"{across[n]:.1f},{HEIGHT * (1 - curve[n] / top):.1f}" for n in sorted(curve)), end)
         for model, curve, end in ((model, curve, curve[max(curve)]) for model, curve in curves.items())
     ]
-    return Plot(CURVES[start], lines, [(x, n) for n, x in across.items()], top)
+    return Chart(CURVES[start], lines, [(x, n) for n, x in across.items()], top)

@@ -1,13 +1,14 @@
 """The engine Spark: everything that grows with the ratings happens on a cluster, and an ordinary snapshot comes back.
 
-    session     Spark started and reached, its errors in one line
+    cluster     where Spark runs
+    session     Spark started and reached; failures: its errors in one line
     reading     rows of any file that Spark reads, and what is wrong with them
-    keeping     histories in Parquet: what all after is computed from, and what the snapshot keeps
-    learning    Spark ML's ALS; its movies' factors as our models
+    histories   ratings by person in Parquet: what all after is computed from, and what the snapshot keeps
+    als         Spark ML's ALS; its movies' factors as our models
     measuring   how far what is served misses ratings held out, on the cluster
-    prepared    a data set on the cluster, ready to be fitted, measured and published
+    training_data  a data set on the cluster, ready to be fitted, measured and published
 
-    Source  --reading-->  rows  --keeping-->  histories  --learning-->  factors of the movies  -->  snapshot
+    Source  --reading-->  rows  --histories-->  histories  --als-->  factors of the movies  -->  snapshot
 
 Through the driver pass the factors of the movies, the catalogue, and the ratings of at most 20,000 people, from whom
 the intervals are learned.
@@ -23,13 +24,14 @@ from matinee.models.als import ALS
 from matinee.models.registry import RATERS
 from matinee.progress import Progress
 from matinee.snapshot import Snapshot, Store
-from matinee.spark.engine import learning
-from matinee.spark.engine.prepared import Prepared, prepared
+from matinee.spark.engine import als
+from matinee.spark.engine.cluster import Cluster
 from matinee.spark.engine.reading import Source
-from matinee.spark.engine.session import Cluster, phase, started
+from matinee.spark.engine.session import phase, spark_session
+from matinee.spark.engine.training_data import TrainingData, prepare
 from matinee.split import read_proportions
 
-__all__ = ["Cluster", "Prepared", "Source", "phase", "prepared", "started", "train"]
+__all__ = ["Cluster", "Source", "TrainingData", "phase", "prepare", "spark_session", "train"]
 
 
 def train(
@@ -61,9 +63,9 @@ def train(
         raise UsageError(f"{rater.name} orders but knows no stars; choose als or bias as the rater")
     for config in (rater, ranker):
         if config is not None:
-            learning.check(config)
+            als.check(config)
     shares = read_proportions(split)
-    with started(cluster, progress) as spark, prepared(spark, source, cluster, store, histories) as data:
+    with spark_session(cluster, progress) as spark, prepare(spark, source, cluster, store, histories) as data:
         metrics = data.metrics(rater, split, shares, rng) if measure and rater.name == "als" else {}
         rating = data.model(rater, threads)
         ordering = data.model(ranker, threads) if ranker else None

@@ -20,7 +20,8 @@ from matinee.progress import Progress
 from matinee.recommender import Filters, Order, Recommender
 from matinee.snapshot.histories import StoredRatings, block_of
 from matinee.spark.engine import reading
-from matinee.spark.engine.session import Cluster, phase, started
+from matinee.spark.engine.cluster import Cluster
+from matinee.spark.engine.session import phase, spark_session
 
 PEOPLE = 2_048
 """People whose lists an executor makes by one call."""
@@ -49,7 +50,7 @@ def batch_recommend(
     allowed = recommender.allowed(filters or Filters())
     with ExitStack() as places:
         here = None if _is_elsewhere(out) else places.enter_context(new_folder(out))
-        spark = places.enter_context(started(cluster or Cluster(), progress))
+        spark = places.enter_context(spark_session(cluster or Cluster(), progress))
         phase(spark, "recommending")
         address = (
             places.enter_context(reading.new_folder(spark, f"--out {out}", str(out)))

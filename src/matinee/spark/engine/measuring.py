@@ -16,7 +16,7 @@ import pyarrow as pa
 from matinee.errors import ModelError
 from matinee.models.baselines import Bias, BiasModel
 from matinee.ratings import Scale
-from matinee.spark.engine.keeping import counted
+from matinee.spark.engine.histories import counted
 
 FRACTIONS = 1 << 30
 

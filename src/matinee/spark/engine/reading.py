@@ -22,7 +22,7 @@ from matinee.datasets.rows import MAX_ID, Layout, OnBadRows, id_rule, stars_rule
 from matinee.datasets.tabular import DELIMITERS, MAGIC, PARQUET, choose, without_header
 from matinee.errors import DataError, UsageError
 from matinee.ratings import Scale
-from matinee.spark.engine.session import reason
+from matinee.spark.engine.failures import reason
 
 MOST_LOOKED_AT = 1_000
 """Files of a folder among whose names one of Parquet is looked for."""

@@ -1,6 +1,6 @@
 """Refitting: a snapshot's histories with what people said since, and the tenth of them that no measuring fit sees.
 
-    histories in Parquet + what was said  --overlaid-->  rows  --keeping-->  the next histories
+    histories in Parquet + what was said  --overlaid-->  rows  --histories-->  the next histories
     histories  --marked-->  (user, number, movie, rating, held)  --asked-->  at most 10,000 people, on the driver
 
 A rating is held out by a hash of its user's and its movie's id, so it is the same tenth in every snapshot.
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from matinee.ids import Ids
-from matinee.spark.engine.keeping import Kept
+from matinee.spark.engine.histories import ClusterHistories
 from matinee.spark.engine.measuring import FRACTIONS
 from matinee.spark.engine.reading import Opened
 
@@ -23,7 +23,7 @@ HELD_OUT = 0.1
 MOST_ASKED = 10_000
 
 
-def overlaid(spark: Any, kept: Kept, live: pa.Table, forgotten: Collection[str]) -> Opened:
+def overlaid(spark: Any, kept: ClusterHistories, live: pa.Table, forgotten: Collection[str]) -> Opened:
     """Return the rows of histories with what was said over them.
 
     live        user, movie, stars (null: deleted) and at; wins by user and movie
@@ -42,7 +42,7 @@ def overlaid(spark: Any, kept: Kept, live: pa.Table, forgotten: Collection[str])
     return Opened(rows.withColumns({"order": F.lit(0), "bad": F.lit(False)}), has_times, None)
 
 
-def same(spark: Any, kept: Kept, rows: Any, people: Collection[str]) -> bool:
+def same(spark: Any, kept: ClusterHistories, rows: Any, people: Collection[str]) -> bool:
     """Return whether these people's rows are what the histories have."""
     from pyspark.sql import functions as F
 
@@ -54,7 +54,7 @@ def same(spark: Any, kept: Kept, rows: Any, people: Collection[str]) -> bool:
     return bool(old.exceptAll(new).isEmpty() and new.exceptAll(old).isEmpty())
 
 
-def marked(spark: Any, kept: Kept) -> Any:
+def marked(spark: Any, kept: ClusterHistories) -> Any:
     """Return all ratings as a frame.
 
     user and movie as numbers, rating, name and id (the user's and the movie's), held (is it held out)

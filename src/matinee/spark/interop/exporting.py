@@ -32,7 +32,7 @@ from matinee.snapshot import Snapshot
 from matinee.spark.interop.factored import Factored, factored
 
 Float32 = NDArray[np.float32]
-Side = Iterable[tuple[pa.StringArray, Float32]]
+FactorRows = Iterable[tuple[pa.StringArray, Float32]]
 
 LARGEST = 2**31 - 1
 LONGEST = len(str(-LARGEST))
@@ -42,7 +42,7 @@ ML_SINCE = "2.4.0"
 
 
 @dataclass(frozen=True)
-class Layout:
+class FactorLayout:
     """Where a format has users and movies, the columns of both, and the kind of its numbers."""
 
     places: tuple[str, str]
@@ -56,10 +56,10 @@ class Layout:
 
 
 LAYOUTS = {
-    "spark-mllib": Layout((f"data/user/{PART}", f"data/product/{PART}"), ("id", "id"), pa.float64()),
-    "spark-ml": Layout((f"userFactors/{PART}", f"itemFactors/{PART}"), ("id", "id"), pa.float32()),
-    "parquet": Layout(("users.parquet", "movies.parquet"), ("user", "movie"), pa.float32()),
-    "arrow": Layout(("users.arrow", "movies.arrow"), ("user", "movie"), pa.float32()),
+    "spark-mllib": FactorLayout((f"data/user/{PART}", f"data/product/{PART}"), ("id", "id"), pa.float64()),
+    "spark-ml": FactorLayout((f"userFactors/{PART}", f"itemFactors/{PART}"), ("id", "id"), pa.float32()),
+    "parquet": FactorLayout(("users.parquet", "movies.parquet"), ("user", "movie"), pa.float32()),
+    "arrow": FactorLayout(("users.arrow", "movies.arrow"), ("user", "movie"), pa.float32()),
 }
 
 
@@ -103,7 +103,7 @@ def export_model(snapshot: Snapshot, form: str, out: str | os.PathLike[str], *, 
     return Exported(snapshot.id, sides.model.config.name, sides.rank, users, movies)
 
 
-def _write(path: Path, layout: Layout, column: str, what: str, side: Side) -> int:
+def _write(path: Path, layout: FactorLayout, column: str, what: str, side: FactorRows) -> int:
     """Write one side and return how many rows it has."""
     features = pa.list_(pa.field("element", layout.numbers, nullable=False))
     kind = pa.int32() if layout.is_sparks else pa.string()

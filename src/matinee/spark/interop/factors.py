@@ -20,14 +20,14 @@ from matinee.spark.interop.metadata import visible
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class SavedFactors:
     """One side as it was saved: ids (n,) int64, distinct; values (n, k) float32, finite."""
 
     ids: NDArray[np.int64]
     values: NDArray[np.float32]
 
 
-def read_factors(folder: Path, rank: int) -> Factors:
+def read_factors(folder: Path, rank: int) -> SavedFactors:
     """Read one side of a model, all parts of it.
 
     Raises DataError naming the part that is damaged, or the id whose factors are not `rank` finite numbers or are
@@ -36,7 +36,7 @@ def read_factors(folder: Path, rank: int) -> Factors:
     parts = [_part(path, rank) for path in visible(folder)]
     if not sum(len(part.ids) for part in parts):
         raise DataError(f"{folder} holds no factors: {len(parts)} part files without a row; save the model again")
-    joined = Factors(np.concatenate([part.ids for part in parts]), np.concatenate([part.values for part in parts]))
+    joined = SavedFactors(np.concatenate([part.ids for part in parts]), np.concatenate([part.values for part in parts]))
     ids, counts = np.unique(joined.ids, return_counts=True)
     if len(ids) < len(joined.ids):
         twice = ids[counts > 1][0]
@@ -54,7 +54,7 @@ def read_part(path: Path, columns: list[str]) -> pa.Table:
         raise DataError(f"{path} is not a complete Parquet file ({reason}); copy or save the model again") from None
 
 
-def _part(path: Path, rank: int) -> Factors:
+def _part(path: Path, rank: int) -> SavedFactors:
     table = read_part(path, ["id", "features"])
     if table.num_columns < 2 or not _fits(table.schema):
         raise DataError(f"{path} has no columns id (integer) and features (list of numbers): {_columns(table)}")
@@ -69,7 +69,7 @@ def _part(path: Path, rank: int) -> Factors:
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         raise DataError(f"{path}: a factor of id {ids[~finite][0]} is not a finite number; the training had failed")
-    return Factors(ids, values)
+    return SavedFactors(ids, values)
 
 
 def _fits(schema: pa.Schema) -> bool:

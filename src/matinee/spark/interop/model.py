@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from matinee.errors import DataError
 from matinee.ids import Ids
-from matinee.spark.interop.factors import Factors, read_factors, read_part
+from matinee.spark.interop.factors import SavedFactors, read_factors, read_part
 from matinee.spark.interop.metadata import MLLIB, Found, Saved, find, visible
 from matinee.spark.interop.tuned import tuned_params
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class FactorSide:
     """Users or movies: external ids (n,), sorted, and their factors (n, k) float32."""
 
     ids: Ids
@@ -35,8 +35,8 @@ class SparkModel:
     origin    which class and version of Spark wrote it, where that is known
     """
 
-    users: Side
-    movies: Side
+    users: FactorSide
+    movies: FactorSide
     params: Mapping[str, Any]
     origin: str
 
@@ -66,7 +66,7 @@ def read_model(path: str | os.PathLike[str]) -> SparkModel:
     return SparkModel(users, movies, tuned_params(found), f"{als.kind} of Spark {version}" if version else als.kind)
 
 
-def _side(factors: Factors, labels: pa.Array | None, column: str) -> Side:
+def _side(factors: SavedFactors, labels: pa.Array | None, column: str) -> FactorSide:
     if labels is None:
         names = pa.array(factors.ids).cast(pa.string())
         values = factors.values
@@ -78,7 +78,7 @@ def _side(factors: Factors, labels: pa.Array | None, column: str) -> Side:
     ids = Ids(names)
     ordered = np.empty_like(values)
     ordered[ids.positions(names)] = values
-    return Side(ids, ordered)
+    return FactorSide(ids, ordered)
 
 
 def _labels(found: Found, column: str) -> pa.Array | None:

@@ -1,4 +1,4 @@
-"""Keeping: rows of ratings become histories in Parquet, which everything after is computed from.
+"""Histories: rows of ratings become histories in Parquet, which everything after is computed from.
 
     rows  --one shuffle by part of the user-->  one row per person  -->  FOLDER/part=K/*.parquet
                                                                               |
@@ -21,7 +21,7 @@ from matinee.datasets.rows import infer_scale
 from matinee.errors import DataError, EngineError
 from matinee.ids import Ids
 from matinee.ratings import Scale
-from matinee.snapshot.histories import Histories, StoredRatings
+from matinee.snapshot.histories import HistoryFiles, StoredRatings
 from matinee.spark.engine.reading import Opened, Survey
 
 RATINGS_PER_PART = 1_000_000
@@ -34,7 +34,7 @@ SCHEMA = "user string, row int, movies array<int>, stars array<float>, times arr
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class ClusterHistories:
     """Histories on the cluster's storage: their frame, and what the driver knows of them.
 
     people      a frame of SCHEMA
@@ -58,7 +58,9 @@ class Kept:
         return joined.withColumn("number", (F.col("first") + F.col("row")).cast("int"))
 
 
-def keep(spark: Any, found: Opened, survey: Survey, movies: Ids, scale: Scale | None, folder: str) -> Kept:
+def write_histories(
+    spark: Any, found: Opened, survey: Survey, movies: Ids, scale: Scale | None, folder: str
+) -> ClusterHistories:
     """Write the histories into a folder and count them.
 
     Of ratings of one movie by one user the latest is kept.
@@ -95,7 +97,7 @@ def _people(spark: Any, found: Opened, movies: Ids, parts: int) -> Any:
     ).sortWithinPartitions("part", "user")
 
 
-def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None, has_times: bool) -> Kept:
+def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None, has_times: bool) -> ClusterHistories:
     """Count the histories in a folder. Raises DataError where there are more users than Spark's ALS can number."""
     schema = SCHEMA if has_times else SCHEMA.replace("times array<bigint>, ", "")
     people = spark.read.schema(schema).parquet(folder)
@@ -105,20 +107,20 @@ def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None
     pairs = _pairs(people)
     counts, sums, mean = counted(pairs, len(movies))
     files = _files(people, folder)
-    histories = Histories(_local(folder), parts, files, int(per_part.sum()), has_times)
+    histories = HistoryFiles(_local(folder), parts, files, int(per_part.sum()), has_times)
     _check_shared(histories)
     with np.errstate(invalid="ignore"):
         means = (sums / counts).astype(np.float32)
     known = StoredRatings(histories, movies, scale or _scale(pairs), mean, counts, means)
     vars(known)["movie_sums"] = sums
-    return Kept(people, _firsts(per_part), known)
+    return ClusterHistories(people, _firsts(per_part), known)
 
 
-def reopened(spark: Any, ratings: StoredRatings) -> Kept:
+def open_histories(spark: Any, ratings: StoredRatings) -> ClusterHistories:
     """Return the histories of a snapshot."""
     histories = ratings.histories
     people = spark.read.parquet(*histories.addresses()).withColumn("part", _part(histories.parts))
-    return Kept(people, _firsts(_per_part(people, histories.parts)), ratings)
+    return ClusterHistories(people, _firsts(_per_part(people, histories.parts)), ratings)
 
 
 def counted(ratings: Any, n_movies: int) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
@@ -178,7 +180,7 @@ def _local(folder: str) -> str:
     return folder.removeprefix("file://")
 
 
-def _check_shared(histories: Histories) -> None:
+def _check_shared(histories: HistoryFiles) -> None:
     try:
         next(histories.blocks_of(next(iter(histories.files)), 1))
     except Exception as problem:

@@ -19,7 +19,7 @@ from matinee.models.als import ALS, AlsModel
 from matinee.models.baselines import Bias
 from matinee.ratings import Ratings
 from matinee.snapshot.histories import StoredRatings, UncountedIds
-from matinee.spark.engine.session import Cluster
+from matinee.spark.engine.cluster import Cluster
 
 Float32 = NDArray[np.float32]
 MOST_SAMPLED = 20_000

@@ -1,4 +1,4 @@
-"""Prepared: a data set whose ratings are on the cluster, ready to be fitted, measured and published."""
+"""Training data: a data set whose ratings are on the cluster, ready to be fitted, measured and published."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from matinee.datasets.tabular import movie_table
 from matinee.ids import Ids
 from matinee.models import Config, Model
 from matinee.snapshot import Store
-from matinee.spark.engine import keeping, learning, measuring, reading
-from matinee.spark.engine.keeping import Kept
+from matinee.spark.engine import als, measuring, reading
+from matinee.spark.engine.cluster import Cluster
+from matinee.spark.engine.histories import ClusterHistories, write_histories
 from matinee.spark.engine.measuring import Errors
 from matinee.spark.engine.reading import Source
-from matinee.spark.engine.session import Cluster, phase
+from matinee.spark.engine.session import phase
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class TrainingData:
     """Ratings on the cluster, and the driver's side of them: the catalogue, counts and facts."""
 
     spark: Any
     cluster: Cluster
-    kept: Kept
+    kept: ClusterHistories
     dataset: Dataset
 
     @cached_property
@@ -47,15 +48,15 @@ class Prepared:
         ratings, catalog = self.kept.ratings, self.dataset.catalog
         if config.name == "bias":
             return config.fit(ratings, catalog)
-        factors = learning.movie_factors(learning.fitted(config, self.ratings, self.cluster), len(catalog))
+        factors = als.movie_factors(als.fitted(config, self.ratings, self.cluster), len(catalog))
         if config.name == "ials":
             return learned.around(factors, threads)  # type: ignore[no-any-return]
         phase(self.spark, "learning how far predictions miss")
-        return learning.as_als(learned, factors, ratings, catalog, threads)
+        return als.as_als(learned, factors, ratings, catalog, threads)
 
     def errors(self, config: Config, train: Any, held_out: Any) -> Errors:
         """Fit on one part and return how far that misses another."""
-        return self.misses(config, learning.fitted(config, train, self.cluster), train, held_out)
+        return self.misses(config, als.fitted(config, train, self.cluster), train, held_out)
 
     def misses(self, config: Any, fitted: Any, train: Any, held_out: Any) -> Errors:
         """Return how far Spark's model of one part, as it is served, misses another."""
@@ -71,9 +72,9 @@ class Prepared:
 
 
 @contextmanager
-def prepared(
+def prepare(
     spark: Any, source: Source, cluster: Cluster, store: str | os.PathLike[str] | None, histories: str | None = None
-) -> Iterator[Prepared]:
+) -> Iterator[TrainingData]:
     """Read a source and write its histories: into a folder that is removed in the end, or into `histories`."""
     phase(spark, "looking at every row")
     found = reading.opened(spark, source)
@@ -84,10 +85,10 @@ def prepared(
         ids = Ids(pa.concat_arrays([survey.movies, *movies["movie"].cast(pa.string()).chunks]))
         place = elsewhere or places.enter_context(folder(spark, store, None))
         phase(spark, "writing everybody's history")
-        kept = keeping.keep(spark, found, survey, ids, source.scale, place)
+        kept = write_histories(spark, found, survey, ids, source.scale, place)
         dropped = survey.rows - survey.bad - kept.ratings.n
         facts = Facts(source.name, source.data, "", False, dropped, survey.bad)
-        yield Prepared(spark, cluster, kept, Dataset(kept.ratings, Catalog.of(ids, movies), facts))
+        yield TrainingData(spark, cluster, kept, Dataset(kept.ratings, Catalog.of(ids, movies), facts))
 
 
 def _movies(spark: Any, path: str | None) -> pa.Table:
