@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matinee.spark.engine import Cluster
+from matinee.spark.engine.failures import one_line
 
 pytest.importorskip("pyspark")
 
@@ -289,8 +290,7 @@ def test_ctrl_c__is_not_lost_in_a_finalizer() -> None:
 HANGING = """
 import os, signal
 from pyspark import SparkContext
-from matinee.spark.engine import Cluster
-from matinee.spark.engine.failures import one_line
+from matinee.spark.engine import Cluster, session
 
 session.ENDS_WITHIN = 2
 with session.spark_session(Cluster("local[1]")):
