@@ -18,7 +18,10 @@ def test_iterations__write_lines_where_there_is_no_terminal(
     assert second == "ease: 1"
 
 
-def test_iterations__are_quiet_where_a_call_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+def test_iterations__are_quiet_where_a_call_is_short(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "LINE_SECONDS", 1e9)
     with output.iterations("training") as progress:
         for done in range(100):
             progress("als", done, 100, None)
