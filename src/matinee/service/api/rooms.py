@@ -1,21 +1,24 @@
-"""Rooms: people who look for a movie together get one list, and nobody's stars are shown to the others."""
+"""Rooms: people who look for a movie together get one list, and nobody's stars are shown to the others.
+
+Whatever is computed from everybody's ratings tells something of each: the order of the list alone does here. So there
+are two short lists, one for each `how`, without filters and without a number or reason that comes from another member.
+tests/test_rooms_privacy.py measures what the lists tell.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated
 
 from flask import request
 from pydantic import Field
 
 from matinee.live import checked_id, rooms
 from matinee.live.rooms import Room
-from matinee.recommender import Answer, Filters, How
-from matinee.recommender.filters import MIN_RATINGS
-from matinee.service.api.recommendations import MAX_N
+from matinee.recommender import How
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.rows import matches, predicted, with_columns
-from matinee.service.api.schemas import Answered, Asked, Genres, Id, MovieFacts, Year
+from matinee.service.api.rows import predicted
+from matinee.service.api.schemas import WHOLE, Answered, Asked, Id, PredictedMovie
 from matinee.service.auth import identity
 from matinee.service.auth.access import named
 from matinee.service.auth.identity import ME
@@ -23,8 +26,7 @@ from matinee.service.problems import ForbiddenError, UnauthorizedError
 from matinee.service.serving import live, recommender
 
 PAGE = "rooms/{room}"  # of the page, where the link leads
-ROUNDED = ("stars", "low", "high", "match")
-DECIMALS = 1  # so that hardly anything about one member follows from the numbers
+LONGEST = 25  # movies of a list
 
 
 class OpenedRoom(Answered):
@@ -50,28 +52,16 @@ class As(Asked):
 
 
 class Together(As):
-    """Who asks, how people's opinions are joined, and what the list is made of."""
+    """Who asks, how people's opinions are joined, and how long the list is."""
 
     how: How = Field("mean", description="by everybody's average, or by the person who will like it least")
-    n: int = Field(25, ge=1, le=MAX_N, description="exactly so many, or the note says why not")
-    genre: Genres = ()
-    not_genre: Genres = Field((), description="may be given several times: none of them")
-    year_from: Year | None = None
-    year_to: Year | None = None
-    rated_since: date | None = Field(
-        None, description="count only ratings since this day, UTC, for min_ratings", examples=["2018-01-31"]
+    n: Annotated[int, Field(ge=1, le=LONGEST), WHOLE] = Field(
+        LONGEST, description="exactly so many, or the note says why not"
     )
-    min_ratings: int = Field(MIN_RATINGS, ge=0, description="only movies with at least so many ratings")
 
 
-class JointMovie(MovieFacts):
-    """A movie for all: stars of everybody's mean or of the one who will like it least, to one decimal."""
-
-    stars: float
-    low: float | None
-    high: float | None
-    match: float | None = Field(description="the joint score; null where stars order")
-    why: list[str] = Field(description="titles that every member rated highly")
+class JointMovie(PredictedMovie):
+    """A movie for all, with the stars that the one who asks would give."""
 
 
 class JointList(Answered):
@@ -120,25 +110,26 @@ def room_facts(room: str, query: As) -> Fields:
     scope="read", summary="What the members should watch together", query=Together, answer=JointList, problems=(404,),
 )  # fmt: skip
 def room_recommendations(room: str, query: Together) -> Fields:
-    """For members only. No movie that one of them rated, saw or hid; `why` names only what all of them rated highly."""
-    found = rooms.find(live(), room)
-    if _who(query) not in found.members:
+    """For members only. No movie that one of them rated, saw or hid; people without ratings have no say in the order.
+
+    Stars and interval are those of who asks: no number or reason comes from another member. The list itself tells
+    that nobody rated what is on it, and from its order, most easily in a room of two, another member's taste can be
+    guessed; who rates otherwise and asks again, or asks while others rate, learns more of what the others rated.
+    """
+    found, user = rooms.find(live(), room), _who(query)
+    if user not in found.members:
         raise ForbiddenError("only the members of this room get its list; join it first")
-    filters = Filters.of(
-        query.genre, query.not_genre, query.year_from, query.year_to, query.rated_since, query.min_ratings
-    )
-    answer = recommender().recommend_together(
-        users=found.members, how=query.how, n=query.n, filters=filters, explain=True
-    )
-    return {"how": query.how, "note": answer.note, "items": _items(answer)}
+    joint = recommender().recommend_together(users=found.members, how=query.how, n=query.n)
+    if not len(joint):
+        return {"how": query.how, "note": _fewer(0, query.n), "items": []}
+    own = recommender().predict(user=user, movies=joint["movie"])
+    note = "\n".join(filter(None, (_fewer(len(joint), query.n), own.note)))
+    return {"how": query.how, "note": note, "items": predicted(own)}
 
 
-def _items(answer: Answer) -> list[dict[str, Any]]:
-    rows = predicted(answer)
-    with_columns(rows, match=matches(answer), why=answer["why"])
-    for row in rows:
-        row.update({name: round(row[name], DECIMALS) for name in ROUNDED if row[name] is not None})
-    return rows
+def _fewer(listed: int, n: int) -> str:
+    """Return why the list is short, without a count of what the members rated."""
+    return "" if listed == n else f"{listed} instead of {n}: no other movie is left that nobody here rated, saw or hid"
 
 
 def _who(query: As) -> str:

@@ -11,8 +11,7 @@ from flask import Response, render_template, request, url_for
 from matinee.errors import MissingError
 from matinee.live import rooms
 from matinee.live.rooms import Room
-from matinee.recommender import Answer
-from matinee.service.api.rows import predicted, with_columns
+from matinee.service.api.rows import predicted
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code, is_local
@@ -121,6 +120,8 @@ def _room(token: str) -> dict[str, Any]:
 
 
 def _films(found: Room, how: Any) -> list[Film]:
+    """Return the films that suit all, with the stars that the visitor would give: nobody else's."""
     n = CANDIDATES * LISTED
-    answer: Answer = recommender().recommend_together(users=found.members, how=how, n=n, explain=True)
-    return doubtful_last(with_columns(predicted(answer), shared=answer["why"]))[:LISTED]
+    answer = recommender().recommend_together(users=found.members, how=how, n=n)
+    chosen = [film["movie"] for film in doubtful_last(predicted(answer))[:LISTED]]
+    return [*predicted(recommender().predict(user=visitor(), movies=chosen))] if chosen else []

@@ -52,6 +52,8 @@ Stay = Connection
 THREADS = 5  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
 GOODBYE = 0.2  # seconds in which whoever is about to ask on an open connection learns that it closes
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
+ASKED_TO_END = (0, -signal.SIGTERM)  # how a worker ends at SIGTERM
+MOMENT = 1.0  # seconds between the same signal to a worker and to us, on a busy machine
 AS_CHILD = "from matinee.service.server import serve_as_child; serve_as_child()"
 ONE_THREAD = dict.fromkeys(("MATINEE_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # glibc keeps a heap for each thread, most of it unused between requests
@@ -79,6 +81,11 @@ class _Server(MPServer):  # type: ignore[misc]
         )
         self.has_answered = False
         self._listeners, self._stay = listeners, stay
+        self._ending = threading.Event()
+
+    def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
+        super().signal_handler_interrupt(*arguments, **options)
+        self._ending.set()
 
     def _init_shared_socket(self) -> None:
         """Share none."""
@@ -92,7 +99,17 @@ class _Server(MPServer):  # type: ignore[misc]
     def _spawn_worker(self, idx: int, *arguments: Any, **options: Any) -> Any:
         self._sso = self._listeners[idx]
         self._shd = SocketHolder(self._sso.fileno(), False, BACKLOG)
-        return super()._spawn_worker(idx, *arguments, **options)
+        worker = super()._spawn_worker(idx, *arguments, **options)
+        worker._watcher = partial(self._watch_over, worker, worker._watcher)
+        return worker
+
+    def _watch_over(self, worker: Any, report: Callable[[], None]) -> None:
+        """Let Granian report the end of a worker, unless the signal that ended it is for the whole service."""
+        worker.inner.join()
+        if worker.inner.exitcode in ASKED_TO_END:
+            self._ending.wait(MOMENT)
+        worker.interrupt_by_parent |= self._ending.is_set()
+        report()
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while True:
