@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -26,6 +27,7 @@ from matinee.live import LiveRatings
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
 from matinee.service.server.listener import listen, stop_taking
+from matinee.service.server.metrics_folder import FOLDER, counting_together
 from matinee.snapshot import Store
 
 TUTORIAL = {"tutorial_scale": "1:10"}
@@ -80,17 +82,35 @@ def test_a_killed_worker__is_replaced_again_and_again_and_no_visitor_is_turned_a
     assert server.end()[0] == 0
 
 
-def test_when_the_watching_process_is_killed__no_worker_stays_and_ratings_are_kept(server, store):
-    ask(f"{server.url}ann/ratings", b"1,8\n260,9")
-    workers = server.workers()
-    assert len(workers) == 2
-    server.end(signal.SIGKILL)
-    wait_until(lambda: not any(map(is_running, workers)), "a worker outlived its parent")
-    again = Server(store, **TUTORIAL)
-    with LiveRatings(store / "live.sqlite3") as live:
-        assert live.ratings("ann") == {"1": 4.0, "260": 4.5}
-    assert len(ask(f"{again.url}ann/ratings/top/10")) == 10
-    assert again.end() == (0, "")
+def test_when_the_watching_process_is_killed__no_worker_stays_and_ratings_are_kept(store, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with started(store, **TUTORIAL) as server:
+        ask(f"{server.url}ann/ratings", b"1,8\n260,9")
+        workers = server.workers()
+        assert len(workers) == 2
+        server.end(signal.SIGKILL)
+        wait_until(lambda: not any(map(is_running, workers)), "a worker outlived its parent")
+    [left] = temporary.iterdir()
+    with started(store, **TUTORIAL) as again:
+        assert left not in temporary.iterdir()
+        with LiveRatings(store / "live.sqlite3") as live:
+            assert live.ratings("ann") == {"1": 4.0, "260": 4.5}
+        assert len(ask(f"{again.url}ann/ratings/top/10")) == 10
+        assert again.end() == (0, "")
+    assert not list(temporary.iterdir())
+
+
+def test_services_that_count_at_once__leave_each_others_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with counting_together():
+        mine = Path(os.environ[FOLDER])
+        with counting_together():
+            assert {mine, Path(os.environ[FOLDER])} == set(tmp_path.iterdir())
+        assert {mine} == set(tmp_path.iterdir())
+    assert FOLDER not in os.environ
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
