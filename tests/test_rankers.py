@@ -122,7 +122,7 @@ def test_ease__comes_back_from_its_arrays() -> None:
 
 
 def test_ease__refuses_what_cannot_fit_and_says_what_to_do() -> None:
-    with pytest.raises(ModelError, match=r"25,000 movies .* 5\.0 GB .* use --ranker ials"):
+    with pytest.raises(ModelError, match=r"25,000 movies .* 5\.0 GB .* use `ranker=IALS\(\)`"):
         check_size(25_000, 25)
     with pytest.raises(ModelError, match="no movie has 1000 ratings"):
         Ease(min_ratings=1000).fit(make_ratings(), NO_CATALOG)

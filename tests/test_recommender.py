@@ -184,7 +184,7 @@ def test_recommend__speaks_another_scale_in_and_out(recommender: Recommender) ->
         (lambda r: r.recommend({"1": "x"}), DataError, "'x' stars for"),
         (lambda r: r.recommend({"1": float("nan")}), DataError, "nan stars for"),
         (lambda r: r.recommend({"1": 4, 1: 3}), DataError, "is rated twice"),
-        (lambda r: r.recommend(5), UsageError, "ratings are given as"),
+        (lambda r: r.recommend(5.5), UsageError, "ratings are given as"),
         (lambda r: r.recommend({"1": 4}, user="1"), UsageError, "not more than one of them"),
         (lambda r: r.recommend(user="1", n=0), UsageError, "n is at least 1"),
         (lambda r: r.recommend(user="1", order="best"), UsageError, "order is match or stars"),

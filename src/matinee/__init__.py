@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matinee.datasets import load as load
+    from matinee.datasets.fetch import fetch as fetch
     from matinee.datasets.synthetic import synthetic as synthetic
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluation import evaluate as evaluate
@@ -47,6 +48,7 @@ PLACES = {
     "Scale": "ratings",
     "Store": "snapshot",
     "evaluate": "evaluation",
+    "fetch": "datasets.fetch",
     "load": "datasets",
     "serve": "service",
     "synthetic": "datasets.synthetic",

@@ -165,7 +165,7 @@ class Catalog:
         names = difflib.get_close_matches(without_article(fold(title)), self.index.names, n=3, cutoff=0.7)
         near += [int(self.index.named(name)[0]) for name in names]
         if not near:
-            return "search with `matinee movies DATA QUERY`"
+            return "search with `ds.catalog.search(QUERY)`"
         listed = "; ".join(f"{movie_id}: {shown}" for movie_id, shown in self._listed(dict.fromkeys(near)))
         return f"did you mean {listed}?"
 

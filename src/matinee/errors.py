@@ -50,7 +50,7 @@ class UnknownUserError(MatineeError):
 class UnknownMovieError(MatineeError):
     """A movie id or title that the catalogue does not hold."""
 
-    def __init__(self, movie: str, *, hint: str = "search with `matinee movies DATA QUERY`") -> None:
+    def __init__(self, movie: str, *, hint: str = "search with `ds.catalog.search(QUERY)`") -> None:
         super().__init__(f"unknown movie {movie!r}; {hint}")
         self.movie = movie
 

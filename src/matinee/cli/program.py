@@ -23,6 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import Abort, TyperException
 
 from matinee.errors import MatineeError, UsageError
+from matinee.remedies import at_the_command_line
 
 INTERRUPTED = 130
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -103,7 +104,7 @@ def _exit_code(error: Exception) -> int:
 def _message(error: Exception) -> str:
     match error:
         case MatineeError():
-            return str(error)
+            return at_the_command_line(str(error))
         case TyperException():
             return _usage(error)
         case Abort():

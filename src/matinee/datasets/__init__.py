@@ -70,5 +70,5 @@ def find(data: str | Path) -> Path:
         if candidate.exists():
             return candidate
     if str(data) in RELEASES:
-        raise DataError(f"{data} is not here yet; get it with `matinee fetch {data}`")
+        raise DataError(f"{data} is not here yet; get it with `mt.fetch('{data}')`")
     raise DataError(f"there is no file or folder {path}; DATA is a path, or one of {', '.join(RELEASES)}, sample")

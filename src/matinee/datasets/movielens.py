@@ -163,7 +163,7 @@ def header_of(name: str, data: Path | bytes, delimiter: str, needed: tuple[str, 
     if missing:
         raise DataError(
             f"{name} has no column {', '.join(missing)}; its columns are {', '.join(header)}; "
-            "say which is which with --user, --movie, --rating and --timestamp"
+            "say which is which with `user=COLUMN`, `movie=COLUMN`, `rating=COLUMN` and `timestamp=COLUMN`"
         )
     return header
 

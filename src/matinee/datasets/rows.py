@@ -171,7 +171,7 @@ def stars_rule(value: float, scale: Scale | None) -> str | None:
     if scale is not None and value not in scale:
         return (
             f"rating {value:.6g} is outside {scale.low:g} to {scale.high:g}; "
-            "use --scale LOW:HIGH, such as 1:10, if the data is on another scale"
+            "use `scale='LOW:HIGH'`, such as 1:10, if the data is on another scale"
         )
     return None
 
@@ -185,7 +185,7 @@ def _row_by_row(name: str, data: Path | bytes, layout: Layout, scale: Scale | No
         except ValueError as problem:
             if on_bad_rows == "error":
                 raise DataError(
-                    f"{name} line {line}: {problem}; or leave bad rows out with --on-bad-rows skip"
+                    f"{name} line {line}: {problem}; or leave bad rows out with `on_bad_rows='skip'`"
                 ) from None
             skipped += 1
             continue

@@ -1,6 +1,6 @@
 """Any table with a column of users, one of movies and one of ratings: CSV, TSV or Parquet file, or data frame.
 
-Data frames are taken through the Arrow PyCapsule interface (pandas, polars, DuckDB, pyarrow, ...).
+Tables in memory come in by `frames`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from matinee.catalog import SCHEMA
 from matinee.dataset import Dataset, Facts
+from matinee.datasets.frames import arrow_table
 from matinee.datasets.movielens import COLUMNS, header_of, movies_beside
 from matinee.datasets.rows import (
     Layout,
@@ -85,8 +86,8 @@ def read_frame(
     movies: Any = None,
     scale: Scale | None = None,
 ) -> Dataset:
-    """Read ratings from anything that offers Arrow data, such as a pandas or polars data frame."""
-    table = _arrow(frame)
+    """Read ratings from a table in memory, as `frames.arrow_table` takes it."""
+    table = arrow_table(frame, "the data frame")
     names = {"user": user, "movie": movie, "rating": rating, "timestamp": timestamp}
     layout = choose("the data frame", tuple(table.column_names), names)
     return _dataset(_rows_of("the data frame", table, layout, scale), movies, scale, Facts("data frame", "memory"))
@@ -108,7 +109,7 @@ def choose(where: str, header: tuple[str, ...], names: dict[str, str | None]) ->
     for what in ("user", "movie", "rating"):
         if found[what] is None:
             raise DataError(
-                f"{where} has no column for {what}: its columns are {', '.join(header)}; name it with --{what} COLUMN"
+                f"{where} has no column for {what}: its columns are {', '.join(header)}; name it with `{what}=COLUMN`"
             )
     return Layout(header, str(found["user"]), str(found["movie"]), str(found["rating"]), found["timestamp"])
 
@@ -162,15 +163,6 @@ def _read_parquet(path: Path) -> pa.Table:
         raise DataError(f"{path} is not a complete Parquet file: {str(problem).splitlines()[0]}") from None
 
 
-def _arrow(frame: Any) -> pa.Table:
-    if not hasattr(frame, "__arrow_c_stream__"):
-        raise DataError(
-            f"a {type(frame).__name__} is neither a path nor a table; pass a file, a folder, the name of a data set, "
-            "or a data frame that offers Arrow data (pandas 2.2, polars, DuckDB, pyarrow)"
-        )
-    return pa.table(frame)
-
-
 def _rows_of(where: str, table: pa.Table, layout: Layout, scale: Scale | None) -> Rows:
     """Return a table's ratings. Raises DataError with the rule that a row breaks."""
     try:
@@ -192,7 +184,7 @@ def movie_table(movies: Any) -> pa.Table:
             return known
         table = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
     else:
-        table = _arrow(movies)
+        table = arrow_table(movies, "the movie table")
     header = tuple(table.column_names)
     movie, title = (_column("the movie table", header, what, None) for what in ("movie", "title"))
     if movie is None or title is None:

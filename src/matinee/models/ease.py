@@ -226,15 +226,15 @@ def memory_needed(n_eligible: int) -> int:
 def check_size(n_eligible: int, min_ratings: int) -> None:
     """Say what fitting will take, and refuse what cannot fit."""
     if n_eligible == 0:
-        raise ModelError(f"ease: no movie has {min_ratings} ratings; use a smaller --set ease.min_ratings=")
+        raise ModelError(f"ease: no movie has {min_ratings} ratings; use a smaller `Ease(min_ratings=N)`")
     needed = memory_needed(n_eligible)
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     log.info("ease needs about %.0f MB of memory", needed / 1e6)
     if n_eligible > MAX_EASE_MOVIES or needed > 0.8 * available:
         raise ModelError(
             f"ease: {n_eligible:,} movies have at least {min_ratings} ratings and would take {needed / 1e9:.1f} GB of "
-            f"{available / 1e9:.0f} GB (limit {MAX_EASE_MOVIES:,} movies); use --ranker ials, or a larger "
-            "--set ease.min_ratings="
+            f"{available / 1e9:.0f} GB (limit {MAX_EASE_MOVIES:,} movies); use `ranker=IALS()`, or a larger "
+            "`Ease(min_ratings=N)`"
         )
 
 
@@ -244,10 +244,10 @@ def item_weights(A: Float32) -> Float32:
 
     factor, failed = lapack.spotrf(A.T, lower=1, overwrite_a=1, clean=0)
     if failed:
-        raise ModelError("ease: the Gram matrix is not positive definite; use a larger --set ease.reg=")
+        raise ModelError("ease: the Gram matrix is not positive definite; use a larger `Ease(reg=X)`")
     P, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed:
-        raise ModelError("ease: the Gram matrix cannot be inverted; use a larger --set ease.reg=")
+        raise ModelError("ease: the Gram matrix cannot be inverted; use a larger `Ease(reg=X)`")
     return normalise(P)
 
 

@@ -71,7 +71,7 @@ class IALS:
         """
         by_user = positives(self, ratings.by_user)
         if by_user.n == 0:
-            raise ModelError(f"ials: none of the {ratings.n:,} ratings is positive; lower --set ials.positive_from=")
+            raise ModelError(f"ials: none of the {ratings.n:,} ratings is positive; lower `IALS(positive_from=X)`")
         by_movie = kernels.transpose(by_user, threads=threads)
         Y = _start(self, ratings.movies)
         for iteration in range(self.iterations):

@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from numbers import Integral
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +44,9 @@ __all__ = ["Answer", "Filters", "How", "Order", "Recommender"]
 class Recommender:
     """Answers from one data set and its models; immutable, safe for any number of threads.
 
+    It pickles with its data and models, or, opened from a store, by the store's path and the snapshot's id, so that it
+    must be unpickled where that store is. With live ratings it does not pickle.
+
     dataset, rater, ranker      what answers; `ranker` None orders by stars
     snapshot_id                 named in every answer
     live                        live ratings, laid over the data's; with them an unknown user has no ratings yet
@@ -62,6 +67,7 @@ class Recommender:
         self.snapshot_id, self.live, self.metrics = snapshot_id, live, metrics or {}
         self._lists = Lists(dataset, rater, ranker)
         self._columns = Columns(dataset, rater)
+        self._folder: Path | None = None  # of the snapshot, where it is one
 
     @classmethod
     def fit(
@@ -93,7 +99,7 @@ class Recommender:
     @classmethod
     def of(cls, snapshot: Snapshot, *, live: Live | None = None) -> Recommender:
         """Answer from an opened snapshot."""
-        return cls(
+        opened = cls(
             snapshot.dataset,
             snapshot.rater,
             snapshot.ranker,
@@ -101,6 +107,19 @@ class Recommender:
             live=live,
             metrics=snapshot.manifest.metrics,
         )
+        opened._folder = snapshot.path.resolve()
+        return opened
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.live is not None:
+            raise TypeError(
+                "a Recommender with live ratings cannot be pickled, as its database is open in this process; open one "
+                "in each process with Recommender.open(store, live=...)"
+            )
+        if self._folder is not None:
+            return _reopened, (type(self), self._folder)
+        parts = (self.dataset, self.rater, self.ranker)
+        return _remade, (type(self), parts, self.snapshot_id, dict(self.metrics))
 
     def publish(self, store: str | os.PathLike[str] | None = None) -> Snapshot:
         """Write a snapshot into a store and serve it from now on. Raises StoreError where it cannot be written."""
@@ -128,8 +147,8 @@ class Recommender:
     ) -> Answer:
         """Return the n movies most worth watching that pass the filters, best first; none rated, seen or hidden.
 
-        ratings     {movie id or title: stars}, pairs, or a table, or a list of them for several people; or `user` by
-                    id, or several `users`; nothing at all is a person without ratings
+        ratings     {movie id or title: stars}, pairs, or a table, or a list of them for several people; the id of a
+                    user, as `user` takes it, or several `users`; nothing at all is a person without ratings
         min_ratings of each movie listed; by default 25, or 0 within movies that somebody chose
         within      "watchlist", the user's; or movies (ids or titles): list no others
         order       "match" by the ranker where there is one, "stars" by predicted stars
@@ -354,6 +373,8 @@ class Recommender:
     def _persons(
         self, ratings: Given, user: str | int | None, users: Iterable[str | int] | None, scale: Scale | None
     ) -> tuple[list[Person], dict[str, list[str | int]]]:
+        if isinstance(ratings, str | Integral) and user is None:
+            ratings, user = None, str(ratings)
         if sum(what is not None for what in (ratings, user, users)) > 1:
             raise UsageError("give ratings, or a user, or several users, not more than one of them")
         if isinstance(users, str | int):
@@ -394,6 +415,18 @@ class Recommender:
             revisions=tuple(person.revision for person in people),
             **more,
         )
+
+
+def _reopened(kind: type[Recommender], folder: Path) -> Recommender:
+    """Return the recommender that was pickled by the place of its snapshot."""
+    return kind.open(folder.parent.parent, snapshot=folder.name)
+
+
+def _remade(
+    kind: type[Recommender], parts: tuple[Any, ...], snapshot_id: str, metrics: Mapping[str, Any]
+) -> Recommender:
+    """Return the recommender that was pickled with its data and models."""
+    return kind(*parts, snapshot_id=snapshot_id, metrics=metrics)
 
 
 def _check_n(n: int) -> None:

@@ -58,6 +58,10 @@ class Answer(Table):
         values = {name: _column(column) for name, column in self.values.items()}
         return pa.table({**vars(self)["_whose"], **columns.facts(self.positions), **values, **why})
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the rows, not the data set that they came from."""
+        return {**vars(self), "arrow": self.arrow, "_columns": None, "_whose": {}}
+
 
 def _column(values: Any) -> Any:
     """Return values as a column, null where they are -inf."""

@@ -20,6 +20,7 @@ from matinee.errors import (
     UnknownUserError,
     UsageError,
 )
+from matinee.remedies import over_http
 
 
 class UnauthorizedError(MatineeError):
@@ -83,7 +84,7 @@ def of_matinee(error: MatineeError) -> Response:
         answer = problem(status, AWAY)
         answer.headers["Retry-After"] = RETRY_AFTER
     else:
-        answer = problem(status, str(error))
+        answer = problem(status, over_http(str(error)))
     if isinstance(error, TooManyRequestsError):
         answer.headers["Retry-After"] = str(error.retry_after)
     if status is HTTPStatus.UNAUTHORIZED:

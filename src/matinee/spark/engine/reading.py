@@ -114,7 +114,7 @@ def surveyed(found: Opened, source: Source) -> Survey:
     if row["bad"] and source.on_bad_rows == "error":
         raise DataError(
             f"{source.data}: {_rule(row['example'], source.scale)}; rows as bad as this: {row['bad']:,}; "
-            "or leave bad rows out with --on-bad-rows skip"
+            "or leave bad rows out with `on_bad_rows='skip'`"
         )
     if row["rows"] == row["bad"]:
         raise DataError(f"{source.data} holds no ratings, only {'bad rows' if row['bad'] else 'names of columns'}")
