@@ -111,7 +111,7 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (["--model", "svd"], ["'svd'", "popular, bias, als"]),
+            (["--model", "svd"], ["'svd'", "bayes, als, bias"]),
             (["--model", "als,als"], ["als"]),
             (["--split", "7"], ["'7'"]),
             (["--split", "7:3", "--by-time"], ["--split and --by-time", "choose one"]),
@@ -235,7 +235,7 @@ class TestTrain:
     @pytest.mark.parametrize(
         ("options", "code", "words"),
         [
-            (["--rater", "ease"], 2, ["--rater", "als, bayes", "'ease'"]),
+            (["--rater", "ease"], 2, ["--rater", "bayes, als", "'ease'"]),
             (["--ranker", "als"], 2, ["--ranker", "ease", "none", "'als'"]),
             (["--rater", "bayes", "--reg", "0.1"], 2, ["bayes", "'reg'"]),
             (["--rater", "als", "--set", "bayes.rank=3"], 2, ["bayes", "als, ease"]),

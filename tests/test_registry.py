@@ -12,11 +12,11 @@ from matinee.models.als import ALS
 from matinee.models.blend import Blend
 from matinee.models.ease import Ease
 from matinee.models.ials import IALS
-from matinee.models.registry import PLACES, RANKERS, RATERS, by_name, from_json, to_json, with_settings
+from matinee.models.registry import MODELS, RANKERS, RATERS, by_name, from_json, to_json, with_settings
 from matinee.spark.engine import Cluster
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", MODELS)
 def test_config__comes_back_from_json(name: str) -> None:
     config = by_name(name)()
     assert config.name == name
@@ -29,7 +29,7 @@ def test_config__comes_back_with_its_settings_and_its_parts() -> None:
 
 
 def test_every_model__is_a_rater_or_a_ranker() -> None:
-    assert sorted(RATERS + RANKERS) == sorted(PLACES)
+    assert sorted([*RATERS, *RANKERS]) == sorted(MODELS)
 
 
 def test_settings__are_read_as_people_write_them() -> None:
@@ -61,7 +61,7 @@ def test_settings__say_what_they_can_be(settings: dict[str, str], said: str) -> 
 
 @pytest.mark.parametrize("said", [{}, [], {"model": "sald"}, {"model": "als", "rank": [8]}])
 def test_json__of_something_else_is_refused(said: object) -> None:
-    with pytest.raises(UsageError, match=r"needs its model|unknown model 'sald'; there are popular|als.rank is int"):
+    with pytest.raises(UsageError, match=r"needs its model|unknown model 'sald'; the models are bayes|als.rank is int"):
         from_json(said)  # type: ignore[arg-type]
 
 
@@ -69,3 +69,11 @@ def test_registry__imports_no_model_before_it_is_named() -> None:
     code = "import sys, matinee.models.registry; print([m for m in sys.modules if m.startswith('matinee.models.')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "['matinee.models.registry']"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_search_space__names_settings_of_its_model(name: str) -> None:
+    config = by_name(name)()
+    settings = to_json(config)
+    assert all(0 < low < high for low, high in config.space.values())
+    assert config.space.keys() <= settings.keys()

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matinee.defaults import DEFAULT_N
 from matinee.errors import UsageError
 from matinee.kernels import Csr, check
 from matinee.progress import Progress
@@ -53,7 +54,7 @@ def batch_recommend(
     recommender: Recommender,
     out: str | os.PathLike[str],
     *,
-    n: int = 25,
+    n: int = DEFAULT_N,
     filters: Filters | None = None,
     order: Order = "match",
     threads: int | None = None,

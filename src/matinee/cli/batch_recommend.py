@@ -9,6 +9,7 @@ import typer
 from matinee.cli import options, spark_options
 from matinee.cli.options import AsJson, StoreOption, Threads
 from matinee.cli.program import command
+from matinee.defaults import DEFAULT_MIN_RATINGS, DEFAULT_N
 
 if TYPE_CHECKING:
     from matinee.recommender import Order
@@ -23,8 +24,8 @@ def add_to(app: typer.Typer) -> None:
 def batch_recommend(
     out: Out,
     store: StoreOption = options.DEFAULT_STORE,
-    n: options.Top = 25,
-    min_ratings: options.MinRatings = 25,
+    n: options.Top = DEFAULT_N,
+    min_ratings: options.MinRatings = DEFAULT_MIN_RATINGS,
     genre: options.Genre = None,
     not_genre: options.NotGenre = None,
     year_from: options.YearFrom = None,

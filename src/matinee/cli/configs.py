@@ -90,12 +90,12 @@ def rater_and_ranker(
 
     Raises UsageError where a name is not one of a rater or ranker, or a setting is of neither.
     """
-    _check("--rater", rater, RATERS)
+    _check("--rater", rater, (*RATERS,))
     _check("--ranker", ranker, (*RANKERS, "none"))
     if file is not None and rater is not None:
         raise UsageError(f"{file} names the rater already; leave --rater out")
     kept = load_config(file) if file else by_name(rater)() if rater else default_rater()
-    _check(f"the rater in {file}", kept.name, RATERS)
+    _check(f"the rater in {file}", kept.name, (*RATERS,))
     ordering = by_name(ranker)() if ranker not in (None, "none") else None
     if ranker is None and ratings is not None:
         ordering = default_ranker(ratings)

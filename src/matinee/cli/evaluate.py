@@ -11,6 +11,7 @@ import typer
 
 from matinee.cli.options import AsJson, Data, Seed, Settings, Threads, reads_data
 from matinee.cli.program import command
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def evaluate(
         str | None, typer.Option(metavar="FILE", help="With --test, instead of DATA: split already.")
     ] = None,
     test: Annotated[str | None, typer.Option(metavar="FILE", help="The ratings to test on.")] = None,
-    min_ratings: Annotated[int, typer.Option(metavar="N", min=0, help="List movies with so many ratings.")] = 25,
+    min_ratings: Annotated[
+        int, typer.Option(metavar="N", min=0, help="List movies with so many ratings.")
+    ] = DEFAULT_MIN_RATINGS,
     binary: Annotated[
         bool, typer.Option("--binary", help="Let ease see only who rated what, as published comparisons do.")
     ] = False,

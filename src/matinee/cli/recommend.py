@@ -13,6 +13,7 @@ from matinee.cli import options
 from matinee.cli.histories import read_ratings
 from matinee.cli.options import AsJson, ScaleOption, StoreOption
 from matinee.cli.program import command
+from matinee.defaults import DEFAULT_MIN_RATINGS, DEFAULT_N
 from matinee.errors import UnknownUserError, UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def recommend(
     user: UserOption = None,
     ratings: RatingsFile = None,
     store: StoreOption = options.DEFAULT_STORE,
-    n: options.Top = 25,
-    min_ratings: options.MinRatings = 25,
+    n: options.Top = DEFAULT_N,
+    min_ratings: options.MinRatings = DEFAULT_MIN_RATINGS,
     genre: options.Genre = None,
     not_genre: options.NotGenre = None,
     year_from: options.YearFrom = None,
@@ -85,7 +86,7 @@ def similar(
     movie: Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title.")],
     store: StoreOption = options.DEFAULT_STORE,
     n: options.Top = 10,
-    min_ratings: options.MinRatings = 25,
+    min_ratings: options.MinRatings = DEFAULT_MIN_RATINGS,
     snapshot: options.SnapshotOption = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,6 +12,7 @@ from matinee.cli import options, spark_options
 from matinee.cli.options import AsJson, Data, Seed, Settings, StoreOption, Threads, reads_data
 from matinee.cli.program import command
 from matinee.errors import UsageError
+from matinee.model_names import RANKERS, RATERS
 
 if TYPE_CHECKING:
     pass
@@ -115,9 +116,9 @@ def train(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The rater as `matinee tune --save` wrote it.")
     ] = None,
-    rater: Annotated[str | None, typer.Option(metavar="als|bayes|bias", help="What shows stars.")] = None,
+    rater: Annotated[str | None, typer.Option(metavar="|".join(RATERS), help="What shows stars.")] = None,
     ranker: Annotated[
-        str | None, typer.Option(metavar="ease|ials|blend|popular|none", help="What orders lists; none: stars do.")
+        str | None, typer.Option(metavar="|".join([*RANKERS, "none"]), help="What orders lists; none: stars do.")
     ] = None,
     rank: Annotated[int | None, typer.Option(metavar="N", min=1, help="The rater's number of factors.")] = None,
     iterations: Iterations = None,

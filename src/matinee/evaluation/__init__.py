@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from matinee.catalog import Catalog
 from matinee.dataset import Dataset
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import DataError, UsageError
 from matinee.evaluation.drift import drift
 from matinee.evaluation.exam import people_asked
@@ -40,7 +41,7 @@ def evaluate(
     split: str | Split | Sequence[Split] = "7:3",
     *,
     rng: int = 0,
-    min_ratings: int = 25,
+    min_ratings: int = DEFAULT_MIN_RATINGS,
     liked: float | None = None,
     users: int | None = 10_000,
     threads: int | None = None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.dataset import Dataset
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.evaluation.exam import Exam
 from matinee.evaluation.measure import is_rater, star_sums
 from matinee.ids import Positions
@@ -31,7 +32,7 @@ def drift(
     *,
     share: float = 0.1,
     rng: int = 0,
-    min_ratings: int = 25,
+    min_ratings: int = DEFAULT_MIN_RATINGS,
     threads: int | None = None,
 ) -> Table:
     """Measure what not refitting costs, by the number of ratings that visitors reveal.

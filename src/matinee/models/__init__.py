@@ -31,6 +31,8 @@ from matinee.ratings import History, Ratings, Stars
 
 Scores = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
+SearchSpace = Mapping[str, tuple[float, float]]
+"""{setting: (lowest, highest)} between which tuning looks, on a logarithmic scale; empty: nothing to tune."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ class Config(Protocol):
     """What a model is to be: a frozen dataclass of hyper-parameters."""
 
     name: ClassVar[str]
+    space: ClassVar[SearchSpace]
 
     def fit(
         self,

@@ -23,7 +23,7 @@ from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Prediction, Scores
+from matinee.models import Arrays, Explanation, Prediction, Scores, SearchSpace
 from matinee.models.baselines import Bias, BiasModel
 from matinee.models.intervals import Calibration, calibrate
 from matinee.models.nonnegative import shares, solve_nonnegative
@@ -40,6 +40,7 @@ class ALS:
     """Config of explicit ALS-WR."""
 
     name: ClassVar[str] = "als"
+    space: ClassVar[SearchSpace] = {"rank": (2, 64), "reg": (0.01, 1.0)}
 
     rank: int = 8
     """Number of factors."""

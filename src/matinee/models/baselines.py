@@ -18,7 +18,7 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Prediction, Scores
+from matinee.models import Arrays, Explanation, Prediction, Scores, SearchSpace
 from matinee.progress import Progress
 from matinee.ratings import History, Ratings, Scale
 
@@ -31,6 +31,7 @@ class Popular:
     """Config of the ranking by number of ratings."""
 
     name: ClassVar[str] = "popular"
+    space: ClassVar[SearchSpace] = {}
 
     def fit(
         self, ratings: Ratings, catalog: Catalog, *, threads: int | None = None, progress: Progress | None = None
@@ -85,6 +86,7 @@ class Bias:
     """Config of damped movie and user means."""
 
     name: ClassVar[str] = "bias"
+    space: ClassVar[SearchSpace] = {"movie_damping": (0.5, 50.0), "user_damping": (0.5, 50.0)}
 
     movie_damping: float = 5.0
     """Ratings at the mean of all that every movie is given besides its own."""

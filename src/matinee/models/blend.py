@@ -17,7 +17,7 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Scores
+from matinee.models import Arrays, Explanation, Scores, SearchSpace
 from matinee.models.ease import Ease, EaseModel
 from matinee.models.ials import IALS, IalsModel
 from matinee.progress import Progress
@@ -31,6 +31,7 @@ class Blend:
     """Config of the two rankers together."""
 
     name: ClassVar[str] = "blend"
+    space: ClassVar[SearchSpace] = {"weight": (0.05, 2.0)}
 
     ease: Ease = field(default_factory=Ease)
     """The first ranker, whose scale the blend has."""

@@ -27,10 +27,11 @@ from threadpoolctl import threadpool_limits
 
 from matinee import kernels
 from matinee.catalog import Catalog
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import ModelError
 from matinee.ids import Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Scores
+from matinee.models import Arrays, Explanation, Scores, SearchSpace
 from matinee.models.registry import MAX_EASE_MOVIES
 from matinee.progress import Progress
 from matinee.ratings import History, Ratings
@@ -48,6 +49,11 @@ class Ease:
     """Config of EASE with stars."""
 
     name: ClassVar[str] = "ease"
+    space: ClassVar[SearchSpace] = {
+        "reg": (5.0, 500.0),
+        "star_weight": (0.01, 1.0),
+        "count_exponent": (0.01, 0.5),
+    }
 
     reg: float = 35.0
     """Ridge added to the diagonal, times the movie's weighted count to the power `reg_exponent`."""
@@ -61,7 +67,7 @@ class Ease:
     """Scores are multiplied by n^-count_exponent, n the movie's number of ratings; 0 leaves them as they are."""
     stranger: float = 5.0
     """What the average history counts beside a person's own, over their number of ratings plus 20; 0 leaves it out."""
-    min_ratings: int = 25
+    min_ratings: int = DEFAULT_MIN_RATINGS
     """Movies with fewer ratings are not ranked."""
 
     def fit(

@@ -25,7 +25,7 @@ from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.ids import Ids, Positions
 from matinee.kernels import Csr
-from matinee.models import Arrays, Explanation, Scores
+from matinee.models import Arrays, Explanation, Scores, SearchSpace
 from matinee.models.nonnegative import shares, solve_nonnegative
 from matinee.models.start import drawn
 from matinee.progress import Progress
@@ -40,6 +40,12 @@ class IALS:
     """Config of implicit ALS."""
 
     name: ClassVar[str] = "ials"
+    space: ClassVar[SearchSpace] = {
+        "rank": (16, 256),
+        "reg": (0.0005, 0.1),
+        "alpha0": (0.02, 1.0),
+        "nu": (0.2, 1.0),
+    }
 
     rank: int = 256
     """Number of factors."""

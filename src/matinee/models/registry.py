@@ -14,22 +14,24 @@ from importlib import import_module
 from typing import Any
 
 from matinee.errors import UsageError
+from matinee.model_names import MODELS, RANKERS, RATERS
 from matinee.models import Config
 from matinee.ratings import Ratings
 
-PLACES = {
-    "popular": "baselines.Popular",
-    "bias": "baselines.Bias",
-    "als": "als.ALS",
-    "bayes": "bayes.Bayes",
-    "ease": "ease.Ease",
-    "ials": "ials.IALS",
-    "blend": "blend.Blend",
-}
-"""Where each config is; a model is imported only when it is named."""
+__all__ = [
+    "MODELS",
+    "RANKERS",
+    "RATERS",
+    "by_name",
+    "default_ranker",
+    "default_rater",
+    "from_json",
+    "to_json",
+    "with_settings",
+    "with_values",
+]
+
 MAX_EASE_MOVIES = 20_000
-RATERS = ("bias", "als", "bayes")
-RANKERS = ("popular", "ease", "ials", "blend")
 
 
 def by_name(name: str) -> type[Config]:
@@ -40,9 +42,9 @@ def by_name(name: str) -> type[Config]:
     >>> by_name("als")(rank=4)
     ALS(rank=4, iterations=10, reg=0.1, min_history=10, nonnegative=False, intervals=True, rng=0)
     """
-    if name not in PLACES:
-        raise UsageError(f"unknown model {name!r}; there are {', '.join(PLACES)}")
-    module, _, config = PLACES[name].partition(".")
+    if name not in MODELS:
+        raise UsageError(f"unknown model {name!r}; the models are {', '.join(MODELS)}")
+    module, _, config = MODELS[name].partition(".")
     found: type[Config] = getattr(import_module(f"matinee.models.{module}"), config)
     return found
 

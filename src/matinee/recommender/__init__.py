@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
+from matinee.defaults import DEFAULT_MIN_RATINGS, DEFAULT_N
 from matinee.errors import ModelError, UsageError
 from matinee.ids import Positions
 from matinee.kernels import Csr
@@ -31,7 +32,7 @@ from matinee.ratings import Scale
 from matinee.recommender import notes, together
 from matinee.recommender.answer import IN_MEMORY, Answer
 from matinee.recommender.columns import Columns
-from matinee.recommender.filters import MIN_RATINGS, Filters
+from matinee.recommender.filters import Filters
 from matinee.recommender.lists import Lists, Order
 from matinee.recommender.people import Given, Live, People, Person, by_id, given_by_hand, several
 from matinee.recommender.together import How
@@ -133,7 +134,7 @@ class Recommender:
         *,
         user: str | int | None = None,
         users: Iterable[str | int] | None = None,
-        n: int = 25,
+        n: int = DEFAULT_N,
         genre: str | Iterable[str] | None = None,
         not_genre: str | Iterable[str] | None = None,
         year_from: int | None = None,
@@ -166,7 +167,7 @@ class Recommender:
         shown = _scale(scale)
         people = self._people(ratings, user, users, shown)
         if min_ratings is None:
-            min_ratings = MIN_RATINGS if within is None or rated_since is not None else 0
+            min_ratings = DEFAULT_MIN_RATINGS if within is None or rated_since is not None else 0
         filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
         allowed = among(self.allowed(filters), within, people, self.dataset.catalog)
         positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles, people.unlisted)
@@ -188,7 +189,7 @@ class Recommender:
         *,
         users: Iterable[str | int] | None = None,
         how: How = "mean",
-        n: int = 25,
+        n: int = DEFAULT_N,
         filters: Filters | None = None,
         explain: bool = False,
         scale: Scale | str | None = None,
@@ -256,7 +257,7 @@ class Recommender:
         note = notes.short(people, self.rater, notes.STARS)
         return self._answer(positions[listed], columns, people.people, note, whose=whose)
 
-    def similar(self, movie: str | int, n: int = 10, *, min_ratings: int = MIN_RATINGS) -> Answer:
+    def similar(self, movie: str | int, n: int = 10, *, min_ratings: int = DEFAULT_MIN_RATINGS) -> Answer:
         """Return the n movies nearest to this one, among those with enough ratings.
 
         Columns: movie, title, year, genres, similarity (the ranker's, or the rater's without one), ratings.

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.catalog import Catalog
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import UsageError
-
-MIN_RATINGS = 25
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Filters:
     year_from: int | None = None
     year_to: int | None = None
     rated_since: date | None = None
-    min_ratings: int = MIN_RATINGS
+    min_ratings: int = DEFAULT_MIN_RATINGS
 
     @classmethod
     def of(
@@ -41,7 +40,7 @@ class Filters:
         year_from: int | None = None,
         year_to: int | None = None,
         rated_since: str | date | None = None,
-        min_ratings: int = MIN_RATINGS,
+        min_ratings: int = DEFAULT_MIN_RATINGS,
     ) -> Filters:
         """Make filters from what a person writes: one genre or several, a date as text.
 

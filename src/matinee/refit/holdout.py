@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.dataset import Dataset
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import ModelError
 from matinee.evaluation import Report
 from matinee.evaluation.exam import Exam
@@ -34,7 +35,6 @@ from matinee.training import metrics_of
 HELD_OUT = 0.1
 PROTOCOL = f"the {HELD_OUT:.0%} of the ratings with the lowest hash of user and movie held out"
 MOST_ASKED = 10_000
-MIN_RATINGS = 25
 AT_ONCE = 256  # people
 TESTED = pa.schema(
     [
@@ -95,7 +95,7 @@ def measured(
 ) -> Measured:
     """Fit the configs, the rater first, on the training part of the split and measure them."""
     people = np.unique(split.test.users).astype(np.int64)
-    exam = Exam.of(split, people, MIN_RATINGS, dataset.ratings.scale.liked)
+    exam = Exam.of(split, people, DEFAULT_MIN_RATINGS, dataset.ratings.scale.liked)
     results, raters = [], []
     for place, config in enumerate(configs):
         start = time.perf_counter()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from matinee.dataset import Dataset
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import UsageError
 from matinee.models import Config
 from matinee.models.registry import to_json
@@ -30,7 +31,7 @@ def tune(
     trials: int | None = None,
     study: str | Path | None = None,
     rng: int = 0,
-    min_ratings: int = 25,
+    min_ratings: int = DEFAULT_MIN_RATINGS,
     threads: int | None = None,
     progress: Progress | None = None,
     **grid: Sequence[Any],

@@ -7,20 +7,10 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from matinee.errors import UsageError
-from matinee.models import Config
-from matinee.models.registry import with_values
+from matinee.models import Config, SearchSpace
+from matinee.models.registry import MODELS, by_name, with_values
 
 Grid = Mapping[str, Sequence[Any]]
-
-SPACES: dict[str, dict[str, tuple[float, float]]] = {
-    "bias": {"movie_damping": (0.5, 50.0), "user_damping": (0.5, 50.0)},
-    "als": {"rank": (2, 64), "reg": (0.01, 1.0)},
-    "bayes": {"rank": (7, 63), "who_rated": (8, 128)},
-    "ease": {"reg": (5.0, 500.0), "star_weight": (0.01, 1.0), "count_exponent": (0.01, 0.5)},
-    "ials": {"rank": (16, 256), "reg": (0.0005, 0.1), "alpha0": (0.02, 1.0), "nu": (0.2, 1.0)},
-    "blend": {"weight": (0.05, 2.0)},
-}
-"""The ends between which trials look for each model's settings, on a logarithmic scale."""
 
 
 class Tried(NamedTuple):
@@ -31,14 +21,15 @@ class Tried(NamedTuple):
     seconds: float
 
 
-def ranges(config: Config) -> dict[str, tuple[float, float]]:
+def ranges(config: Config) -> SearchSpace:
     """Return the ends between which trials look for the model's settings.
 
     Raises UsageError where there is nothing to look for.
     """
-    if config.name not in SPACES:
-        raise UsageError(f"{config.name} has no settings to search; there are {', '.join(SPACES)}")
-    return SPACES[config.name]
+    if not config.space:
+        searchable = [name for name in MODELS if by_name(name).space]
+        raise UsageError(f"{config.name} has no settings to search; {', '.join(searchable)} have some")
+    return config.space
 
 
 def check_grid(config: Config, grid: Grid) -> None:

@@ -20,7 +20,7 @@ from matinee import kernels
 from matinee.catalog import Catalog
 from matinee.errors import ModelError
 from matinee.kernels import Csr
-from matinee.models import Arrays
+from matinee.models import Arrays, SearchSpace
 from matinee.models.bayes.features import Components, components, movie_facts, scaled, who_rated
 from matinee.models.bayes.gibbs import Gibbs, Side
 from matinee.models.bayes.posterior import BayesModel, Units
@@ -41,6 +41,7 @@ class Bayes:
     """
 
     name: ClassVar[str] = "bayes"
+    space: ClassVar[SearchSpace] = {"rank": (7, 63), "who_rated": (8, 128)}
 
     rank: int = 31
     """Number of factors, without the bias; 31 and the bias fill 32 columns."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from matinee.recommender.filters import MIN_RATINGS, Filters
+from matinee.defaults import DEFAULT_MIN_RATINGS
+from matinee.recommender.filters import Filters
 from matinee.service.api.movie_search import find
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.rows import FINE, movie_rows, position_of, rounded, with_columns
@@ -56,7 +57,7 @@ class HowMany(Asked):
     """How long the list is."""
 
     n: int = Field(10, ge=1, le=MAX_SIMILAR)
-    min_ratings: int = Field(MIN_RATINGS, ge=0, description="only movies with at least so many ratings")
+    min_ratings: int = Field(DEFAULT_MIN_RATINGS, ge=0, description="only movies with at least so many ratings")
 
 
 class SimilarMovie(MovieFacts):

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender import Order
-from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.rows import about, position_of, told_list
 from matinee.service.api.schemas import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
@@ -31,7 +31,8 @@ class ListOptions(Asked):
         None, description="count only ratings since this day, UTC, for min_ratings", examples=["2018-01-31"]
     )
     min_ratings: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        None, description=f"only movies with at least so many ratings; by default {MIN_RATINGS}, or 0 with within"
+        None,
+        description=f"only movies with at least so many ratings; by default {DEFAULT_MIN_RATINGS}, or 0 with within",
     )
     explain: bool = Field(False, description="add to each movie why it is here")
 

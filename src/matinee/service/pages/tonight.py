@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender import Answer, Filters
-from matinee.recommender.filters import MIN_RATINGS
 from matinee.service.api.rows import listed, movie_rows
 from matinee.service.api.told import Told
 from matinee.service.pages.blueprint import texts
@@ -100,7 +100,7 @@ def _answer(user: str | None, choice: Choice) -> Answer:
 def _middle() -> float:
     """Return how many ratings the film in the middle has, of those that can be listed."""
     counts = recommender().dataset.ratings.movie_counts
-    eligible = counts[counts >= MIN_RATINGS]
+    eligible = counts[counts >= DEFAULT_MIN_RATINGS]
     return float(np.median(eligible)) if len(eligible) else 0.0
 
 

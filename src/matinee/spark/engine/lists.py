@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from matinee.batch import SCHEMA, lists_of, new_folder
+from matinee.defaults import DEFAULT_N
 from matinee.errors import UsageError
 from matinee.progress import Progress
 from matinee.recommender import Filters, Order, Recommender
@@ -31,7 +32,7 @@ def batch_recommend(
     recommender: Recommender,
     out: str | os.PathLike[str],
     *,
-    n: int = 25,
+    n: int = DEFAULT_N,
     filters: Filters | None = None,
     order: Order = "match",
     cluster: Cluster | None = None,
