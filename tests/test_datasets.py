@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from matinee.dataset import Dataset
 from matinee.datasets import load
 from matinee.datasets.movielens import GENRES_100K
-from matinee.datasets.rows import infer_scale
+from matinee.datasets.scales import infer_scale
 from matinee.errors import DataError
 from matinee.ratings import Scale
 
@@ -136,9 +136,9 @@ def test_load__reads_links_and_the_most_used_tags_of_a_modern_release(tmp_path: 
 
 
 BAD_ROWS = [
-    ("1,2,7.0,5", r"rating 7 is outside 0\.5 to 5; use `scale='LOW:HIGH'`"),
+    ("1,2,7.0,5", r"7 stars are not on the scale from 0\.5 to 5 in steps of 0\.5; use `scale='LOW:HIGH'`"),
     ("1,2,x,5", "rating 'x' is not a number"),
-    ("1,2,nan,5", "rating nan is not a finite number"),
+    ("1,2,nan,5", "rating 'nan' is not a number"),
     ("1,2,,5", "rating '' is not a number"),
     ("1,2,3.0", r"it has 3 fields where 4 are expected \(userId, movieId, rating, timestamp\)"),
     ("1,2,3.0,5,6", "it has 5 fields where 4 are expected"),
@@ -171,7 +171,7 @@ def test_load__reads_a_release_on_the_scale_that_is_given(
     if scale == "1:10":
         assert as_triples(load(tmp_path, scale=scale))["7", "2"][0] == 9
     else:
-        with pytest.raises(DataError, match="rating 9 is outside"):
+        with pytest.raises(DataError, match="9 stars are not on the scale"):
             load(tmp_path, scale=scale)
 
 
@@ -211,8 +211,8 @@ def test_load__refuses_bytes_that_are_not_text(tmp_path: Path) -> None:
         ("", "is empty; it should begin with a line of column names"),
         ("userId,movieId,rating,timestamp\n", "holds no ratings"),
         (
-            "user,film,stars\n1,2,3\n",
-            "ratings.csv has no column userId, movieId, rating, timestamp; its columns are user",
+            "who,what,stars\n1,2,3\n",
+            "ratings.csv has no column for user: its columns are who, what, stars; name it with `user=COLUMN`",
         ),
     ],
 )
@@ -229,11 +229,11 @@ def test_load__says_what_to_do_where_there_is_nothing_to_read(tmp_path: Path, mo
     with pytest.raises(DataError, match="there is no file or folder nowhere"):
         load("nowhere")
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"not a MovieLens release: it holds notes\.txt"):
+    with pytest.raises(DataError, match=r"nor another table but notes\.txt; name a CSV, TSV, JSON"):
         load(tmp_path)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.txt", "x")
-    with pytest.raises(DataError, match="not a MovieLens release"):
+    with pytest.raises(DataError, match=r"other\.zip holds no table but a\.txt; unpack it"):
         load("other.zip")
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04nonsense")
     with pytest.raises(DataError, match="not a complete zip file"):
@@ -281,7 +281,7 @@ def test_load__reads_a_table_file_with_named_columns_and_keeps_leading_zeros(tmp
         load(path)
     with pytest.raises(DataError, match=r"no column 'nobody' for user"):
         load(path, user="nobody")
-    with pytest.raises(DataError, match=r"rating 10 is outside 1 to 5"):
+    with pytest.raises(DataError, match="10 stars are not on the scale from 1 to 5"):
         load(path, user="who", movie="film", rating="mark", scale="1:5")
 
 
@@ -289,7 +289,7 @@ def test_load__knows_parquet_by_its_content_and_refuses_what_is_no_text(tmp_path
     pq.write_table(pa.table({"user": ["007"], "movie": ["1"], "rating": [3]}), tmp_path / "ratings")
     assert as_triples(load(tmp_path / "ratings")) == {("007", "1"): (3, 0)}
     (tmp_path / "binary.csv").write_bytes(b"ORC\x15\x00\r\x04,rating\n")
-    with pytest.raises(DataError, match=r"binary.csv is not text; name a CSV, TSV or Parquet file"):
+    with pytest.raises(DataError, match=r"binary.csv is not text; name a CSV, TSV, JSON or Parquet file"):
         load(tmp_path / "binary.csv")
 
 

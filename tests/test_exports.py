@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matinee.catalog import SCHEMA, Catalog
 from matinee.datasets import load
 from matinee.datasets.exports import HALF_STARS, MOST_BYTES, read
-from matinee.datasets.matching import Matched, converted, match
+from matinee.datasets.matching import Matched, match
 from matinee.errors import DataError
 from matinee.ids import Ids
 from matinee.ratings import Scale
@@ -251,7 +251,7 @@ def test_any_bytes__are_an_export_or_a_clear_error(data: bytes) -> None:
 @given(st.integers(1, 10), st.integers(1, 10))
 def test_stars_on_another_scale__keep_their_order_and_land_on_steps(one: int, other: int) -> None:
     for own in (HALF_STARS, Scale(1, 5, 1), Scale(0, 100)):
-        low, high = (converted(stars, Scale(1, 10, 1), own) for stars in sorted((one, other)))
+        low, high = (Scale(1, 10, 1).convert(stars, own) for stars in sorted((one, other)))
         assert low <= high
         assert own.has(low)
         assert own.has(high)
@@ -259,7 +259,7 @@ def test_stars_on_another_scale__keep_their_order_and_land_on_steps(one: int, ot
 
 @given(st.floats(0.5, 5))
 def test_stars_of_the_same_range_without_steps__stay_as_they_are(stars: float) -> None:
-    assert converted(stars, Scale(0.5, 5), HALF_STARS) == stars
+    assert Scale(0.5, 5).convert(stars, HALF_STARS) == stars
 
 
 @pytest.mark.data

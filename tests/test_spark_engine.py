@@ -335,7 +335,7 @@ class TestInput:
             ("a,m,3.0f,1", "rating 3.0f is not a number"),
             ("a,m,3,1d", "a timestamp is missing, unreadable or before 1970"),
             ("\udcc0,m,3,1", "an id is not printable text in UTF-8"),
-            ("a,m,7,1", "rating 7 is outside 0.5 to 5; use `scale='LOW:HIGH'`"),
+            ("a,m,7,1", "7 stars are not on the scale from 0.5 to 5; use `scale='LOW:HIGH'`"),
         ],
     )
     def test_with_a_bad_row_is_refused_or_skipped(self, spark: Any, tmp_path: Path, line: str, rule: str) -> None:

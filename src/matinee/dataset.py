@@ -18,6 +18,7 @@ class Facts:
     simulated      True where no person gave these ratings; whatever shows them says so
     duplicates     ratings dropped because a later one of the same user and movie won
     skipped        rows left out under `on_bad_rows="skip"`
+    skipped_movies rows of the movie table left out likewise
     """
 
     name: str
@@ -26,6 +27,7 @@ class Facts:
     simulated: bool = False
     duplicates: int = 0
     skipped: int = 0
+    skipped_movies: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from numbers import Real
 from typing import Protocol
@@ -77,17 +78,55 @@ class Scale:
     def nearest(self, stars: float) -> float:
         """Return the rating of this scale that is nearest to a number, of two the higher.
 
-        >>> Scale(0.5, 5, 0.5).nearest(3.75), Scale(1, 5, 1).nearest(9)
-        (4.0, 5.0)
+        >>> Scale(0.5, 5, 0.5).nearest(3.75), Scale(1, 5, 1).nearest(9), Scale(0, 1, 0.1).nearest(0.29)
+        (4.0, 5.0, 0.3)
         """
         inside = min(max(stars, self.low), self.high)
         if self.step is None:
             return float(inside)
-        return float(self.low + math.floor((inside - self.low) / self.step + 0.5 + STEP_TOLERANCE) * self.step)
+        low, high, step = (Decimal(repr(float(part))) for part in (self.low, self.high, self.step))
+        steps = math.floor((inside - self.low) / self.step + 0.5 + STEP_TOLERANCE)
+        return float(low + min(Decimal(steps), (high - low) // step) * step)
+
+    def convert(self, stars: float, to: Scale) -> float:
+        """Return stars of this scale as a rating of another: mapped linearly, inside it, and on a step.
+
+        Stars of a scale without steps over the same range stay what they are.
+
+        >>> Scale(1, 10, 1).convert(7, Scale(0.5, 5, 0.5)), Scale(0.5, 5, 0.5).convert(3.5, Scale(1, 5, 1))
+        (3.5, 4.0)
+        """
+        if (self.low, self.high) == (to.low, to.high) and (self.step is None or self == to):
+            return float(stars)
+        return to.nearest((stars - self.low) * (to.high - to.low) / (self.high - self.low) + to.low)
+
+    def check(self, stars: float) -> str | None:
+        """Return why a number is no rating of the scale, or None: it lies inside, and on a step where there are steps.
+
+        >>> Scale(1, 5, 1).check(3.5)
+        '3.5 stars are not on the scale from 1 to 5 in steps of 1'
+        """
+        if self.has(stars):
+            return None
+        steps = f" in steps of {self.step:g}" if self.step else ""
+        return f"{stars:.7g} stars are not on the scale from {self.low:g} to {self.high:g}{steps}"
 
     def has(self, stars: float) -> bool:
-        """Return whether this is a rating of the scale: inside, and on a step where it has steps."""
-        return stars in self and abs(self.nearest(stars) - stars) <= STEP_TOLERANCE
+        """Return whether this is a rating of the scale, as closely as float32 holds one."""
+        return bool(self.holds(np.array([stars], np.float32))[0])
+
+    def holds(self, stars: Stars) -> NDArray[np.bool_]:
+        """Return (n,) whether each number is a rating of the scale.
+
+        >>> Scale(0, 1, 0.1).holds(np.array([0.3, 0.35, 1.1], np.float32)).tolist()
+        [True, False, False]
+        """
+        inside: NDArray[np.bool_] = (stars >= np.float32(self.low)) & (stars <= np.float32(self.high))
+        if self.step is None:
+            return inside
+        steps = np.rint((np.where(inside, stars, self.low).astype(np.float64) - self.low) / self.step)
+        on_step: NDArray[np.bool_] = (self.low + steps * self.step).astype(np.float32) == stars
+        return inside & on_step
 
     def __str__(self) -> str:
         """The scale as `parse` reads it.

@@ -77,7 +77,16 @@ class Data:
         str | None,
         typer.Option(metavar="COLUMN", envvar="MATINEE_TIMESTAMP_COLUMN", help="Column of times, for a table."),
     ] = None
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME,...", help="Names of the columns of a file without header.")
+    ] = None
     movies: Annotated[str | None, typer.Option(metavar="FILE", help="Titles and genres, for a table.")] = None
+    movie_columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="movie=COLUMN,...", help="Columns of FILE: movie, title, year, release, genres, imdb, tmdb."
+        ),
+    ] = None
     scale: Annotated[
         str | None,
         typer.Option(

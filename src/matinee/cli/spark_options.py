@@ -68,6 +68,9 @@ def source(data: Data) -> Source:
     from matinee.spark.engine import Source
 
     options.one_of("--on-bad-rows", data.on_bad_rows, ("error", "skip"))
+    for option, value in (("--columns", data.columns), ("--movie-columns", data.movie_columns)):
+        if value is not None:
+            raise UsageError(f"{option} is read by the engine local only; leave --engine spark out")
     return Source(
         data.data,
         data.user,

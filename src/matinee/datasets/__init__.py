@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +22,62 @@ def load(
     movie: str | None = None,
     rating: str | None = None,
     timestamp: str | None = None,
+    columns: str | Sequence[str] | None = None,
     movies: Any = None,
+    movie_columns: Mapping[str, str] | str | None = None,
     scale: Scale | str | None = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Dataset:
     """Read a data set.
 
-    data      folder or zip of any MovieLens release; CSV, TSV or Parquet file; name of a release that lies here (fetch
-              it first), or "sample" (./sample is a folder); or a data frame that offers Arrow data
-    user, movie, rating, timestamp, movies      for tables: columns, and the movies
+    data      folder or zip of any MovieLens release; CSV, TSV, JSON or Parquet file, or a folder of these; name of a
+              release that lies here (fetch it first), or "sample" (./sample is a folder); or a data frame that offers
+              Arrow data
+    user, movie, rating, timestamp      for tables: which column is which
+    columns         names of the columns of a text file without header: "user,movie,rating,-", - is not read
+    movies          the movies of a table: a file or data frame
+    movie_columns   which of its columns is which: {"movie": "id", "title": "name"}, or "movie=id,title=name"
     scale           what stars can be; without, a release's own, and of a table the one that its stars seem to be on
     on_bad_rows     "error" stops at the first bad row, "skip" leaves bad rows out and counts them in `facts.skipped`
 
     Raises DataError naming the place, the value and the rule.
     """
     scale = Scale.parse(scale) if isinstance(scale, str) else scale
-    columns: dict[str, Any] = {
+    options: dict[str, Any] = {
         "user": user,
         "movie": movie,
         "rating": rating,
         "timestamp": timestamp,
         "movies": movies,
+        "movie_columns": _pairs(movie_columns) if isinstance(movie_columns, str) else movie_columns,
         "scale": scale,
     }
     if not isinstance(data, str | Path):
-        return tabular.read_frame(data, **columns)
+        _refuse("a data frame", {"columns": columns})
+        return tabular.read_frame(data, on_bad_rows=on_bad_rows, **options)
+    options["columns"] = _names(columns)
     if data == "sample":
-        _refuse("the sample", columns)
+        _refuse("the sample", options)
         return sample.load()
     path = find(data)
-    if path.is_dir() or path.suffix.lower() == ".zip":
-        _refuse(f"{path}, a MovieLens release,", columns | {"scale": None})
+    if (path.is_dir() or path.suffix.lower() == ".zip") and movielens.is_release(path):
+        _refuse(f"{path}, a MovieLens release,", options | {"scale": None})
         return movielens.read(path, on_bad_rows, scale)
-    return tabular.read_file(path, on_bad_rows=on_bad_rows, **columns)
+    return tabular.read_file(path, on_bad_rows=on_bad_rows, **options)
+
+
+def _names(columns: str | Sequence[str] | None) -> list[str] | None:
+    if columns is None:
+        return None
+    return [name.strip() for name in columns.split(",")] if isinstance(columns, str) else list(columns)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Read "movie=id,title=name"."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.strip() and column.strip() for name, _, column in pairs):
+        raise DataError(f"the columns of a movie table are named as in movie=id,title=name, not {text!r}")
+    return {name.strip(): column.strip() for name, _, column in pairs}
 
 
 def _refuse(named: str, options: dict[str, Any]) -> None:

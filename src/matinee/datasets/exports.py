@@ -123,14 +123,6 @@ def read(data: bytes, scale: Scale | None = None) -> Export:
     return Export(site.name, scale, tuple(lines), tuple(unread))
 
 
-def stars_rule(stars: float, scale: Scale) -> str | None:
-    """Return why this is no rating on a scale, or None."""
-    if scale.has(stars):
-        return None
-    steps = f" in steps of {scale.step:g}" if scale.step else ""
-    return f"{stars:g} stars are not on the scale from {scale.low:g} to {scale.high:g}{steps}"
-
-
 def _line(number: int, row: Mapping[str, str], site: Site, scale: Scale) -> Line | Unmatched:
     titles, year = _names(row, site)
     line = Line(number, 0.0, row.get(site.movie) or None, _imdb(row.get(site.imdb, "")), titles, year)
@@ -140,7 +132,7 @@ def _line(number: int, row: Mapping[str, str], site: Site, scale: Scale) -> Line
     except ValueError:
         reason = f"{text[:SHOWN]!r} is not a number of stars" if text else "there is no rating on this line"
         return Unmatched(number, line.what, reason)
-    rule = stars_rule(stars, scale)
+    rule = scale.check(stars)
     return Unmatched(number, line.what, rule) if rule else replace(line, stars=stars)
 
 

@@ -35,7 +35,7 @@ def match(export: Export, catalog: Catalog, own: Scale, also: Collection[str] = 
         if isinstance(found, Unmatched):
             unmatched.append(found)
         else:
-            stars[found] = converted(line.stars, export.scale, own)
+            stars[found] = export.scale.convert(line.stars, own)
     return Matched(stars, tuple(sorted(unmatched, key=lambda one: one.line)))
 
 
@@ -60,19 +60,6 @@ def _found(line: Line, by_imdb: int, catalog: Catalog, also: Collection[str]) ->
     if line.movie is not None and line.movie in also:
         return line.movie
     return Unmatched(line.number, line.what, position)
-
-
-def converted(stars: float, scale: Scale, own: Scale) -> float:
-    """Return stars of one scale as a rating of another.
-
-    Stars of a scale without steps over the same range stay what they are.
-
-    >>> converted(7, Scale(1, 10, 1), Scale(0.5, 5, 0.5)), converted(3.5, Scale(0.5, 5, 0.5), Scale(1, 5, 1))
-    (3.5, 4.0)
-    """
-    if (scale.low, scale.high) == (own.low, own.high) and (scale.step is None or scale == own):
-        return float(stars)
-    return own.nearest((stars - scale.low) * (own.high - own.low) / (scale.high - scale.low) + own.low)
 
 
 def _by_imdb(lines: Sequence[Line], catalog: Catalog) -> Positions:

@@ -10,8 +10,6 @@ Formats: the README of each release, https://grouplens.org/datasets/movielens/.
 
 from __future__ import annotations
 
-import csv
-import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,19 +19,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from matinee.catalog import MAX_TAGS, SCHEMA
+from matinee.catalog import MAX_TAGS
 from matinee.dataset import Dataset, Facts
+from matinee.datasets import delimited, headers, identifiers, movies, quoting
+from matinee.datasets.delimited import Text
+from matinee.datasets.movies import Cells, Links, MovieRows
 from matinee.datasets.rows import Layout, OnBadRows, assemble, read_text
 from matinee.errors import DataError
 from matinee.ratings import Scale
-from matinee.titles import split_title
 
 LICENCE = (
     "MovieLens data: research use, no endorsement implied, redistribution under the same conditions, no commercial use "
     "without permission; see the data set's own README (F. M. Harper and J. A. Konstan 2015)"
 )
 COLUMNS = ("userId", "movieId", "rating", "timestamp")
-NO_GENRES = "(no genres listed)"
 GENRES_100K = (
     "unknown",
     "Action",
@@ -110,8 +109,13 @@ class Source:
 
 
 def is_release(path: Path) -> bool:
-    """Return whether a folder or zip holds a MovieLens release."""
-    return bool(Source.open(path).names & set(RATING_FILES))
+    """Return whether a folder or zip holds a MovieLens release: its files, with its columns."""
+    source = Source.open(path)
+    file = next((name for name in RATING_FILES if name in source.names), None)
+    if file != "ratings.csv":
+        return file is not None
+    header = delimited.read(source.read(file), file).header
+    return tuple(map(headers.plain, header)) == tuple(map(headers.plain, COLUMNS))
 
 
 def read(path: Path, on_bad_rows: OnBadRows = "error", scale: Scale | None = None) -> Dataset:
@@ -120,90 +124,135 @@ def read(path: Path, on_bad_rows: OnBadRows = "error", scale: Scale | None = Non
     Raises DataError naming file, line, value and rule where a row is bad, unless bad rows are skipped.
     """
     source = Source.open(path)
-    file = next((name for name in RATING_FILES if name in source.names), None)
-    if file is None:
-        listed = ", ".join(sorted(source.names)[:6]) or "nothing"
-        raise DataError(
-            f"{path} is not a MovieLens release: it holds {listed}, but none of {', '.join(RATING_FILES)}; "
-            "name the ratings file itself to read it as a table"
-        )
-    return RATING_FILES[file](source, file, on_bad_rows, scale)
+    file = next(name for name in RATING_FILES if name in source.names)
+    text, own = RATING_FILES[file](source, file)
+    user, movie, rating, timestamp = text.header
+    layout = Layout(text.header, user, movie, rating, timestamp)
+    rows = read_text(text, layout, scale or own, on_bad_rows)
+    found = _movies(source, on_bad_rows)
+    return assemble(rows, found.table, scale or own, _facts(source, found.skipped))
 
 
-def movies_beside(path: Path) -> pa.Table | None:
-    """Return the movies (columns of SCHEMA) of a release's own file, None where the file is not one of these.
+def movies_beside(path: Path, on_bad_rows: OnBadRows = "error") -> MovieRows | None:
+    """Return the movies of a release's own file, None where the file is not one of these.
 
     Links and tags that lie beside it come with them.
     """
-    source = Source.open(path.parent)
-    read_movies = {"movies.csv": _modern_movies, "movies.dat": _dat_movies, "u.item": _flagged_movies}.get(path.name)
-    return None if read_movies is None else _movie_table(read_movies(source), _links(source), _tags(source))
+    return _movies(Source.open(path.parent), on_bad_rows, path.name) if path.name in MOVIE_FILES else None
 
 
-def _facts(source: Source) -> Facts:
-    return Facts(source.path.stem if source.path.is_file() else source.path.resolve().name, str(source.path), LICENCE)
+def _facts(source: Source, skipped_movies: int) -> Facts:
+    name = source.path.stem if source.path.is_file() else source.path.resolve().name
+    return Facts(name, str(source.path), LICENCE, skipped_movies=skipped_movies)
 
 
-def _read_modern(source: Source, file: str, on_bad_rows: OnBadRows, scale: Scale | None) -> Dataset:
-    layout = Layout(header_of(file, source.read(file), ",", COLUMNS))
-    scale = scale or Scale(0.5, 5.0, 0.5)
-    rows = read_text(file, source.read(file), layout, scale, on_bad_rows)
-    movies = _movie_table(_modern_movies(source), _links(source), _tags(source))
-    return assemble(rows, movies, scale, _facts(source))
+def _movies(source: Source, on_bad_rows: OnBadRows, file: str | None = None) -> MovieRows:
+    """Return the movies in a file of the release, or in the first that there is."""
+    found = file or next((name for name in MOVIE_FILES if name in source.names), None)
+    if found is None:
+        return movies.table((), {}, on_bad_rows)
+    rows, columns = MOVIE_FILES[found](source)
+    return movies.table(rows, columns, on_bad_rows, _links(source, on_bad_rows), _tags(source) or _dat_tags(source))
 
 
-def header_of(name: str, data: Path | bytes, delimiter: str, needed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a delimited file's column names. Raises DataError where the file is empty or a needed one is missing."""
-    with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
-        first = file.readline(1 << 16).decode("utf-8-sig", errors="replace")
-    header = tuple(next(csv.reader(io.StringIO(first, newline=""), delimiter=delimiter), []))
-    if not header:
-        raise DataError(f"{name} is empty; it should begin with a line of column names")
-    missing = [column for column in needed if column not in header]
-    if missing:
-        raise DataError(
-            f"{name} has no column {', '.join(missing)}; its columns are {', '.join(header)}; "
-            "say which is which with `user=COLUMN`, `movie=COLUMN`, `rating=COLUMN` and `timestamp=COLUMN`"
-        )
-    return header
+def _modern(source: Source, file: str) -> tuple[Text, Scale]:
+    return delimited.read(source.read(file), file), Scale(0.5, 5.0, 0.5)
 
 
-def _modern_movies(source: Source) -> Iterator[tuple[str, str, list[str]]]:
-    if "movies.csv" not in source.names:
-        return
-    for number, row in enumerate(csv.reader(io.StringIO(source.text("movies.csv"), newline="")), 1):
-        if number == 1 or not row:
-            continue
-        if len(row) != 3:
-            raise DataError(
-                f"movies.csv line {number}: it has {len(row)} fields where movieId, title, genres are expected"
-            )
-        yield row[0], row[1], [genre for genre in row[2].split("|") if genre and genre != NO_GENRES]
+def _dat(source: Source, file: str) -> tuple[Text, Scale]:
+    data = source.read(file)
+    raw = data.read_bytes() if isinstance(data, Path) else data
+    return Text(file, raw, COLUMNS, "::", 0), Scale(0.5, 5.0, 0.5) if b".5::" in raw else Scale(1.0, 5.0, 1.0)
 
 
-def _links(source: Source) -> dict[str, tuple[str | None, str | None]]:
+def _100k(source: Source, file: str) -> tuple[Text, Scale]:
+    return Text(file, source.read(file), COLUMNS, "\t", 0), Scale(1.0, 5.0, 1.0)
+
+
+Movies = tuple[Iterator[Cells], dict[str, str]]
+"""Rows and the names of their columns."""
+OWN = {"movie": "movie", "title": "title", "genres": "genres"}
+
+
+def _modern_movies(source: Source) -> Movies:
+    text = delimited.read(source.read("movies.csv"), "movies.csv", fallback="latin-1")
+    return movies.cells_of_lines(text), movies.columns_of("movies.csv", text.header)
+
+
+def _links(source: Source, on_bad_rows: OnBadRows) -> Links:
     """Return {movie: (IMDb id, TMDB id)}."""
     if "links.csv" not in source.names:
         return {}
-    rows = csv.DictReader(io.StringIO(source.text("links.csv"), newline=""))
-    return {
-        row["movieId"]: (f"tt{row['imdbId']}" if row.get("imdbId") else None, row.get("tmdbId") or None) for row in rows
-    }
+    text = delimited.read(source.read("links.csv"), "links.csv")
+    names = headers.choose("links.csv", text.header, {"movie": None, "imdb": None, "tmdb": None})
+    links: dict[str, tuple[str | None, str | None]] = {}
+    for row in text.rows():
+        try:
+            movie, link = _link(dict(zip(text.header, row.fields, strict=False)), names, row.rule)
+        except ValueError as problem:
+            if on_bad_rows == "error":
+                raise DataError(
+                    f"links.csv line {row.line}: {problem}; or leave bad rows out with `on_bad_rows='skip'`"
+                ) from None
+            continue
+        links[movie] = link
+    return links
+
+
+def _link(cells: dict[str, str], names: dict[str, str | None], rule: str) -> tuple[str, tuple[str | None, str | None]]:
+    """Return a movie and its IMDb and TMDB ids. Raises ValueError with the rule that a row of links breaks."""
+    if rule:
+        raise ValueError(rule)
+    movie, imdb, tmdb = (cells.get(names[column] or "", "") for column in ("movie", "imdb", "tmdb"))
+    found = identifiers.imdb(imdb), identifiers.tmdb(tmdb)
+    for what, written, read_as in (("IMDb", imdb, found[0]), ("TMDB", tmdb, found[1])):
+        if written and written not in identifiers.MISSING and read_as is None:
+            raise ValueError(f"{written!r} is no {what} id")
+    return identifiers.read(movie, "movie"), found
 
 
 def _tags(source: Source) -> dict[str, list[str]]:
     """Return {movie: tags, most used first}."""
     if "tags.csv" not in source.names:
         return {}
-    data = source.read("tags.csv")
-    table = pacsv.read_csv(
-        pa.BufferReader(data) if isinstance(data, bytes) else data,
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
-        convert_options=pacsv.ConvertOptions(
-            include_columns=["movieId", "tag"], column_types={"movieId": pa.string(), "tag": pa.string()}
-        ),
-    )
-    return _most_used(table["movieId"], table["tag"])
+    text = delimited.read(source.read("tags.csv"), "tags.csv")
+    tag = next((name for name in text.header if headers.plain(name) == "tag"), None)
+    movie = headers.find("tags.csv", text.header, "movie")
+    if movie is None or tag is None:
+        raise DataError(f"tags.csv needs columns movieId and tag; its columns are {', '.join(text.header)}")
+    places = [text.header.index(movie), text.header.index(tag)]
+    return _most_used(*(_tags_by_arrow(text, places) or _tags_by_line(text, places)))
+
+
+def _tags_by_arrow(text: Text, places: list[int]) -> list[pa.ChunkedArray] | None:
+    """Return movies and tags, None where the file is not clean."""
+    raw = text.data.read_bytes() if isinstance(text.data, Path) else text.data
+    if not quoting.is_clean(raw, text.delimiter):
+        return None
+    names = [str(at) for at in range(len(text.header))]
+    wanted = [names[at] for at in places]
+    try:
+        table = pacsv.read_csv(
+            pa.BufferReader(raw),
+            read_options=pacsv.ReadOptions(column_names=names, skip_rows=text.above),
+            parse_options=pacsv.ParseOptions(delimiter=text.delimiter),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return [table[name] for name in wanted]
+
+
+def _tags_by_line(text: Text, places: list[int]) -> list[pa.ChunkedArray]:
+    found: list[list[str]] = [[], []]
+    for row in text.rows():
+        if row.rule:
+            raise DataError(f"tags.csv line {row.line}: {row.rule}; mend the line, or move the file away")
+        for column, at in zip(found, places, strict=True):
+            column.append(row.fields[at])
+    return [pa.chunked_array([pa.array(column, pa.string())]) for column in found]
 
 
 def _most_used(movies: pa.ChunkedArray, tags: pa.ChunkedArray) -> dict[str, list[str]]:
@@ -218,85 +267,57 @@ def _most_used(movies: pa.ChunkedArray, tags: pa.ChunkedArray) -> dict[str, list
     return most
 
 
-def _movie_table(
-    movies: Iterator[tuple[str, str, list[str]]],
-    links: dict[str, tuple[str | None, str | None]] | None = None,
-    tags: dict[str, list[str]] | None = None,
-) -> pa.Table:
-    """Return rows of SCHEMA from (id, title with year, genres)."""
-    rows = []
-    for movie, text, genres in movies:
-        title, year = split_title(text)
-        imdb, tmdb = (links or {}).get(movie, (None, None))
-        rows.append(
-            {
-                "movie": movie,
-                "title": title,
-                "year": year,
-                "genres": sorted(set(genres)),
-                "tags": (tags or {}).get(movie, []),
-                "imdb": imdb,
-                "tmdb": tmdb,
-            }
-        )
-    return pa.Table.from_pylist(rows, SCHEMA)
+def _dat_movies(source: Source) -> Movies:
+    """Read movies.dat: id :: title :: genres."""
 
+    def rows() -> Iterator[Cells]:
+        for number, line in _lines(source, "movies.dat"):
+            movie, _, rest = line.partition("::")
+            title, separator, genres = rest.rpartition("::")
+            rule = "" if separator else f"{line[:60]!r} is not MovieID::Title::Genres"
+            kept = genres.replace("Children's", "Children")
+            yield Cells(f"movies.dat line {number}", {"movie": movie, "title": title, "genres": kept}, rule)
 
-def _read_dat(source: Source, file: str, on_bad_rows: OnBadRows, scale: Scale | None) -> Dataset:
-    data = source.read(file)
-    raw = data.read_bytes() if isinstance(data, Path) else data
-    layout = Layout(COLUMNS, delimiter="\t", has_header=False)
-    half_stars = b".5::" in raw
-    scale = scale or (Scale(0.5, 5.0, 0.5) if half_stars else Scale(1.0, 5.0, 1.0))
-    rows = read_text(file, raw.replace(b"::", b"\t"), layout, scale, on_bad_rows)
-    return assemble(rows, _movie_table(_dat_movies(source), tags=_dat_tags(source)), scale, _facts(source))
-
-
-def _dat_movies(source: Source) -> Iterator[tuple[str, str, list[str]]]:
-    for number, line in enumerate(_lines(source, "movies.dat"), 1):
-        movie, _, rest = line.partition("::")
-        title, separator, genres = rest.rpartition("::")
-        if not separator:
-            raise DataError(f"movies.dat line {number}: {line[:60]!r} is not MovieID::Title::Genres")
-        yield (
-            movie,
-            title,
-            [genre.replace("Children's", "Children") for genre in genres.split("|") if genre != NO_GENRES],
-        )
+    return rows(), OWN
 
 
 def _dat_tags(source: Source) -> dict[str, list[str]]:
-    fields = [line.split("::") for line in _lines(source, "tags.dat")]
+    fields = [line.split("::") for _, line in _lines(source, "tags.dat")]
     pairs = [(row[1], row[2]) for row in fields if len(row) == 4]
     columns = [pa.chunked_array([pa.array(column, pa.string())]) for column in zip(*pairs, strict=True)]
     return _most_used(*columns) if pairs else {}
 
 
-def _lines(source: Source, name: str) -> list[str]:
-    return [line for line in source.text(name).split("\n") if line.strip()] if name in source.names else []
+def _lines(source: Source, name: str) -> list[tuple[int, str]]:
+    if name not in source.names:
+        return []
+    lines = enumerate(source.text(name).split("\n"), 1)
+    return [(number, line.rstrip("\r")) for number, line in lines if line.strip()]
 
 
-def _read_100k(source: Source, file: str, on_bad_rows: OnBadRows, scale: Scale | None) -> Dataset:
-    layout = Layout(COLUMNS, delimiter="\t", has_header=False)
-    scale = scale or Scale(1.0, 5.0, 1.0)
-    rows = read_text(file, source.read(file), layout, scale, on_bad_rows)
-    return assemble(rows, _movie_table(_flagged_movies(source)), scale, _facts(source))
-
-
-def _flagged_movies(source: Source) -> Iterator[tuple[str, str, list[str]]]:
+def _flagged_movies(source: Source) -> Movies:
     """Read u.item: id | title | release | video release | address | 19 flags."""
-    for number, line in enumerate(_lines(source, "u.item"), 1):
-        fields = line.rstrip("\r").split("|")
-        if len(fields) != 5 + len(GENRES_100K):
-            raise DataError(
-                f"u.item line {number}: it has {len(fields)} fields where {5 + len(GENRES_100K)} are expected"
-            )
-        flags = zip(GENRES_100K, fields[5:], strict=True)
-        yield fields[0], fields[1], [genre for genre, flag in flags if flag == "1" and genre != "unknown"]
+
+    def rows() -> Iterator[Cells]:
+        for number, line in _lines(source, "u.item"):
+            fields = line.split("|")
+            expected = 5 + len(GENRES_100K)
+            rule = "" if len(fields) == expected else f"it has {len(fields)} fields where {expected} are expected"
+            flags = zip(GENRES_100K, fields[5:], strict=False)
+            genres = [genre for genre, flag in flags if flag == "1" and genre != "unknown"]
+            title = fields[1] if len(fields) > 1 else ""
+            yield Cells(f"u.item line {number}", {"movie": fields[0], "title": title, "genres": genres}, rule)
+
+    return rows(), OWN
 
 
-RATING_FILES: dict[str, Callable[[Source, str, OnBadRows, Scale | None], Dataset]] = {
-    "ratings.csv": _read_modern,
-    "ratings.dat": _read_dat,
-    "u.data": _read_100k,
+RATING_FILES: dict[str, Callable[[Source, str], tuple[Text, Scale]]] = {
+    "ratings.csv": _modern,
+    "ratings.dat": _dat,
+    "u.data": _100k,
+}
+MOVIE_FILES: dict[str, Callable[[Source], Movies]] = {
+    "movies.csv": _modern_movies,
+    "movies.dat": _dat_movies,
+    "u.item": _flagged_movies,
 }

@@ -1,22 +1,21 @@
-"""Rating rows in a delimited text file: read fast by Arrow, and row by row where a rule is broken.
+"""Rating rows: read fast by Arrow where a file is clean, and line by line where it is not.
 
-    bytes --Arrow--> columns --rules--> Rows
+    Text --Arrow--> columns --rules--> Rows
               |                  |
-              +---- refused -----+--> the row reader, which names the line, or skips and counts
+              +---- refused -----+--> line by line, which names the line, or skips and counts
 
-Ids are read as dictionary-encoded strings, so "007" is not 7.
+Both ways give the same rows.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import mmap
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,24 +25,23 @@ from numpy.typing import NDArray
 
 from matinee.catalog import SCHEMA, Catalog
 from matinee.dataset import Dataset, Facts
+from matinee.datasets import identifiers, times
+from matinee.datasets.delimited import Row, Text, number
+from matinee.datasets.identifiers import MAX_ID as MAX_ID
+from matinee.datasets.quoting import is_clean
+from matinee.datasets.scales import distinct
+from matinee.datasets.times import Moments
 from matinee.errors import DataError
 from matinee.ids import Ids, Positions
 from matinee.ratings import Ratings, Scale, Stars, Times
 
 OnBadRows = Literal["error", "skip"]
-ID = pa.dictionary(pa.int32(), pa.string())
 BLOCK = 1 << 22
-MAX_ID = 256
-COMMON_SCALES = (Scale(1, 5, 1), Scale(0.5, 5, 0.5), Scale(1, 10, 1), Scale(0.5, 10, 0.5))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the fields of a rating stand.
-
-    header      names of the columns in the file; `has_header` says whether its first line repeats them
-    user, movie, rating, timestamp     which of them is which; timestamp may be None
-    """
+    """Which columns of a header are which; `timestamp` may be None. A file whose header this is has one or has not."""
 
     header: tuple[str, ...]
     user: str = "userId"
@@ -58,215 +56,307 @@ class Layout:
         """The names of the columns that are read."""
         return [self.user, self.movie, self.rating] + ([self.timestamp] if self.timestamp else [])
 
+    @property
+    def places(self) -> list[int]:
+        """Where in a row these columns stand."""
+        return [self.header.index(name) for name in self.wanted]
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Ratings as they stand in a file: dictionary-encoded ids (n,), stars (n,), times (n,) or None; rows left out."""
+    """Ratings as they stand in a file.
+
+    users, movies   (n,) dictionary-encoded ids
+    stars, times    (n,); `times` is None where the data has none
+    skipped         rows left out
+    bad             the place of the first of these and the rule that it breaks
+    """
 
     users: pa.ChunkedArray
     movies: pa.ChunkedArray
     stars: Stars
     times: Times | None
     skipped: int = 0
+    bad: str = ""
 
 
-def read_text(name: str, data: Path | bytes, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
-    """Read the ratings of one file; `name` is how errors call it, `scale` None takes any finite number.
+class Lines(Protocol):
+    """A table that is read line by line."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def header(self) -> tuple[str, ...]: ...
+
+    def rows(self) -> Iterator[Row]: ...
+
+
+def read_text(text: Text, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
+    """Read the ratings of a text file; `scale` None takes any finite number.
 
     Raises DataError naming line, value and rule where a row is bad and `on_bad_rows` is "error".
     """
     try:
-        rows = columns_of(_parse(data, layout), layout)
-    except pa.ArrowInvalid:
-        rows = None
-    if rows is None or broken_rule(rows, scale):
-        return _row_by_row(name, data, layout, scale, on_bad_rows)
-    return rows
+        columns = _parsed(text, layout)
+    except (pa.ArrowInvalid, ValueError):
+        columns = None
+    if columns is None or columns.bad(scale).any():
+        return read_lines(text, layout, scale, on_bad_rows)
+    return columns.rows()
 
 
-def _parse(data: Path | bytes, layout: Layout) -> pa.Table:
-    return pacsv.read_csv(
+def read_table(where: str, table: pa.Table, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
+    """Read the ratings of a table with typed columns. Raises DataError naming the first bad row and its rule."""
+    try:
+        columns = Columns.of(*(_chunked(table[name]) for name in layout.wanted))
+    except ValueError as problem:
+        raise DataError(f"{where}: {problem}; name another column") from None
+    bad = columns.bad(scale)
+    count = int(np.count_nonzero(bad))
+    if not count:
+        return columns.rows()
+    at = int(bad.argmax())
+    place = f"{where} row {at + 1}: {_rule_of(table.slice(at, 1), layout, scale)}"
+    if on_bad_rows == "error":
+        more = f" ({count:,} rows break a rule)" if count > 1 else ""
+        raise DataError(f"{place}{more}; or leave bad rows out with `on_bad_rows='skip'`")
+    return columns.where(~bad).rows(count, place)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The columns of ratings as they are read, bad rows among them: null ids, NaN stars, times of -1."""
+
+    users: pa.ChunkedArray
+    movies: pa.ChunkedArray
+    stars: Stars
+    moments: Moments | None
+
+    @classmethod
+    def of(
+        cls,
+        users: pa.ChunkedArray,
+        movies: pa.ChunkedArray,
+        stars: pa.ChunkedArray,
+        when: pa.ChunkedArray | None = None,
+    ) -> Columns:
+        """Read columns of any type. Raises ValueError where one holds what it cannot."""
+        return cls(
+            identifiers.column(users, "user"),
+            identifiers.column(movies, "movie"),
+            _numbers(stars),
+            None if when is None else times.column(when),
+        )
+
+    def bad(self, scale: Scale | None) -> NDArray[np.bool_]:
+        """Return (n,) whether each row breaks a rule."""
+        bad = ~np.isfinite(self.stars) if scale is None else ~self._on(scale)
+        if self.moments is not None:
+            bad |= (self.moments.seconds < 0) | (self.moments.seconds >= times.LATEST)
+        for ids in (self.users, self.movies):
+            if ids.null_count:
+                bad |= np.asarray(pc.is_null(ids))
+        return bad
+
+    def _on(self, scale: Scale) -> NDArray[np.bool_]:
+        """Return whether stars are on a scale; of few different numbers each is looked at once."""
+        if len(self.stars) and scale.holds(distinct(self.stars)).all():
+            return np.ones(len(self.stars), bool)
+        return scale.holds(self.stars)
+
+    def where(self, keep: NDArray[np.bool_]) -> Columns:
+        mask = pa.array(keep)
+        moments = None if self.moments is None else self.moments.where(keep)
+        return Columns(self.users.filter(mask), self.movies.filter(mask), self.stars[keep], moments)
+
+    def rows(self, skipped: int = 0, bad: str = "") -> Rows:
+        """Return good rows; the later of two in one second stands behind the other."""
+        seconds = None if self.moments is None else self.moments.seconds
+        order = None if self.moments is None else self.moments.order()
+        if order is None or seconds is None:
+            return Rows(self.users, self.movies, self.stars, seconds, skipped, bad)
+        places = pa.array(order)
+        return Rows(self.users.take(places), self.movies.take(places), self.stars[order], seconds[order], skipped, bad)
+
+
+def _chunked(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:
+    return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+
+
+def _numbers(column: pa.ChunkedArray) -> Stars:
+    """Return a column of stars, NaN where there is no number. Raises ValueError where it cannot hold numbers."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return np.array([_number_or_nan(text) for text in column.to_pylist()], np.float32)
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or _is_flag(kind)):
+        raise ValueError(f"the column of ratings holds {kind}, which is no number")
+    numbers = column.cast(pa.float64() if pa.types.is_decimal(kind) else pa.float32(), safe=False)
+    return np.asarray(pc.fill_null(numbers, pa.scalar(math.nan, numbers.type)).to_numpy(), np.float32)
+
+
+def _is_flag(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
+
+
+def _number_or_nan(text: str | None) -> float:
+    try:
+        return number((text or "").strip())
+    except ValueError:
+        return math.nan
+
+
+def _parsed(text: Text, layout: Layout) -> Columns | None:
+    """Return the columns as Arrow reads them, None where its reader and the one of lines may differ."""
+    with _bytes(text.data) as raw:
+        has_quotes = raw.find(b'"') >= 0
+        if has_quotes and not is_clean(raw, text.delimiter):
+            return None
+        if text.delimiter == "::" and raw.find(b"\t") >= 0:
+            return None
+    data, delimiter = text.data, text.delimiter
+    if delimiter == "::":
+        whole = data if isinstance(data, bytes) else data.read_bytes()
+        data, delimiter = whole.replace(b"::", b"\t"), "\t"
+    names = [str(at) for at in range(len(layout.header))]
+    user, movie, rating, *when = (names[at] for at in layout.places)
+    table = pacsv.read_csv(
         pa.BufferReader(data) if isinstance(data, bytes) else data,
-        read_options=pacsv.ReadOptions(
-            block_size=BLOCK, column_names=list(layout.header), skip_rows=1 if layout.has_header else 0
-        ),
-        parse_options=pacsv.ParseOptions(
-            delimiter=layout.delimiter, quote_char='"' if layout.delimiter == "," else False
-        ),
+        read_options=pacsv.ReadOptions(block_size=BLOCK, column_names=names, skip_rows=text.above),
+        parse_options=pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if has_quotes else False),
         convert_options=pacsv.ConvertOptions(
-            include_columns=layout.wanted,
-            column_types={layout.user: ID, layout.movie: ID, layout.rating: pa.float32()},
+            include_columns=[user, movie, rating, *when],
+            column_types={user: identifiers.ENCODED, movie: identifiers.ENCODED, rating: pa.float32()},
             strings_can_be_null=False,
+            decimal_point="," if _has_decimal_commas(text, layout) else ".",
         ),
+    )
+    if when and not _holds_times(table[when[0]].type):
+        return None
+    return Columns.of(*(table[name] for name in (user, movie, rating, *when)))
+
+
+@contextmanager
+def _bytes(data: bytes | Path) -> Iterator[bytes | mmap.mmap]:
+    """Give the block a file's bytes to look at."""
+    if isinstance(data, bytes) or not data.stat().st_size:
+        yield data if isinstance(data, bytes) else b""
+        return
+    with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        yield mapped
+
+
+def _has_decimal_commas(text: Text, layout: Layout) -> bool:
+    at = layout.places[2]
+    first = next((row for row in text.rows() if not row.rule), None)
+    return first is not None and "," in first.fields[at]
+
+
+def _holds_times(kind: pa.DataType) -> bool:
+    """Return whether Arrow took a column for what `times.read` takes it for."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)) and not bool(
+        pa.types.is_time(kind) or pa.types.is_duration(kind)
     )
 
 
-def columns_of(table: pa.Table, layout: Layout) -> Rows:
-    """Return a table's rating columns as Rows. Raises ArrowInvalid where they cannot be numbers or times."""
-    users, movies = (_encoded(table[name]) for name in (layout.user, layout.movie))
-    stars = _filled(table[layout.rating].cast(pa.float32()), np.nan)
-    times = None if layout.timestamp is None else _seconds(table[layout.timestamp])
-    return Rows(users, movies, np.asarray(stars, np.float32), times)
+def read_lines(lines: Lines, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
+    """Read line by line: the first bad row is an error, or bad rows are skipped and counted."""
+    ratings: list[tuple[str, str, float, tuple[int, float, bool] | None]] = []
+    skipped, bad, places = 0, "", layout.places
+    for row in lines.rows():
+        try:
+            ratings.append(_good_rating(row, places, scale, ratings))
+        except ValueError as problem:
+            place = f"{lines.name} line {row.line}: {problem}"
+            if on_bad_rows == "error":
+                raise DataError(f"{place}; or leave bad rows out with `on_bad_rows='skip'`") from None
+            skipped, bad = skipped + 1, bad or place
+    users, movies, stars, when = zip(*ratings, strict=True) if ratings else ((), (), (), ())
+    return Columns(
+        _encoded(users),
+        _encoded(movies),
+        np.array(stars, np.float32),
+        times.of(when) if layout.timestamp else None,
+    ).rows(skipped, bad)
 
 
-def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ids as dictionary-encoded text, all chunks with one dictionary."""
-    if pa.types.is_dictionary(column.type):
-        return column.cast(ID).unify_dictionaries()
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.int64())  # a data frame's integer ids with gaps; refused where they are not whole
-    encoded = column.dictionary_encode()  # one dictionary for all chunks, where unify_dictionaries takes minutes
-    if not encoded.num_chunks:
-        return pa.chunked_array([], ID)
-    texts = encoded.chunk(0).dictionary.cast(pa.string())
-    return pa.chunked_array([pa.DictionaryArray.from_arrays(chunk.indices, texts) for chunk in encoded.chunks])
+def _encoded(ids: Sequence[str]) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(ids, pa.string())]).dictionary_encode().cast(identifiers.ENCODED)
 
 
-def _filled(column: pa.ChunkedArray, value: float) -> NDArray[np.generic]:
-    return cast(NDArray[np.generic], pc.fill_null(column, pa.scalar(value, column.type)).to_numpy())
+Rating = tuple[str, str, float, tuple[int, float, bool] | None]
 
 
-def _seconds(column: pa.ChunkedArray) -> Times:
-    """Return seconds since 1970, -1 where missing."""
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("s", "UTC" if getattr(column.type, "tz", None) else None), safe=False)
-    elif pa.types.is_null(column.type):
-        return np.full(len(column), -1, np.int64)
-    return np.asarray(_filled(column.cast(pa.int64()), -1), np.int64)
+def _good_rating(row: Row, places: Sequence[int], scale: Scale | None, before: Sequence[Rating]) -> Rating:
+    """Return user, movie, stars and time of a row. Raises ValueError with the rule that it breaks."""
+    if row.rule:
+        raise ValueError(row.rule)
+    user, movie, stars, *when = (row.fields[at] for at in places)
+    rating = _rating(user, movie, stars, when[0] if when else None, scale)
+    if when and before and before[0][3] is not None and rating[3] is not None and before[0][3][2] != rating[3][2]:
+        raise ValueError(
+            f"timestamp {when[0]!r} is {_written(rating[3][2])} where the first row has {_written(before[0][3][2])}"
+        )
+    return rating
 
 
-def broken_rule(rows: Rows, scale: Scale | None) -> str | None:
-    """Return the first rule that some row breaks, None where all are good."""
-    for ids, what in ((rows.users, "user"), (rows.movies, "movie")):
-        if ids.null_count:
-            return f"a {what} id is missing"
-        values = ids.chunk(0).dictionary if ids.num_chunks else pa.array([], pa.string())
-        if rule := next((rule for value in values.to_pylist() if (rule := id_rule(value, what))), None):
-            return rule
-    if len(rows.stars):
-        low, high = float(np.min(rows.stars)), float(np.max(rows.stars))
-        for value in (low, high):
-            if rule := stars_rule(value, scale):
-                return rule
-    if rows.times is not None and len(rows.times) and rows.times.min() < 0:
-        return "a timestamp is missing or before 1970"
-    return None
+def _written(is_date: bool) -> str:
+    return "a date" if is_date else "a number"
 
 
-def id_rule(value: str, what: str) -> str | None:
-    """Return why this cannot be an id, or None."""
-    if not value or not value.isprintable():
-        return f"{what} id {value!r} must be printable text and not empty"
-    if len(value) > MAX_ID:
-        return f"{what} id {value[:20]!r}... is longer than {MAX_ID} characters"
-    if value.startswith("~"):
-        return f"{what} id {value!r} begins with ~, which is kept for visitors of the page"
-    return None
+def _rating(user: str, movie: str, stars: str, when: str | None, scale: Scale | None) -> Rating:
+    known_user, known_movie = identifiers.read(user, "user"), identifiers.read(movie, "movie")
+    try:
+        value = number(stars)
+    except ValueError:
+        raise ValueError(f"rating {stars[:MAX_ID]!r} is not a number") from None
+    if rule := stars_rule(float(np.float32(value)), scale):
+        raise ValueError(rule)
+    return known_user, known_movie, value, None if when is None else times.read(when)
+
+
+def _rule_of(row: pa.Table, layout: Layout, scale: Scale | None) -> str:
+    """Return the rule that a row of a table breaks."""
+    for name, what in ((layout.user, "user"), (layout.movie, "movie")):
+        if rules := identifiers.rules(_chunked(row[name]), what):
+            return rules[0]
+    stars = float(_numbers(_chunked(row[layout.rating]))[0])
+    given = row[layout.rating][0].as_py()
+    if math.isnan(stars):
+        return "the rating is missing" if given is None or given != given else f"rating {given!r} is not a number"
+    return stars_rule(stars, scale) or f"timestamp {row[layout.timestamp][0].as_py()!r} is missing or before 1970"
 
 
 def stars_rule(value: float, scale: Scale | None) -> str | None:
     """Return why this cannot be a rating, or None."""
     if not math.isfinite(value):
         return f"rating {value} is not a finite number"
-    if scale is not None and value not in scale:
-        return (
-            f"rating {value:.6g} is outside {scale.low:g} to {scale.high:g}; "
-            "use `scale='LOW:HIGH'`, such as 1:10, if the data is on another scale"
-        )
-    return None
+    rule = scale.check(value) if scale is not None else None
+    return f"{rule}; use `scale='LOW:HIGH'`, such as 1:10, if the data is on another scale" if rule else None
 
 
-def _row_by_row(name: str, data: Path | bytes, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
-    """Read in Python: the first bad row is an error, or bad rows are skipped and counted."""
-    users, movies, stars, times, skipped = [], [], [], [], 0
-    for line, fields in _fields(data, layout):
-        try:
-            user, movie, value, time = _rating(fields, layout, scale)
-        except ValueError as problem:
-            if on_bad_rows == "error":
-                raise DataError(
-                    f"{name} line {line}: {problem}; or leave bad rows out with `on_bad_rows='skip'`"
-                ) from None
-            skipped += 1
-            continue
-        users.append(user)
-        movies.append(movie)
-        stars.append(value)
-        times.append(time)
-    ids = [pa.chunked_array([pa.array(values, pa.string())]).dictionary_encode() for values in (users, movies)]
-    known_times = np.array(times, np.int64) if layout.timestamp else None
-    return Rows(_encoded(ids[0]), _encoded(ids[1]), np.array(stars, np.float32), known_times, skipped)
+def joined(parts: Iterable[Rows]) -> Rows:
+    """Return the rows of several files as those of one."""
+    found = list(parts)
+    if len(found) == 1:
+        return found[0]
+    timed = [part.times for part in found if part.times is not None]
+    return Rows(
+        _appended([part.users for part in found]),
+        _appended([part.movies for part in found]),
+        np.concatenate([part.stars for part in found]),
+        np.concatenate(timed) if len(timed) == len(found) else None,
+        sum(part.skipped for part in found),
+        next((part.bad for part in found if part.bad), ""),
+    )
 
 
-def _fields(data: Path | bytes, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    with _opened(data) as file:
-        text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
-        quoted = layout.delimiter == ","
-        reader = csv.reader(text, delimiter=layout.delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-        if layout.has_header:
-            next(reader, None)
-        for fields in reader:
-            if fields:
-                yield reader.line_num, fields
-
-
-def _opened(data: Path | bytes) -> BinaryIO:
-    return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
-
-
-def _rating(fields: list[str], layout: Layout, scale: Scale | None) -> tuple[str, str, float, int]:
-    """Return user, movie, stars and time of one row. Raises ValueError with the rule it breaks."""
-    if len(fields) != len(layout.header):
-        raise ValueError(
-            f"it has {len(fields)} fields where {len(layout.header)} are expected ({', '.join(layout.header)})"
-        )
-    row = dict(zip(layout.header, fields, strict=True))
-    user, movie = row[layout.user], row[layout.movie]
-    try:
-        stars = float(row[layout.rating])
-    except ValueError:
-        raise ValueError(f"rating {row[layout.rating]!r} is not a number") from None
-    time = _time(row[layout.timestamp]) if layout.timestamp else 0
-    if rule := id_rule(user, "user") or id_rule(movie, "movie") or stars_rule(stars, scale):
-        raise ValueError(rule)
-    return user, movie, stars, time
-
-
-def _time(text: str) -> int:
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f"timestamp {text!r} is neither seconds since 1970 nor a date such as 2015-04-01"
-            ) from None
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= seconds < 2**53:
-        raise ValueError(f"timestamp {text} is not a time after 1970, in seconds")
-    return int(seconds)
-
-
-def infer_scale(stars: Stars) -> Scale:
-    """Return the scale that a data set seems to use: a common one that holds every value, or lowest to highest.
-
-    >>> infer_scale(np.array([1, 4, 5], np.float32)), infer_scale(np.array([0, 40, 100], np.float32))
-    (Scale(low=1, high=5, step=1), Scale(low=0.0, high=100.0, step=40.0))
-    """
-    values = np.unique(stars).astype(np.float64)
-    for scale in COMMON_SCALES:
-        if len(values) and values[0] >= scale.low and values[-1] <= scale.high and _on_grid(values, scale):
-            return scale
-    if len(values) < 2:
-        return Scale(float(values[0]), float(values[0]) + 1) if len(values) else COMMON_SCALES[1]
-    step = float(np.diff(values).min()) if len(values) <= 101 else None
-    return Scale(float(values[0]), float(values[-1]), step)
-
-
-def _on_grid(values: NDArray[np.float64], scale: Scale) -> bool:
-    steps = values / (scale.step or 1)
-    return bool(np.all(steps == np.round(steps)))
+def _appended(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    return pa.chunked_array(chunks, identifiers.ENCODED).unify_dictionaries()
 
 
 def assemble(rows: Rows, movies: pa.Table, scale: Scale, facts: Facts) -> Dataset:
@@ -275,24 +365,27 @@ def assemble(rows: Rows, movies: pa.Table, scale: Scale, facts: Facts) -> Datase
     Raises DataError where there are no rows.
     """
     if not len(rows.stars):
-        raise DataError(f"{facts.source} holds no ratings")
+        bad = f" but bad rows, such as {rows.bad}" if rows.bad else ""
+        raise DataError(f"{facts.source} holds no ratings{bad}")
     users, user = _sorted_ids(rows.users)
     rated, movie = _sorted_ids(rows.movies)
     ids = Ids(pa.concat_arrays([rated.array, *movies["movie"].cast(pa.string()).chunks]))
     movie = ids.positions(rated.array)[movie] if len(rated) else movie
     ratings = Ratings.from_pairs(users, ids, user, movie, rows.stars, scale, rows.times)
-    facts = Facts(facts.name, facts.source, facts.licence, facts.simulated, len(user) - ratings.n, rows.skipped)
+    facts = replace(facts, duplicates=len(user) - ratings.n, skipped=rows.skipped)
     return Dataset(ratings, Catalog.of(ids, movies), facts)
 
 
 def _sorted_ids(column: pa.ChunkedArray) -> tuple[Ids, Positions]:
-    """Return the sorted ids of a dictionary-encoded column and each row's position among them."""
+    """Return the sorted ids that occur in a dictionary-encoded column and each row's position among them."""
     if not column.num_chunks:
         return Ids([]), np.empty(0, np.int32)
     dictionary = column.chunk(0).dictionary
-    ids = Ids(dictionary)
-    place = ids.positions(dictionary)
     codes = np.concatenate([np.asarray(chunk.indices) for chunk in column.chunks])
+    occurs = np.zeros(len(dictionary), bool)
+    occurs[codes] = True
+    ids = Ids(dictionary.filter(pa.array(occurs)))
+    place = ids.positions(dictionary)
     return ids, place[codes]
 
 

@@ -1,51 +1,33 @@
-"""Any table with a column of users, one of movies and one of ratings: CSV, TSV or Parquet file, or data frame.
+"""Any table with a column of users, one of movies and one of ratings: CSV, TSV, JSON or Parquet file, or data frame.
 
 Tables in memory come in by `frames`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matinee.catalog import SCHEMA
 from matinee.dataset import Dataset, Facts
+from matinee.datasets import delimited, files, headers, jsonlines, movies, rows
+from matinee.datasets.files import File
 from matinee.datasets.frames import arrow_table
-from matinee.datasets.movielens import COLUMNS, header_of, movies_beside
-from matinee.datasets.rows import (
-    Layout,
-    OnBadRows,
-    Rows,
-    assemble,
-    broken_rule,
-    columns_of,
-    infer_scale,
-    no_movies,
-    read_text,
-)
+from matinee.datasets.movielens import movies_beside
+from matinee.datasets.movies import MovieRows
+from matinee.datasets.rows import Layout, OnBadRows, Rows, assemble, no_movies
+from matinee.datasets.scales import infer_scale
 from matinee.errors import DataError
 from matinee.ratings import Scale
-from matinee.titles import split_title
 
-USUAL_NAMES = {
-    "user": ("userId", "user_id", "user", "userid", "UserID"),
-    "movie": ("movieId", "movie_id", "movie", "movieid", "MovieID", "itemId", "item_id", "item"),
-    "rating": ("rating", "stars", "score", "Rating"),
-    "timestamp": ("timestamp", "time", "date", "Timestamp"),
-    "title": ("title", "name", "Title"),
-    "year": ("year", "Year"),
-    "genres": ("genres", "genre", "Genres"),
-}
-
-DELIMITERS = ",\t;|"
-PARQUET = (".parquet", ".pq")
-MAGIC = b"PAR1"
-"""What a Parquet file begins with, whatever it is called."""
+Names = Mapping[str, str | None]
+RATINGS, MOVIES = "ratings.csv", "movies.csv"
+"""Files of a folder that are one table of ratings and one of movies, not parts of one table."""
 
 
 def read_file(
@@ -55,25 +37,27 @@ def read_file(
     movie: str | None = None,
     rating: str | None = None,
     timestamp: str | None = None,
+    columns: Sequence[str] | None = None,
     movies: Any = None,
+    movie_columns: Mapping[str, str] | None = None,
     scale: Scale | None = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Dataset:
-    """Read ratings from a CSV, TSV or Parquet file with named columns; without names the usual ones are looked for.
+    """Read ratings from a file, or a folder or zip of its parts; without names the usual ones are looked for.
 
-    A text file whose first line is numbers has no header: user, movie, rating, perhaps time, as in ml-100k's u1.base.
-
-    `movies` is a table of movies (file or data frame) with an id, a title and perhaps a year and genres. Without
+    `columns` names the columns of a text file without header, in order. `movies` is a table of movies (file or data
+    frame) with an id, a title and perhaps a year, genres and links, whose columns `movie_columns` names. Without
     `scale` the scale is inferred. Raises DataError naming the file, the line and the rule.
     """
     names = {"user": user, "movie": movie, "rating": rating, "timestamp": timestamp}
-    if _is_parquet(path):
-        table = _read_parquet(path)
-        rows = _rows_of(path.name, table, choose(path.name, tuple(table.column_names), names), scale)
-    else:
-        layout = _text_layout(path, names)
-        rows = read_text(path.name, path, layout, scale, on_bad_rows)
-    return _dataset(rows, movies, scale, Facts(path.stem, str(path)))
+    if (path / RATINGS).is_file():
+        beside = path / MOVIES
+        path, movies = path / RATINGS, beside if movies is None and beside.is_file() else movies
+    parts = files.of(path)
+    _check_alike(path, parts)
+    found = rows.joined([_read_part(part, names, columns, scale, on_bad_rows) for part in parts])
+    facts = Facts(path.name.removesuffix(".gz").rpartition(".")[0] or path.name, str(path))
+    return _dataset(found, movies, movie_columns, scale, on_bad_rows, facts)
 
 
 def read_frame(
@@ -84,140 +68,161 @@ def read_frame(
     rating: str | None = None,
     timestamp: str | None = None,
     movies: Any = None,
+    movie_columns: Mapping[str, str] | None = None,
     scale: Scale | None = None,
+    on_bad_rows: OnBadRows = "error",
 ) -> Dataset:
     """Read ratings from a table in memory, as `frames.arrow_table` takes it."""
-    table = arrow_table(frame, "the data frame")
+    where, table = "the data frame", arrow_table(frame, "the data frame")
     names = {"user": user, "movie": movie, "rating": rating, "timestamp": timestamp}
-    layout = choose("the data frame", tuple(table.column_names), names)
-    return _dataset(_rows_of("the data frame", table, layout, scale), movies, scale, Facts("data frame", "memory"))
+    layout = choose(where, tuple(table.column_names), names)
+    found = rows.read_table(where, table, layout, scale, on_bad_rows)
+    return _dataset(found, movies, movie_columns, scale, on_bad_rows, Facts("data frame", "memory"))
 
 
-def _dataset(rows: Rows, movies: Any, scale: Scale | None, facts: Facts) -> Dataset:
-    table = no_movies() if movies is None else movie_table(movies)
-    return assemble(rows, table, scale or infer_scale(rows.stars), facts)
+def _dataset(
+    found: Rows,
+    movies: Any,
+    movie_columns: Mapping[str, str] | None,
+    scale: Scale | None,
+    on_bad_rows: OnBadRows,
+    facts: Facts,
+) -> Dataset:
+    table = no_movies()
+    if movies is not None:
+        read = movie_rows(movies, movie_columns, on_bad_rows)
+        table, facts = read.table, replace(facts, skipped_movies=read.skipped)
+    return assemble(found, table, scale or infer_scale(found.stars), facts)
 
 
-def choose(where: str, header: tuple[str, ...], names: dict[str, str | None]) -> Layout:
+def choose(where: str, header: tuple[str, ...], names: Names) -> Layout:
     """Return which column is which: the named ones, or those with a usual name.
 
     Raises DataError where a column is missing, naming the ones there are.
     """
     if not all(map(str.isprintable, header)):
-        raise DataError(f"{where} is not text; name a CSV, TSV or Parquet file")
-    found = {what: _column(where, header, what, name) for what, name in names.items()}
+        raise DataError(f"{where} is not text; name a CSV, TSV, JSON or Parquet file")
+    found = headers.choose(where, header, names)
     for what in ("user", "movie", "rating"):
         if found[what] is None:
             raise DataError(
                 f"{where} has no column for {what}: its columns are {', '.join(header)}; name it with `{what}=COLUMN`"
             )
+    _check_apart(where, found)
     return Layout(header, str(found["user"]), str(found["movie"]), str(found["rating"]), found["timestamp"])
 
 
-def _column(where: str, header: Sequence[str], what: str, name: str | None) -> str | None:
-    if name is not None and name not in header:
-        raise DataError(f"{where} has no column {name!r} for {what}: its columns are {', '.join(header)}")
-    return name or next((usual for usual in USUAL_NAMES[what] if usual in header), None)
+def _check_apart(where: str, found: Names) -> None:
+    """Raise DataError where one column is taken for two things."""
+    taken: dict[str, str] = {}
+    for what, name in found.items():
+        if name is not None and taken.setdefault(name, what) != what:
+            raise DataError(f"{where}: the column {name!r} cannot be both {taken[name]} and {what}; name them apart")
 
 
-def _text_layout(path: Path, names: dict[str, str | None]) -> Layout:
-    """Return how a text file is laid out; one that begins with numbers has MovieLens' columns and no header."""
-    delimiter = _delimiter(path)
-    header = header_of(path.name, path, delimiter, ())
-    if not any(names.values()) and (layout := without_header(header, delimiter)):
-        return layout
-    return replace(choose(path.name, header, names), delimiter=delimiter)
+def _check_alike(path: Path, parts: Sequence[File]) -> None:
+    """Raise DataError where files are not the parts of one table: their columns differ."""
+    if len(parts) > 1 and len({frozenset(_header(part)) for part in parts}) > 1:
+        listed = ", ".join(part.name for part in parts[:6])
+        raise DataError(f"{path} holds tables with different columns ({listed}); name the file of ratings")
 
 
-def without_header(first: tuple[str, ...], delimiter: str) -> Layout | None:
-    """Return the layout of a file whose first line is numbers, None where they are names."""
-    if not (3 <= len(first) <= len(COLUMNS) and all(map(_is_number, first))):
-        return None
-    timestamp = "timestamp" if len(first) > 3 else None
-    return Layout(COLUMNS[: len(first)], timestamp=timestamp, delimiter=delimiter, has_header=False)
+def _header(part: File) -> tuple[str, ...]:
+    if part.kind == "parquet":
+        return _parquet_header(part)
+    if part.kind == "json":
+        return jsonlines.read(part.data, part.name).header
+    return delimited.read(part.data, part.name).header
 
 
-def _is_number(text: str) -> bool:
+def _read_part(
+    part: File, names: Names, columns: Sequence[str] | None, scale: Scale | None, on_bad_rows: OnBadRows
+) -> Rows:
+    if part.kind == "parquet":
+        header = _parquet_header(part)
+        layout = choose(part.name, header, names)
+        return rows.read_table(part.name, _read_parquet(part, layout.wanted), layout, scale, on_bad_rows)
+    if part.kind == "json":
+        lines = jsonlines.read(part.data, part.name)
+        return rows.read_lines(lines, choose(part.name, lines.header, names), scale, on_bad_rows)
+    text = delimited.read(part.data, part.name, columns, named=[name for name in names.values() if name])
+    if not text.named:
+        raise DataError(
+            f"{part.name} has no line of column names: it begins with {delimited.shown(text)}; name all columns in "
+            "their order, such as `columns='user,movie,rating,timestamp'`"
+        )
+    return rows.read_text(text, choose(part.name, text.header, names), scale, on_bad_rows)
+
+
+def _parquet_header(part: File) -> tuple[str, ...]:
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _delimiter(path: Path) -> str:
-    with path.open("rb") as file:
-        first = file.readline(1 << 16).decode("utf-8", errors="replace")
-    return max(DELIMITERS, key=first.count)
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return path.suffix.lower() in PARQUET or file.read(len(MAGIC)) == MAGIC
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
+        own = pq.ParquetFile(_source(part)).schema_arrow.names
     except (pa.ArrowException, OSError) as problem:
-        raise DataError(f"{path} is not a complete Parquet file: {str(problem).splitlines()[0]}") from None
+        raise DataError(f"{part.name} is not a complete Parquet file: {str(problem).splitlines()[0]}") from None
+    return (*own, *(name for name in _partition(part) if name not in own))
 
 
-def _rows_of(where: str, table: pa.Table, layout: Layout, scale: Scale | None) -> Rows:
-    """Return a table's ratings. Raises DataError with the rule that a row breaks."""
+def _read_parquet(part: File, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return columns of a Parquet file; those that its folders are named by, as in user=7/, are among them."""
+    header, partition = _parquet_header(part), _partition(part)
+    wanted = header if columns is None else columns
+    own = [name for name in header if name in wanted and (name not in partition or name in _own_names(part))]
     try:
-        rows = columns_of(table, layout)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
-        raise DataError(f"{where}: {str(problem).splitlines()[0]}") from None
-    if rule := broken_rule(rows, scale):
-        raise DataError(f"{where}: {rule}")
-    return rows
+        table = pq.ParquetFile(_source(part)).read(columns=own)
+    except (pa.ArrowException, OSError) as problem:
+        raise DataError(f"{part.name} is not a complete Parquet file: {str(problem).splitlines()[0]}") from None
+    for name in wanted:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.array([partition[name]] * len(table), pa.string()))
+    return table
 
 
-def movie_table(movies: Any) -> pa.Table:
-    """Return rows of SCHEMA from a file or data frame with an id, a title and perhaps a year and genres (`A|B`)."""
-    if isinstance(movies, str | Path):
-        path = Path(movies)
-        if not path.is_file():
-            raise DataError(f"there is no movies file {path}")
-        if (known := movies_beside(path)) is not None:
-            return known
-        table = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
-    else:
-        table = arrow_table(movies, "the movie table")
-    header = tuple(table.column_names)
-    movie, title = (_column("the movie table", header, what, None) for what in ("movie", "title"))
-    if movie is None or title is None:
-        raise DataError(f"a movie table needs columns movieId and title; these are {', '.join(header)}")
-    year, genres = (_column("the movie table", header, what, None) for what in ("year", "genres"))
-    rows = []
-    for row in table.to_pylist():
-        shown, in_title = split_title(str(row[title] or ""))
-        known = row[genres] if genres else None
-        listed = known.split("|") if isinstance(known, str) else list(known or [])
-        rows.append(
-            {
-                "movie": str(row[movie]),
-                "title": shown,
-                "year": int(row[year]) if year and row[year] is not None else in_title,
-                "genres": sorted({str(genre) for genre in listed if genre}),
-                "tags": [],
-            }
-        )
-    return pa.Table.from_pylist(rows, SCHEMA)
+def _own_names(part: File) -> list[str]:
+    return list(pq.ParquetFile(_source(part)).schema_arrow.names)
 
 
-def _read_csv(path: Path) -> pa.Table:
-    import pyarrow.csv as pacsv
+def _partition(part: File) -> dict[str, str]:
+    """Return {column: value} that the folders of a part are named by."""
+    named = (folder.partition("=") for folder in Path(part.name).parts[:-1] if "=" in folder)
+    return {name: unquote(value) for name, _, value in named}
 
-    delimiter = _delimiter(path)
-    header = header_of(path.name, path, delimiter, ())
-    movie = _column(path.name, header, "movie", None)
-    try:
-        return pacsv.read_csv(
-            path,
-            parse_options=pacsv.ParseOptions(delimiter=delimiter),
-            convert_options=pacsv.ConvertOptions(column_types={movie: pa.string()} if movie else {}),
-        )
-    except pa.ArrowInvalid as problem:
-        raise DataError(f"{path.name}: {str(problem).splitlines()[0]}") from None
+
+def _source(part: File) -> Any:
+    return pa.BufferReader(part.data) if isinstance(part.data, bytes) else part.data
+
+
+def movie_table(given: Any, movie_columns: Mapping[str, str] | None = None) -> pa.Table:
+    """Return rows of SCHEMA from a file or data frame. Raises DataError naming the first row that breaks a rule."""
+    return movie_rows(given, movie_columns).table
+
+
+def movie_rows(
+    given: Any, movie_columns: Mapping[str, str] | None = None, on_bad_rows: OnBadRows = "error"
+) -> MovieRows:
+    """Return the movies of a file or data frame with an id, a title and perhaps a year, genres and links."""
+    if not isinstance(given, str | Path):
+        table = arrow_table(given, "the movie table")
+        columns = movies.columns_of("the movie table", tuple(table.column_names), movie_columns)
+        return movies.table(movies.cells_of_table("the movie table", table), columns, on_bad_rows)
+    path = Path(given)
+    if not path.exists():
+        raise DataError(f"there is no movies file {path}")
+    if path.is_file() and not movie_columns and (known := movies_beside(path, on_bad_rows)) is not None:
+        return known
+    parts = [_movies_in(part, movie_columns, on_bad_rows) for part in files.of(path)]
+    bad = next((part.bad for part in parts if part.bad), "")
+    return MovieRows(pa.concat_tables([part.table for part in parts]), sum(part.skipped for part in parts), bad)
+
+
+def _movies_in(part: File, named: Mapping[str, str] | None, on_bad_rows: OnBadRows) -> MovieRows:
+    if part.kind == "parquet":
+        columns = movies.columns_of(part.name, _parquet_header(part), named)
+        table = _read_parquet(part, list(dict.fromkeys(columns.values())))
+        return movies.table(movies.cells_of_table(part.name, table), columns, on_bad_rows)
+    lines: jsonlines.JsonLines | delimited.Text = (
+        jsonlines.read(part.data, part.name)
+        if part.kind == "json"
+        else delimited.read(part.data, part.name, named=list((named or {}).values()), fallback="latin-1")
+    )
+    columns = movies.columns_of(part.name, lines.header, named)
+    return movies.table(movies.cells_of_lines(lines), columns, on_bad_rows)

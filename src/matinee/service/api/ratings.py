@@ -141,7 +141,7 @@ def rating(user: str, movie: str) -> Fields:
 def rate(user: str, movie: str, body: Stars) -> Fields:
     """Answered when the rating is on disk; the same rating again changes nothing."""
     scale = recommender().dataset.ratings.scale
-    if rule := exports.stars_rule(body.stars, scale):
+    if rule := scale.check(body.stars):
         raise UsageError(rule)
     revision = live().rate(user, {known_movie(movie): body.stars})
     return {"user": user, "revision": revision, "movie": movie, "stars": body.stars}
@@ -207,7 +207,7 @@ def _written(body: WrittenRatings, own: Scale, asked: str | None) -> Export:
     scale = Scale.parse(named.pop()) if named else own
     lines = []
     for number, one in enumerate(body.ratings, 1):
-        if rule := exports.stars_rule(one.stars, scale):
+        if rule := scale.check(one.stars):
             raise UsageError(f"rating {number}: {rule}; nothing was stored")
         lines.append(one.line(number, one.stars))
     return Export("JSON", scale, tuple(lines))

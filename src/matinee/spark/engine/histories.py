@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matinee.datasets.rows import infer_scale
+from matinee.datasets.scales import infer_scale
 from matinee.errors import DataError, EngineError
 from matinee.ids import Ids
 from matinee.ratings import Scale

@@ -18,12 +18,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from matinee.datasets.rows import MAX_ID, Layout, OnBadRows, id_rule, stars_rule
-from matinee.datasets.tabular import DELIMITERS, MAGIC, PARQUET, choose, without_header
+from matinee.datasets import delimited
+from matinee.datasets.files import PARQUET, PARQUET_MAGIC
+from matinee.datasets.identifiers import MAX_ID, broken_rule
+from matinee.datasets.rows import Layout, OnBadRows, stars_rule
+from matinee.datasets.tabular import choose
 from matinee.errors import DataError, UsageError
 from matinee.ratings import Scale
 from matinee.spark.engine.failures import reason
 
+DELIMITERS = ",\t;|"
 MOST_LOOKED_AT = 1_000
 """Files of a folder among whose names one of Parquet is looked for."""
 HOLDS = {
@@ -225,7 +229,7 @@ def _is_parquet(spark: Any, file: Any) -> bool:
         return True
     content = file.getFileSystem(spark._jsc.hadoopConfiguration()).open(file)
     try:
-        return bytes(max(content.read(), 0) for _ in MAGIC) == MAGIC
+        return bytes(max(content.read(), 0) for _ in PARQUET_MAGIC) == PARQUET_MAGIC
     finally:
         content.close()
 
@@ -253,8 +257,9 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
             f"{path} has more than one column {twice}, and Spark does not tell capitals apart; rename or remove one, "
             "or leave --engine spark out"
         )
-    if not any(names.values()) and (layout := without_header(header, delimiter)):
-        return layout
+    if not any(names.values()) and (columns := delimited.usual_columns([header])):
+        timestamp = "timestamp" if "timestamp" in columns else None
+        return Layout(columns, timestamp=timestamp, delimiter=delimiter, has_header=False)
     return replace(choose(path, header, dict(names)), delimiter=delimiter)
 
 
@@ -357,7 +362,7 @@ def _rule(row: Any, scale: Scale | None) -> str:
     for what in ("user", "movie"):
         if row[what] is None:
             return f"a {what} id is missing, or is no whole number"
-        if rule := id_rule(row[what], what):
+        if rule := broken_rule(row[what], what):
             return rule
     user, movie, given, time = row["user"], row["movie"], row["given"], row["time"]
     place = f" of user {user[:MAX_ID]!r} and movie {movie[:MAX_ID]!r}"

@@ -1,0 +1,46 @@
+"""Quoting: whether the quotes of a file are those of CSV on every line, so that every reader reads the same."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+
+import numpy as np
+
+PIECE = 1 << 24
+QUOTE, LINE_END, RETURN = (ord(mark) for mark in '"\n\r')
+
+
+def is_clean(data: bytes | mmap.mmap, delimiter: str) -> bool:
+    r"""Return whether each quoted field begins behind a delimiter, ends before one, and lies on one line.
+
+    >>> is_clean(b'1,"a ""b"", c",5\n', ","), is_clean(b'1,"a\n2,b\n', ","), is_clean(b'1,"a"b,5\n', ",")
+    (True, False, False)
+    """
+    return len(delimiter) == 1 and all(_is_clean(piece, ord(delimiter)) for piece in _pieces(data))
+
+
+def _pieces(data: bytes | mmap.mmap) -> Iterator[bytes]:
+    """Yield the file in pieces of whole lines."""
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + PIECE)
+        stop = (end if end >= 0 else data.find(b"\n", start)) + 1 if start + PIECE < len(data) else len(data)
+        yield data[start : stop or len(data)]
+        start = stop or len(data)
+
+
+def _is_clean(piece: bytes, delimiter: int) -> bool:
+    marks = np.frombuffer(piece, np.uint8)
+    quotes = np.flatnonzero(marks == QUOTE)
+    opens, closes = quotes[::2], quotes[1::2]
+    if len(opens) != len(closes):
+        return False
+    lines = np.flatnonzero(marks == LINE_END)
+    if np.any(np.searchsorted(lines, opens) != np.searchsorted(lines, closes)):
+        return False
+    padded = np.concatenate([[LINE_END], marks, [LINE_END]]).astype(np.uint8)
+    return bool(
+        np.isin(padded[opens], (delimiter, LINE_END, QUOTE)).all()
+        and np.isin(padded[closes + 2], (delimiter, LINE_END, RETURN, QUOTE)).all()
+    )

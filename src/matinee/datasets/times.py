@@ -1,0 +1,127 @@
+"""Times: what stands in a column of times, as seconds since 1970.
+
+A time is a number of seconds or a date. Which of two ratings is the later is decided by fractions of a second, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matinee.datasets.delimited import SHOWN, is_number, number
+from matinee.ratings import Times
+
+LATEST = 2**53
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+FORMATS = ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%d-%b-%Y", "%b %d, %Y")
+"""Dates that are not ISO's, and mean one day only."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """When ratings were given.
+
+    seconds     (n,) since 1970, -1 where missing
+    fraction    (n,) of a second, or None where all are 0
+    dated       whether they are written as dates and not as numbers
+    """
+
+    seconds: Times
+    fraction: NDArray[np.float64] | None = None
+    dated: bool = False
+
+    def order(self) -> NDArray[np.int64] | None:
+        """Return the order of time (n,), the rows of one moment in theirs; None where seconds alone decide."""
+        return None if self.fraction is None else np.lexsort((self.fraction, self.seconds))
+
+    def where(self, keep: NDArray[np.bool_]) -> Moments:
+        """Return those of some rows."""
+        return Moments(self.seconds[keep], None if self.fraction is None else self.fraction[keep], self.dated)
+
+
+def read(text: str) -> tuple[int, float, bool]:
+    """Return seconds since 1970, the fraction of a second beyond, and whether it is a date. Raises ValueError.
+
+    >>> read("964982703.5"), read("2015-04-01T20:15:00+02:00")
+    ((964982703, 0.5, False), (1427912100, 0.0, True))
+    """
+    is_date = not is_number(text)
+    value = _date(text).timestamp() if is_date else number(text) if not text.isdigit() else int(text)
+    if not 0 <= value < LATEST:
+        raise ValueError(f"timestamp {text[:SHOWN]} is not a time after 1970, in seconds")
+    return int(value), float(value - int(value)), is_date
+
+
+def _date(text: str) -> datetime:
+    moment = _iso(text.removesuffix(" UTC").replace("/", "-")) or _other(text)
+    if moment is None:
+        raise ValueError(f"timestamp {text[:SHOWN]!r} is neither seconds since 1970 nor a date such as 2015-04-01")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _other(text: str) -> datetime | None:
+    for form in FORMATS:
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    return None
+
+
+def of(read_as: Sequence[tuple[int, float, bool]]) -> Moments:
+    """Return what `read` made of each row."""
+    seconds, fraction, dated = zip(*read_as, strict=True) if read_as else ((), (), ())
+    return _moments(np.array(seconds, np.int64), np.array(fraction, np.float64), any(dated))
+
+
+def column(values: pa.ChunkedArray) -> Moments:
+    """Return the times of a column. Raises ValueError where it holds other than numbers, dates and text."""
+    kind = values.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        unit = kind.unit if pa.types.is_timestamp(kind) else "ms"
+        stamps = values if pa.types.is_timestamp(kind) else values.cast(pa.timestamp("ms"))
+        return _parts(_filled(stamps.cast(pa.int64()), -1), PER_SECOND[unit])
+    if pa.types.is_integer(kind):
+        return Moments(np.asarray(_filled(values.cast(pa.int64()), -1), np.int64))
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers = np.asarray(_filled(values.cast(pa.float64()), np.nan), np.float64)
+        numbers = np.where((numbers >= 0) & (numbers < LATEST), numbers, -1)
+        return _moments(np.floor(numbers).astype(np.int64), numbers - np.floor(numbers), False)
+    if pa.types.is_null(kind):
+        return Moments(np.full(len(values), -1, np.int64))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return of([_read_or_missing(text) for text in values.to_pylist()])
+    raise ValueError(f"the column of times holds {kind}, which is neither a number nor a date")
+
+
+def _read_or_missing(text: str | None) -> tuple[int, float, bool]:
+    try:
+        return read((text or "").strip())
+    except ValueError:
+        return -1, 0.0, False
+
+
+def _parts(stamps: NDArray[np.int64], per_second: int) -> Moments:
+    seconds, rest = np.divmod(stamps, per_second)
+    return _moments(seconds, rest / per_second, True)
+
+
+def _moments(seconds: Times, fraction: NDArray[np.float64], dated: bool) -> Moments:
+    return Moments(seconds, fraction if fraction.any() else None, dated)
+
+
+def _filled(column: pa.ChunkedArray, value: float) -> NDArray[np.int64]:
+    return np.asarray(pc.fill_null(column, pa.scalar(value, column.type)).to_numpy())
