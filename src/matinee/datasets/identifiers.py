@@ -119,19 +119,28 @@ def _all_read(texts: pa.Array, what: str) -> pa.Array:
 
 def _encoded(values: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
     """Return ids as dictionary-encoded text, all chunks with one dictionary. Raises ValueError for other than ids."""
+    _check_kind(values.type.value_type if pa.types.is_dictionary(values.type) else values.type, what)
     if pa.types.is_dictionary(values.type):
         encoded = values.unify_dictionaries()
     else:  # one dictionary for all chunks, where unify_dictionaries takes minutes
         encoded = (values.cast(pa.large_string()) if _is_view(values.type) else values).dictionary_encode()
     if not encoded.num_chunks:
         return pa.chunked_array([], ENCODED)
-    texts = _texts(encoded.chunk(0).dictionary, what)
+    texts = _texts(encoded.chunk(0).dictionary)
     return pa.chunked_array(
         [pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), texts) for chunk in encoded.chunks], ENCODED
     )
 
 
-def _texts(values: pa.Array, what: str) -> pa.Array:
+def _check_kind(kind: pa.DataType, what: str) -> None:
+    """Raise ValueError where a column of this type cannot hold ids."""
+    is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_integer(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind) or _is_view(kind)
+    if not (is_number or is_text):
+        raise ValueError(f"the column of {what}s holds {kind}, and ids are text or whole numbers")
+
+
+def _texts(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_floating(kind):
         exact = EXACT if kind.bit_width == 64 else EXACT_SINGLE
@@ -140,11 +149,7 @@ def _texts(values: pa.Array, what: str) -> pa.Array:
         )
     if pa.types.is_decimal(kind):
         return pa.array([None if value is None else f"{value:f}" for value in values.to_pylist()], pa.string())
-    if pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_view(kind):
-        return values.cast(pa.string())
-    if pa.types.is_null(kind):
-        return values.cast(pa.string())
-    raise ValueError(f"the column of {what}s holds {kind}, and ids are text or whole numbers")
+    return values.cast(pa.string())
 
 
 def of_float(value: float, exact: int = EXACT) -> str:
