@@ -16,11 +16,10 @@ from matinee.models.baselines import Bias
 from matinee.recommender import Recommender
 from matinee.service import create_app
 from matinee.service.api.openapi import problems_of
-from matinee.service.api.reading import MOST_UPLOADED
 from matinee.service.api.routing import TABLE, Route
-from matinee.service.app import MAX_BODY
 from matinee.service.auth import Policy
 from matinee.service.auth.limits import BURST, MOST_RATINGS
+from matinee.service.bodies import MOST_BYTES, MOST_UPLOADED
 
 DATA = synthetic(60, 120, 2_000, rng=0)
 MODEL = Bias().fit(DATA.ratings, DATA.catalog)
@@ -72,7 +71,7 @@ def test_every_list__says_how_long_it_may_be_and_keeps_to_it(client: FlaskClient
 def test_every_body__has_a_limit(client: FlaskClient) -> None:
     assert len(TAKES_A_BODY) >= 4
     for route in TAKES_A_BODY:
-        most = MOST_UPLOADED if route.uploads else MAX_BODY
+        most = MOST_UPLOADED if route.uploads else MOST_BYTES
         answer = client.open(at(route), method=route.method, data=b" " * (most + 1), content_type="application/json")
         assert_problem(answer, 413, f"the body is larger than {most:,} bytes")
         assert 413 in problems_of(route)
@@ -82,8 +81,8 @@ def test_a_body_of_unknown_length__is_read_no_further_than_the_limit(client: Fla
     body = Endless()
     chunked = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": "", "CONTENT_TYPE": "text/csv"}
     answer = client.post("/ann/ratings", environ_overrides=chunked)
-    assert_problem(answer, 413, f"the body is larger than {MAX_BODY:,} bytes")
-    assert body.given <= MAX_BODY
+    assert_problem(answer, 413, f"the body is larger than {MOST_BYTES:,} bytes")
+    assert body.given <= MOST_BYTES
 
 
 class Endless(io.RawIOBase):
@@ -92,7 +91,7 @@ class Endless(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         buffer[:] = b" " * len(buffer)
         self.given += len(buffer)
-        assert self.given < 2 * MAX_BODY, "it is read on and on"
+        assert self.given < 2 * MOST_BYTES, "it is read on and on"
         return len(buffer)
 
 

@@ -10,7 +10,7 @@ from matinee.models.als import ALS
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
 from matinee.service import create_app
-from matinee.service.app import MAX_BODY
+from matinee.service.bodies import MOST_BYTES
 from matinee.service.serving import serving_of
 
 TUTORIAL_FILE = b"260,9\n1,8\n16,7\n25,8\n32,9\n335,4\n379,3\n296,7\n858,10\n50,8\n"
@@ -146,7 +146,7 @@ def test_another_content_type__is_refused_with_the_right_one(client):
 
 
 def test_a_body_beyond_the_limit__is_refused(client, live):
-    assert_problem(post(client, b"1,8\n" * (MAX_BODY // 4 + 1)), 413, "larger than 1,000,000 bytes")
+    assert_problem(post(client, b"1,8\n" * (MOST_BYTES // 4 + 1)), 413, "larger than 1,000,000 bytes")
     assert live.ratings("0") == {}
 
 

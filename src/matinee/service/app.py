@@ -10,13 +10,12 @@ from flask import Flask, Response
 from matinee.live import LiveRatings
 from matinee.ratings import Scale
 from matinee.recommender import Recommender
-from matinee.service import api, auth, compression, files, logs, metrics, pages, problems, serving, tutorial
+from matinee.service import api, auth, bodies, compression, files, logs, metrics, pages, problems, serving, tutorial
 from matinee.snapshot import Store
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-MAX_BODY = 1_000_000  # bytes
 SNAPSHOT_HEADER = "Matinee-Snapshot"
 HEADERS = {
     "Content-Security-Policy": (
@@ -35,6 +34,8 @@ class _Service(Flask):
     """Flask, with our headers, and without asking anew at each request which views are coroutines: none is."""
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        bodies.by_its_length(environ)
+
         def with_headers(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             return start_response(status, [*headers, *HEADERS.items()], *error)
 
@@ -63,7 +64,6 @@ def create_app(
     Opens nothing and starts nothing; both arguments stay the caller's to close.
     """
     app = _Service(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     logs.install(app)
@@ -73,6 +73,7 @@ def create_app(
     served = serving.Serving(recommender, live, tutorial_scale, store)
     serving.install(app, served)
     problems.install(app)
+    bodies.install(app)
     auth.install(app, live, policy)
     for blueprint in (pages.routes, api.routes, tutorial.routes):
         app.register_blueprint(blueprint)

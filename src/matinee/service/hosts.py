@@ -1,13 +1,14 @@
-"""Names and addresses by which a service is reached, and which of them mean this machine alone."""
+"""Names and addresses by which a service is reached, which of them mean this machine alone, and whom one stands for."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 HOST = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?|[0-9a-f.]*(:[0-9a-f.]*){2,}", re.IGNORECASE)
 """A name or an address, with or without port."""
+SITE = 64  # bits of an IPv6 address that one customer has
 
 
 @lru_cache
@@ -49,3 +50,20 @@ def host_name(host: str) -> str:
         return host[1:].partition("]")[0].lower()
     name = host if host.count(":") > 1 else host.partition(":")[0]
     return name.lower().removesuffix(".")
+
+
+@lru_cache(10_000)
+def client(address: str) -> str:
+    """Return whom an address stands for: IPv6 addresses come by whole networks.
+
+    >>> client("10.0.0.1"), client("2001:db8::1") == client("2001:db8::2")
+    ('10.0.0.1', True)
+    """
+    return str(IPv6Network((address, SITE), strict=False)) if ":" in address and _is_plain(address) else address
+
+
+def _is_plain(address: str) -> bool:
+    try:
+        return ip_address(address).version == 6 and "%" not in address and "." not in address
+    except ValueError:
+        return False

@@ -29,6 +29,7 @@ PARTS = {
     "snapshot": "a snapshot's id",
 }
 TAG_OF_PUBLIC = "service"
+OF_BODIES = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 
 
 def document(root: str = "") -> dict[str, Any]:
@@ -57,7 +58,7 @@ def problems_of(route: Route) -> tuple[int, ...]:
     takes_body = route.body is not None or bool(route.uploads)
     found = {*route.problems, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
     found |= {HTTPStatus.BAD_REQUEST} if route.prefix == PREFIX or route.parts or route.query or takes_body else set()
-    found |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE} if takes_body else set()
+    found |= OF_BODIES if takes_body else set()
     found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} if route.scope != "public" else set()
     return tuple(sorted(map(int, found)))
 

@@ -18,7 +18,6 @@ from matinee.service import bodies
 JSON = "application/json"
 MOST_SHOWN = 60
 WHAT = re.compile(r"^(Input|String|List|Tuple|Dictionary|Value error,) | after validation(?=,)")  # what a rule is of
-MOST_UPLOADED = 5_000_000  # bytes, where files are taken
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -51,7 +50,7 @@ def body(model: type[BaseModel] | None, uploads: tuple[str, ...] = ()) -> BaseMo
     Raises UsageError for JSON that does not fit; another media type is refused with 415.
     """
     if uploads:
-        request.max_content_length = MOST_UPLOADED
+        request.max_content_length = bodies.MOST_UPLOADED
     content = bodies.content()
     if request.mimetype in uploads:
         return Upload(request.mimetype, content)

@@ -24,6 +24,7 @@ from matinee.service.auth.identity import ME, Identity, identify, visitor
 from matinee.service.auth.key_cache import Recent
 from matinee.service.auth.limits import Rate
 from matinee.service.auth.origins import check_origin
+from matinee.service.hosts import client
 from matinee.service.policy import DEFAULT_POLICY, Policy
 
 __all__ = [
@@ -69,7 +70,7 @@ def _admit() -> None:
     door.policy.check_host(environ)
     who = identity()
     if who.kind != "local" or not proxies.is_local(environ):
-        door.rate.spend(who.key or proxies.client(environ.get("REMOTE_ADDR", "")))
+        door.rate.spend(who.key or client(environ.get("REMOTE_ADDR", "")))
     check_origin(environ)
     if request.url_rule is not None:
         check(who, access_of(current_app.view_functions[request.url_rule.endpoint]), request.view_args)

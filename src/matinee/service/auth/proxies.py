@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from ipaddress import IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -32,7 +30,6 @@ FORWARDING = (
     "HTTP_TRUE_CLIENT_IP",
 )
 PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
-SITE = 64  # bits of an IPv6 address that one customer has
 
 
 def trust(app: Flask, proxies: int) -> None:
@@ -63,20 +60,3 @@ def is_local(environ: Environ) -> bool:
         and is_local_name(host_name(environ.get("HTTP_HOST", "")))
         and not any(header in environ for header in FORWARDING)
     )
-
-
-@lru_cache(10_000)
-def client(address: str) -> str:
-    """Return whom an address stands for: IPv6 addresses come by whole networks.
-
-    >>> client("10.0.0.1"), client("2001:db8::1") == client("2001:db8::2")
-    ('10.0.0.1', True)
-    """
-    return str(IPv6Network((address, SITE), strict=False)) if ":" in address and _is_plain(address) else address
-
-
-def _is_plain(address: str) -> bool:
-    try:
-        return ip_address(address).version == 6 and "%" not in address and "." not in address
-    except ValueError:
-        return False

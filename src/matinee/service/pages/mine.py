@@ -17,9 +17,10 @@ from matinee.errors import UsageError
 from matinee.live import identities
 from matinee.service import auth
 from matinee.service.api import marks, ratings
-from matinee.service.api.reading import MOST_UPLOADED, Upload
+from matinee.service.api.reading import Upload
 from matinee.service.api.told import facts
 from matinee.service.auth import access
+from matinee.service.bodies import MOST_UPLOADED
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.codes import code, is_local
 from matinee.service.pages.cookies import AFTER, MOMENT, keep, keep_unknown, kept

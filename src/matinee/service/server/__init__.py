@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LOGGING_CONFIG, LogLevels
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
@@ -36,6 +37,8 @@ from granian.server.mp import MPServer
 from matinee.errors import MatineeError, UsageError
 from matinee.service import logs
 from matinee.service.policy import DEFAULT_POLICY, Policy
+from matinee.service.server import connections
+from matinee.service.server.granian_worker import LANES, run_worker
 from matinee.service.server.listener import BACKLOG, listen, stop_taking
 from matinee.service.server.metrics_folder import counting_together
 from matinee.service.server.refits import Plan, Refits
@@ -50,6 +53,8 @@ Stay = Connection
 """One end of a pipe: the watching process closes its own when the workers shall leave, and so does its death."""
 
 THREADS = 5  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
+HEADER_MS = 10_000  # in which a header comes, and the next request on a connection that stays open
+MOST_HEADER_BYTES = 65_536
 GOODBYE = 0.2  # seconds in which whoever is about to ask on an open connection learns that it closes
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 ASKED_TO_END = (0, -signal.SIGTERM)  # how a worker ends at SIGTERM
@@ -65,6 +70,8 @@ class _Server(MPServer):  # type: ignore[misc]
     Granian gives up when a worker dies twice within seconds; we give up only where none has ever answered.
     """
 
+    _spawn_wsgi_worker = staticmethod(run_worker)
+
     def __init__(self, listeners: Sequence[socket.socket], stay: Stay, log: logs.Format) -> None:
         super().__init__(
             "matinee",
@@ -72,8 +79,10 @@ class _Server(MPServer):  # type: ignore[misc]
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
             workers=len(listeners),
-            blocking_threads=THREADS,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS, max_buffer_size=MOST_HEADER_BYTES),
+            blocking_threads=THREADS + LANES,
             backlog=BACKLOG,
+            backpressure=connections.most(),
             respawn_failed_workers=True,
             workers_kill_timeout=KILL_TIMEOUT,
             log_level=LogLevels.error,
@@ -223,8 +232,9 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
     with _spawning(), counting_together(), refits, told, stay:
         server = _Server(listeners, stay, settings.log)
         threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
+        load = partial(_load_app, settings, told, server.bind_port)
         try:
-            server.serve(target_loader=partial(_load_app, settings, told), wrap_loader=False)
+            server.serve(target_loader=load, wrap_loader=False)
         except SystemExit:
             if not server.interrupt_signal:  # else the workers got the signal too and were gone before they were told
                 raise MatineeError(
@@ -232,11 +242,11 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
                 ) from None
 
 
-def _load_app(settings: Settings, told: Stay) -> Flask | Late:
+def _load_app(settings: Settings, told: Stay, port: int) -> Flask | Late:
     """In a worker: load what the watching process starts without, half of the time to the first answer."""
     from matinee.service.server.worker import load_app
 
-    return load_app(settings, told)
+    return load_app(settings, told, port)
 
 
 def _serve_elsewhere(settings: Settings, listeners: Sequence[socket.socket]) -> RunningServer:

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from matinee.errors import UsageError
 
+UNREAD_MS = 30_000  # in which something of an answer is taken
 BACKLOG = 1024  # connections that wait to be accepted
 PORTS_TRIED = 100
 LAST_PORT = 65_535
@@ -76,8 +77,13 @@ def _listeners(host: str, port: int, workers: int) -> list[socket.socket]:
 
 
 def _at_once(listener: socket.socket) -> socket.socket:
-    """Let its connections send what they have: the end of an answer would wait 40 ms for its start to be received."""
+    """Let its connections send what they have: the end of an answer would wait 40 ms for its start to be received.
+
+    Linux ends those whose other end does not take it.
+    """
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
     return listener
 
 

@@ -23,6 +23,7 @@ from matinee.recommender import Recommender
 from matinee.service import logs, problems
 from matinee.service.api.rows import rows_of
 from matinee.service.app import create_app
+from matinee.service.server import connections
 from matinee.service.serving import Serving, serving_of
 from matinee.service.settings import KILL_TIMEOUT, Settings
 from matinee.snapshot import Snapshot, Store
@@ -65,12 +66,16 @@ class Late:
                 self._making.release()
 
 
-def load_app(settings: Settings, stay: Connection) -> Flask | Late:
+def load_app(settings: Settings, stay: Connection, port: int) -> Flask | Late:
     """Return the application of this worker: the one thing that Granian calls.
 
     stay   nothing comes from it; that it is closed at the other end means to close connections after their next answer
+    port   where visitors connect; through a proxy they all have its address
     """
     logs.start(settings.log)
+    connections.allow_most()
+    if not settings.policy.behind_proxy:
+        threading.Thread(target=connections.watch, args=(port,), name="connections", daemon=True).start()
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     make = partial(_made, settings, stay)
     try:
