@@ -125,7 +125,7 @@ def test_titles__match_without_accents_articles_and_within_a_year() -> None:
     rows = {
         "amelie,2002": "4",
         '"Matrix, The",2000': "3",
-        "MATRIX,1998": "3",
+        "MATRIX,1999": "3",
         "Hamlet,1991": "6",
         "Solaris,2002": "8",
         "Le fabuleux destin d'Amelie Poulain,2001": "4",
@@ -138,7 +138,8 @@ def test_titles__match_without_accents_articles_and_within_a_year() -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("The Matrix,2003,x,3", "no movie here is The Matrix (2003); there is The Matrix (1999)"),
+        ("The Matrix,2001,x,3", "no movie here is The Matrix (2001); there is The Matrix (1999)"),
+        ("The Matrix,2003,x,3", "newer than the data, whose newest movie is of 2002"),
         ("Cinderella,1950,x,3", "several movies are called this, name one by its id: 10: Cinderella (1950); 9: Cin"),
         ("Hamlet,,x,3", "several movies are called this"),
         ("Nothing Such,1999,x,3", "no movie here has this title"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from matinee.errors import AmbiguousTitleError, UnknownMovieError
 from matinee.ids import Ids, Positions
 from matinee.search import NOT_FOUND, TitleIndex
-from matinee.titles import fold, parts_of, split_title, titles_in, with_year, without_article
+from matinee.titles import fold, split_title, titles_in, with_year, without_article
 
 SCHEMA = pa.schema(
     [
@@ -30,7 +30,6 @@ SCHEMA = pa.schema(
 )
 MAX_TAGS = 10
 MAX_CANDIDATES = 8
-UNKNOWN = 10_000  # years apart from a movie of unknown year
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,26 +128,6 @@ class Catalog:
         if found:
             raise AmbiguousTitleError(text, self._listed(found))
         raise UnknownMovieError(text, hint=self._closest(title))
-
-    def called(self, title: str, year: int | None = None) -> list[int]:
-        """Return the positions of the movies that another source means by a title, none where it means no movie here.
-
-        Titles match as in `resolve`. Sources differ by a year: of movies of that very year, of the years beside it and
-        of unknown year, the first there are. Where there are none, a movie of that year whose title has all parts of
-        this one is meant: "Star Wars" of 1977 is Star Wars: Episode IV - A New Hope.
-        """
-        found = self.index.named(title).tolist() or self._with_parts_of(title, year)
-        if year is not None:
-            apart = {movie: abs(int(self.years[movie]) - year) if self.years[movie] else UNKNOWN for movie in found}
-            nearest = min(apart.values(), default=UNKNOWN)
-            found = [movie for movie in found if apart[movie] == nearest and nearest in (0, 1, UNKNOWN)]
-        return self._exactly(title, found) or found
-
-    def _with_parts_of(self, title: str, year: int | None) -> list[int]:
-        """Return the movies of a year in whose titles all parts of this one are parts, too."""
-        asked = parts_of(title)
-        found = np.flatnonzero(self.index.containing(title) & (self.years == year)) if year and asked else ()
-        return [int(movie) for movie in found if asked <= parts_of(self._shown(int(movie)))]
 
     def _exactly(self, title: str, movies: list[int]) -> list[int]:
         """Return those of the movies whose title, or one of them, is this one with its article."""

@@ -85,16 +85,6 @@ def titles_in(title: str) -> list[str]:
     return [title, main, *others[::2]] if others else [title]
 
 
-def parts_of(title: str) -> frozenset[str]:
-    """Return the folded parts, without articles, of a title as shown and of those in its parentheses.
-
-    >>> sorted(parts_of("Star Wars: Episode IV - A New Hope"))
-    ['episode iv', 'new hope', 'star wars']
-    """
-    parts = (without_article(fold(part)) for name in titles_in(title) for part in BETWEEN_PARTS.split(name))
-    return frozenset(part for part in parts if part)
-
-
 def names_of(title: str) -> tuple[str, ...]:
     names = (without_article(fold(name)) for name in titles_in(title))
     return tuple(dict.fromkeys(name for name in names if name)) or ("",)

@@ -52,11 +52,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Unmatched:
-    """A line that became no rating, and why."""
+    """A line that became nothing, and why; `kind` groups lines that share a reason."""
 
     line: int
     what: str
     reason: str
+    kind: str = "unreadable"
 
 
 @dataclass(frozen=True)

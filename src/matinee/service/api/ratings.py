@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from matinee.datasets import exports, matching
 from matinee.datasets.exports import Export, Line, Unmatched
+from matinee.datasets.matching import Found
 from matinee.errors import MissingError, UsageError
 from matinee.ratings import Scale
 from matinee.service.api.marks import Mark
@@ -96,9 +97,20 @@ class UnmatchedLine(BaseModel):
     reason: str
 
 
+class LooseLine(BaseModel):
+    """A line that means a movie in all likelihood."""
+
+    line: int
+    what: str
+    movie: str
+    title: str
+    why: str = Field(description="what differs")
+
+
 class StoredRatings(AboutUser):
     stored: int = Field(description="how many movies were rated")
     unmatched: list[UnmatchedLine]
+    loose: list[LooseLine]
 
 
 @route("GET", "/users/{user}/ratings", scope="read", summary="What a user rated", query=Page, answer=Ratings)
@@ -172,16 +184,24 @@ def bring_ratings(user: str, query: FileScale, body: WrittenRatings | Upload) ->
     export = _read(body.content, query.scale) if isinstance(body, Upload) else _written(body, scale, query.scale)
     written = body.marks if isinstance(body, WrittenRatings) else []
     marks = _found([one.line(number) for number, one in enumerate(written, 1)])
-    found = matching.match(export, recommender().dataset.catalog, scale, _also(export.lines))
-    marked = {movie: one.mark for movie, one in zip(marks, written, strict=True) if isinstance(movie, str)}
+    data = recommender().dataset
+    found = matching.match(export, data.catalog, scale, _also(export.lines), data.ratings.movie_counts)
+    marked = {movie.movie: one.mark for movie, one in zip(marks, written, strict=True) if isinstance(movie, Found)}
     revision = live().bring(user, found.stars, marked)
     unmatched = [*found.unmatched, *(one for one in marks if isinstance(one, Unmatched))]
-    return {"user": user, "revision": revision, "stored": len(found.stars), "unmatched": list(map(asdict, unmatched))}
+    return {
+        "user": user,
+        "revision": revision,
+        "stored": len(found.stars),
+        "unmatched": [{"line": one.line, "what": one.what, "reason": one.reason} for one in unmatched],
+        "loose": [*map(asdict, found.loose)],
+    }
 
 
-def _found(marks: list[Line]) -> list[str | Unmatched]:
-    found = matching.find(marks, recommender().dataset.catalog, _also(marks))
-    return [one if isinstance(one, str) else replace(one, reason=f"its mark: {one.reason}") for one in found]
+def _found(marks: list[Line]) -> list[Found | Unmatched]:
+    data = recommender().dataset
+    found = matching.find(marks, data.catalog, _also(marks), data.ratings.movie_counts)
+    return [one if isinstance(one, Found) else replace(one, reason=f"its mark: {one.reason}") for one in found]
 
 
 def _also(lines: Iterable[Line]) -> Collection[str]:
