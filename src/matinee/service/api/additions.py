@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pydantic import Field
 
 from matinee.live import NewMovie
 from matinee.live.checks import CONTROLS, LINE_PATTERN
-from matinee.recommender.filters import Filters
-from matinee.search import NOT_FOUND, TitleIndex
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import Answered, Asked, MovieFacts, Year
-from matinee.service.api.told import added, facts
+from matinee.service.movies import facts
 from matinee.service.problems import ConflictError
 from matinee.service.serving import live, recommender
 
@@ -62,27 +57,3 @@ def _of_the_data(imdb: str | None) -> str | None:
     catalog = recommender().dataset.catalog
     position = pc.index(catalog.table["imdb"], imdb).as_py() if imdb else -1
     return catalog.ids[position] if position >= 0 else None
-
-
-def added_since(query: str, filters: Filters) -> tuple[list[str], NDArray[np.int8]]:
-    """Return the movies added since the data that fit a query and pass the filters, best first, and their grades."""
-    ids = recommender().dataset.catalog.ids
-    new = [movie for movie in added().values() if movie.movie not in ids and _passes(movie, filters)]
-    grades = _grades(new, query)
-    order = np.argsort(grades, kind="stable")
-    order = order[grades[order] < NOT_FOUND]
-    return [new[at].movie for at in order], grades[order]
-
-
-def _grades(new: Sequence[NewMovie], query: str) -> NDArray[np.int8]:
-    if not new or not query:
-        return np.zeros(len(new), np.int8)
-    return TitleIndex.of([movie.title for movie in new], np.array([movie.year or 0 for movie in new])).grades(query)
-
-
-def _passes(movie: NewMovie, filters: Filters) -> bool:
-    genres, wanted = {genre.casefold() for genre in movie.genres}, {genre.casefold() for genre in filters.genres}
-    in_time = filters.year_from is None and filters.year_to is None
-    if movie.year is not None:
-        in_time = (filters.year_from or 0) <= movie.year <= (filters.year_to or movie.year)
-    return in_time and (not wanted or bool(genres & wanted))

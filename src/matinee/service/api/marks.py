@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from matinee.service import users
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import AboutUser, Asked, MovieFacts
-from matinee.service.api.told import facts, known_movie, told
-from matinee.service.serving import live
+from matinee.service.movies import facts
 
 Mark = Literal["seen", "hidden", "watchlist"]
 
@@ -33,9 +33,9 @@ class StoredMark(AboutUser):
 
 @route("GET", "/users/{user}/marks", scope="read", summary="What a user marked", answer=Marks)
 def marks(user: str) -> Fields:
-    kept = told(user)
-    items = [{**row, "mark": kept.marks[row["movie"]]} for row in facts(list(kept.marks))]
-    return {"user": user, "revision": kept.revision, "items": items}
+    state = users.user_state(user)
+    items = [{**row, "mark": state.marks[row["movie"]]} for row in facts(list(state.marks))]
+    return {"user": user, "revision": state.revision, "items": items}
 
 
 @route(
@@ -44,7 +44,7 @@ def marks(user: str) -> Fields:
 )  # fmt: skip
 def mark(user: str, movie: str, body: NewMark) -> Fields:
     """A movie has one mark: the new one takes the place of another."""
-    revision = live().mark(user, known_movie(movie), body.mark)
+    revision = users.mark(user, movie, body.mark)
     return {"user": user, "revision": revision, "movie": movie, "mark": body.mark}
 
 
@@ -54,5 +54,5 @@ def mark(user: str, movie: str, body: NewMark) -> Fields:
 )  # fmt: skip
 def delete_mark(user: str, movie: str) -> Fields:
     """A movie that was not marked stays so."""
-    revision = live().unmark(user, known_movie(movie))
+    revision = users.delete_mark(user, movie)
     return {"user": user, "revision": revision, "movie": movie, "mark": None}

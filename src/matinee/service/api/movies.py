@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import BaseModel, Field
 
 from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender.filters import Filters
-from matinee.service.api.movie_search import find
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.rows import FINE, movie_rows, position_of, rounded, with_columns
 from matinee.service.api.schemas import Answered, Asked, Genres, MovieFacts, MovieId, Year
-from matinee.service.api.told import facts, known_movie
+from matinee.service.movie_search import MAX_QUERY, find
+from matinee.service.movies import described
+from matinee.service.rows import FINE, movie_rows, position_of, rounded, with_columns
 from matinee.service.serving import recommender
 
-MAX_QUERY = 100  # characters
 MAX_PAGE = 100
 MAX_SIMILAR = 100
 
@@ -95,17 +91,6 @@ def movie(movie: str) -> Fields:
     return described(movie)
 
 
-def described(movie: str) -> dict[str, Any]:
-    """Return all that is known of a movie. Raises UnknownMovieError."""
-    [row] = facts([known_movie(movie)])
-    dataset = recommender().dataset
-    levels, position = dataset.ratings.scale.levels.tolist(), dataset.catalog.ids.position(movie)
-    if position is None:
-        return {**row, "tags": [], "histogram": _bars(levels, [0] * len(levels))}
-    counts = dataset.ratings.movie_histograms[position].tolist()
-    return {**row, "tags": dataset.catalog.table["tags"][position].as_py(), "histogram": _bars(levels, counts)}
-
-
 @route(
     "GET",
     "/movies/{movie}/similar",
@@ -121,7 +106,3 @@ def similar(movie: str, query: HowMany) -> Fields:
     found = recommender().similar(movie, query.n, min_ratings=query.min_ratings)
     rows = with_columns(movie_rows().of(found.positions), similarity=rounded(found.values["similarity"], FINE))
     return {"note": found.note, "items": rows}
-
-
-def _bars(levels: list[float], counts: list[int]) -> list[Mapping[str, float]]:
-    return [{"stars": round(stars, 4), "count": count} for stars, count in zip(levels, counts, strict=True)]

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from matinee.errors import ModelError
 from matinee.recommender import Order
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.rows import FINE, about, movie_rows, position_of, predicted, rounded, with_columns
 from matinee.service.api.schemas import AboutUser, Asked, MovieFacts, MovieId, PredictedMovie
+from matinee.service.rows import FINE, about, movie_rows, position_of, predicted, rounded, with_columns
 from matinee.service.serving import recommender
 
 MAX_MOVIES = 200  # asked about at once

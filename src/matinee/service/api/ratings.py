@@ -12,14 +12,15 @@ from pydantic import BaseModel, Field
 from matinee.datasets import exports, matching
 from matinee.datasets.exports import Export, Line, Unmatched
 from matinee.datasets.matching import Found
-from matinee.errors import MissingError, UsageError
+from matinee.errors import UsageError
 from matinee.ratings import Scale
+from matinee.service import users
 from matinee.service.api.marks import Mark
 from matinee.service.api.reading import Upload
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import WHOLE, AboutUser, Asked, MovieFacts, MovieId, Year
-from matinee.service.api.told import added, facts, known_movie, told
 from matinee.service.auth.limits import MOST_RATINGS, checked_length
+from matinee.service.movies import added, facts
 from matinee.service.serving import live, recommender
 
 UPLOADS = ("text/csv", "application/zip", "application/x-zip-compressed", "application/vnd.ms-excel")
@@ -116,13 +117,13 @@ class StoredRatings(AboutUser):
 @route("GET", "/users/{user}/ratings", scope="read", summary="What a user rated", query=Page, answer=Ratings)
 def ratings(user: str, query: Page) -> Fields:
     """Ratings of the data and live ones, in the order of the movies' ids."""
-    kept = told(user)
-    movies = list(kept.stars)
+    state = users.user_state(user)
+    movies = list(state.stars)
     start = _behind(query.cursor, movies) if query.cursor is not None else 0
     page = movies[start : start + query.limit]
-    items = [{**row, "stars": kept.stars[row["movie"]]} for row in facts(page)]
+    items = [{**row, "stars": state.stars[row["movie"]]} for row in facts(page)]
     more = page[-1] if start + query.limit < len(movies) else None
-    return {"user": user, "revision": kept.revision, "items": items, "next": more}
+    return {"user": user, "revision": state.revision, "items": items, "next": more}
 
 
 def _behind(cursor: str, movies: list[str]) -> int:
@@ -138,12 +139,10 @@ def _behind(cursor: str, movies: list[str]) -> int:
 )  # fmt: skip
 def rating(user: str, movie: str) -> Fields:
     """404 where there is no such movie, or the user has not rated it."""
-    kept = told(user)
-    if movie not in kept.stars:
-        raise MissingError(f"user {user!r} has not rated movie {known_movie(movie)!r}")
+    revision, stars = users.stars_of(user, movie)
     [row] = facts([movie])
-    shown = {name: row[name] for name in ("movie", "title", "year")}
-    return {"user": user, "revision": kept.revision, **shown, "stars": kept.stars[movie]}
+    named = {name: row[name] for name in ("movie", "title", "year")}
+    return {"user": user, "revision": revision, **named, "stars": stars}
 
 
 @route(
@@ -152,10 +151,7 @@ def rating(user: str, movie: str) -> Fields:
 )  # fmt: skip
 def rate(user: str, movie: str, body: Stars) -> Fields:
     """Answered when the rating is on disk; the same rating again changes nothing."""
-    scale = recommender().dataset.ratings.scale
-    if rule := scale.check(body.stars):
-        raise UsageError(rule)
-    revision = live().rate(user, {known_movie(movie): body.stars})
+    revision = users.rate(user, movie, body.stars)
     return {"user": user, "revision": revision, "movie": movie, "stars": body.stars}
 
 
@@ -165,7 +161,7 @@ def rate(user: str, movie: str, body: Stars) -> Fields:
 )  # fmt: skip
 def delete_rating(user: str, movie: str) -> Fields:
     """Whether it was live or came with the data; a movie that was not rated stays so."""
-    revision = live().delete(user, known_movie(movie))
+    revision = users.delete_rating(user, movie)
     return {"user": user, "revision": revision, "movie": movie, "stars": None}
 
 

@@ -10,9 +10,9 @@ from pydantic import Field
 from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender import Order
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.rows import about, position_of, told_list
 from matinee.service.api.schemas import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
 from matinee.service.auth.limits import MOST_RATINGS
+from matinee.service.rows import about, position_of, told_list
 from matinee.service.serving import recommender
 
 MAX_N = 1_000

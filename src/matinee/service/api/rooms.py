@@ -17,12 +17,12 @@ from matinee.live import checked_id, rooms
 from matinee.live.rooms import Room
 from matinee.recommender import How
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.rows import predicted
 from matinee.service.api.schemas import WHOLE, Answered, Asked, Id, PredictedMovie
 from matinee.service.auth import identity
 from matinee.service.auth.access import named
 from matinee.service.auth.identity import ME
 from matinee.service.problems import ForbiddenError, UnauthorizedError
+from matinee.service.rows import predicted
 from matinee.service.serving import live, recommender
 
 PAGE = "rooms/{room}"  # of the page, where the link leads

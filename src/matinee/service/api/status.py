@@ -9,10 +9,10 @@ from flask import current_app
 from pydantic import BaseModel, Field
 
 from matinee import refit
-from matinee.dataset import Dataset
 from matinee.service.api.admin import Refit, shown
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import Answered
+from matinee.service.data_facts import data_facts
 from matinee.service.serving import live, recommender, serving_of
 
 
@@ -89,19 +89,4 @@ def status() -> Fields:
         "data": data_facts(found.dataset),
         "live": {"ratings": live().count()},
         "refit": None if refitting is None else shown(refitting),
-    }
-
-
-def data_facts(dataset: Dataset) -> dict[str, Any]:
-    """Return what the answers rest on; `simulated` is true where no person gave these ratings."""
-    ratings, facts = dataset.ratings, dataset.facts
-    return {
-        "name": facts.name,
-        "licence": facts.licence,
-        "simulated": facts.simulated,
-        "ratings": ratings.n,
-        "users": len(ratings.users),
-        "movies": len(ratings.movies),
-        "mean": round(ratings.mean, 4),
-        "scale": {"low": ratings.scale.low, "high": ratings.scale.high, "step": ratings.scale.step},
     }

@@ -7,11 +7,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from matinee.ratings import Scale
+from matinee.service import users
 from matinee.service.api.marks import Mark
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import AboutUser, Answered
-from matinee.service.api.told import Told, facts, told
-from matinee.service.serving import live, recommender
+from matinee.service.movies import facts
+from matinee.service.serving import recommender
+from matinee.service.users import UserState, user_state
 
 
 class ExportedRating(BaseModel):
@@ -45,20 +47,20 @@ class Forgotten(Answered):
 
 @route("GET", "/users/{user}/export", scope="read", summary="All that is kept of a user", answer=ExportedUser)
 def export_user(user: str) -> Fields:
-    kept = told(user)
+    state = user_state(user)
     return {
         "user": user,
-        "revision": kept.revision,
-        "scale": str(_scale_of(kept, recommender().dataset.ratings.scale)),
-        "ratings": [{**row, "stars": kept.stars[row["movie"]]} for row in _named(kept.stars)],
-        "marks": [{**row, "mark": kept.marks[row["movie"]]} for row in _named(kept.marks)],
+        "revision": state.revision,
+        "scale": str(_scale_of(state, recommender().dataset.ratings.scale)),
+        "ratings": [{**row, "stars": state.stars[row["movie"]]} for row in _named(state.stars)],
+        "marks": [{**row, "mark": state.marks[row["movie"]]} for row in _named(state.marks)],
     }
 
 
 @route("DELETE", "/users/{user}", scope="write", summary="Forget a user", answer=Forgotten)
 def forget_user(user: str) -> Fields:
     """At once: ratings, marks, links and rooms are gone, and what the data says of the user is not used any more."""
-    live().forget(user)
+    users.forget(user)
     return {"user": user, "forgotten": True}
 
 
@@ -66,6 +68,6 @@ def _named(movies: Any) -> list[dict[str, Any]]:
     return [{name: row[name] for name in ("movie", "title", "year", "imdb")} for row in facts(list(movies))]
 
 
-def _scale_of(kept: Told, own: Scale) -> Scale:
+def _scale_of(state: UserState, own: Scale) -> Scale:
     """Return the data's scale, without steps where a rating lies between two, as from an older scale."""
-    return own if all(map(own.has, kept.stars.values())) else Scale(own.low, own.high)
+    return own if all(map(own.has, state.stars.values())) else Scale(own.low, own.high)

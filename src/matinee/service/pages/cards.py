@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
-from matinee.service.api.rows import movie_rows
 from matinee.service.pages.formatting import Film, tint
+from matinee.service.rows import movie_rows
 from matinee.service.serving import recommender
 
 CARDS = 12

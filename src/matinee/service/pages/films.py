@@ -8,14 +8,14 @@ from typing import Any
 from flask import Response, render_template
 
 from matinee.errors import MissingError, UnknownMovieError
-from matinee.service.api.movies import described
-from matinee.service.api.rows import movie_rows, predicted
-from matinee.service.api.told import Told, facts, known_movie
 from matinee.service.auth import access
+from matinee.service.movies import described, facts, known_movie
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.formatting import Film
 from matinee.service.pages.visitors import own, visitor, welcomed
+from matinee.service.rows import movie_rows, predicted
 from matinee.service.serving import recommender
+from matinee.service.users import UserState
 
 LEAST_ADDED = 0.005  # stars: less is written as 0.00
 MOST_REASONS = 6
@@ -41,7 +41,7 @@ def known_film(movie: str) -> str:
         raise MissingError(str(t["film"]).format(movie=movie)) from None
 
 
-def _shown(movie: str, said: Told) -> dict[str, Any]:
+def _shown(movie: str, said: UserState) -> dict[str, Any]:
     user = visitor()
     asked: dict[str, Any] = {"ratings": {}} if user is None else {"user": user}
     [stars] = predicted(recommender().predict(**asked, movies=[movie]))

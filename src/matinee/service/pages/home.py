@@ -9,9 +9,8 @@ from flask import Response, render_template, request
 
 from matinee.errors import UsageError
 from matinee.recommender import Filters
-from matinee.service.api.movie_search import find
-from matinee.service.api.movies import MAX_QUERY
 from matinee.service.auth import access
+from matinee.service.movie_search import MAX_QUERY, find
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.cards import CARDS, cards
 from matinee.service.pages.choice import Choice

@@ -6,21 +6,21 @@ The scripts write through /api/v1; the forms here do the same for a browser with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, render_template, request, url_for
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 
 from matinee.errors import UsageError
 from matinee.live import identities
-from matinee.service import auth
-from matinee.service.api import marks, ratings
+from matinee.service import auth, users
+from matinee.service.api import ratings
 from matinee.service.api.reading import Upload
-from matinee.service.api.told import facts
 from matinee.service.auth import access
 from matinee.service.bodies import MOST_UPLOADED
+from matinee.service.movies import facts
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.pages.codes import code, is_local
 from matinee.service.pages.cookies import AFTER, MOMENT, keep, keep_unknown, kept
@@ -29,7 +29,6 @@ from matinee.service.pages.formatting import Film
 from matinee.service.pages.visitors import known_visitor, on_to, own, secret, visitor, welcomed
 from matinee.service.serving import live
 
-Model = TypeVar("Model", bound=BaseModel)
 AT_ONCE = 50
 MOST_LINES = 50
 PLACES = {"report": "brought", "link": "elsewhere"}
@@ -88,7 +87,7 @@ def bring() -> Response:
 @access("write")
 def forget() -> Response:
     """Forget the visitor at once, and welcome a new one."""
-    live().forget(known_visitor())
+    users.forget(known_visitor())
     return auth.sign_in(_then("forgotten"), auth.new_visitor())
 
 
@@ -176,24 +175,32 @@ def _exported(file: FileStorage) -> ratings.WrittenRatings | Upload:
 
 
 def _rate(user: str, movie: str, text: str) -> None:
-    if text:
-        ratings.rate(user=user, movie=movie, body=_checked(ratings.Stars, stars=text))
+    if not text:
+        users.delete_rating(user, movie)
+    elif (stars := _number(text)) is not None:
+        users.rate(user, movie, stars)
     else:
-        ratings.delete_rating(user=user, movie=movie)
+        raise _impossible(text)
 
 
 def _mark(user: str, movie: str, text: str) -> None:
-    if text:
-        marks.mark(user=user, movie=movie, body=_checked(marks.NewMark, mark=text))
+    if not text:
+        users.delete_mark(user, movie)
+    elif text in MARKS:
+        users.mark(user, movie, text)
     else:
-        marks.delete_mark(user=user, movie=movie)
+        raise _impossible(text)
 
 
-def _checked(model: type[Model], **fields: str) -> Model:
+def _number(text: str) -> float | None:
     try:
-        return model.model_validate_strings(fields)
-    except ValidationError:
-        raise UsageError(f"{next(iter(fields.values()))[:40]!r} is nothing a film can be given") from None
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _impossible(text: str) -> UsageError:
+    return UsageError(f"{text[:40]!r} is nothing a film can be given")
 
 
 def _back() -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Response, current_app, make_response, render_template
 
 from matinee.refit import state
-from matinee.service.api.status import data_facts
 from matinee.service.auth import access
+from matinee.service.data_facts import data_facts
 from matinee.service.pages.blueprint import routes, texts
 from matinee.service.serving import live, recommender, serving_of
 

@@ -11,7 +11,6 @@ from flask import Response, render_template, request, url_for
 from matinee.errors import MissingError
 from matinee.live import rooms
 from matinee.live.rooms import Room
-from matinee.service.api.rows import predicted
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code, is_local
@@ -19,6 +18,7 @@ from matinee.service.pages.cookies import ROOMS, keep, kept
 from matinee.service.pages.formatting import Film
 from matinee.service.pages.tonight import CANDIDATES, doubtful_last
 from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
+from matinee.service.rows import predicted
 from matinee.service.serving import live, recommender
 
 HOW = ("mean", "least-misery")

@@ -11,12 +11,12 @@ import numpy as np
 
 from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender import Answer, Filters
-from matinee.service.api.rows import listed, movie_rows
-from matinee.service.api.told import Told
 from matinee.service.pages.blueprint import texts
 from matinee.service.pages.choice import OLDEST, Choice
 from matinee.service.pages.formatting import FORMAT, Film, main_title
+from matinee.service.rows import listed, movie_rows
 from matinee.service.serving import recommender
+from matinee.service.users import UserState
 
 LISTED = 25
 CANDIDATES = 4
@@ -48,14 +48,14 @@ class Tonight:
         return self.rated > 0
 
 
-def tonight(user: str | None, said: Told, choice: Choice) -> Tonight:
+def tonight(user: str | None, said: UserState, choice: Choice) -> Tonight:
     """Return the list for a person, None for somebody who comes for the first time."""
     films = aside_last(doubtful_last(listed(_answer(user, choice))), choice.without)[:LISTED]
     told = [_told(film, said, BECAUSE if place == 0 else 1) for place, film in enumerate(films)]
     return Tonight(told[0] if told else None, told[1:], len(said.stars), _note(len(said.stars), len(films), choice))
 
 
-def _told(film: Film, said: Told, n: int) -> Film:
+def _told(film: Film, said: UserState, n: int) -> Film:
     """Return a film with the words for its reasons, up to n of them, and each reason with the stars given to it."""
     why = film.get("why", ())
     most = sum(abs(one["contribution"]) for one in why) or 1.0
@@ -104,7 +104,7 @@ def _middle() -> float:
     return float(np.median(eligible)) if len(eligible) else 0.0
 
 
-def _because(film: Film, said: Told, n: int) -> str:
+def _because(film: Film, said: UserState, n: int) -> str:
     """Return up to n rated films that add most to a film's place: those that were loved, or else the first.
 
     A film that the person likes less than their others, or not at all, is no reason to watch another.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Response, make_response, redirect
 
 from matinee.service import auth
-from matinee.service.api.told import Told, told
 from matinee.service.auth.identity import ME
 from matinee.service.problems import UnauthorizedError
+from matinee.service.users import UserState, user_state
 
-NOBODY = Told(0, {}, {})
+NO_STATE = UserState(0, {}, {})
 
 
 def visitor() -> str | None:
@@ -26,10 +26,10 @@ def known_visitor() -> str:
     return user
 
 
-def own() -> Told:
-    """Return what the visitor has said."""
+def own() -> UserState:
+    """Return the visitor's ratings and marks."""
     user = visitor()
-    return NOBODY if user is None else told(user)
+    return NO_STATE if user is None else user_state(user)
 
 
 def welcomed(page: str) -> Response:

@@ -21,8 +21,8 @@ from matinee.errors import LiveError, MatineeError
 from matinee.live import LiveRatings
 from matinee.recommender import Recommender
 from matinee.service import logs, problems
-from matinee.service.api.rows import rows_of
 from matinee.service.app import create_app
+from matinee.service.rows import rows_of
 from matinee.service.server import connections
 from matinee.service.serving import Serving, serving_of
 from matinee.service.settings import KILL_TIMEOUT, Settings

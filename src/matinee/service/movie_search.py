@@ -1,4 +1,4 @@
-"""Finding: movies of the data and those added since, by a title or all of them, in one order."""
+"""Search: movies of the data and those added since, by a title or all of them, in one order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.errors import UsageError
 from matinee.ids import Positions
+from matinee.live import NewMovie
 from matinee.recommender import Filters
-from matinee.service.api.additions import added_since
-from matinee.service.api.rows import movie_rows
-from matinee.service.api.told import facts
+from matinee.search import NOT_FOUND, TitleIndex
+from matinee.service.movies import added, facts
+from matinee.service.rows import movie_rows
 from matinee.service.serving import recommender
+
+MAX_QUERY = 100  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +66,27 @@ def find(query: str, filters: Filters) -> Listing:
     new, new_grades = added_since(query, filters)
     places = np.insert(found, np.searchsorted(grades, new_grades, side="right"), -1 - np.arange(len(new)))
     return Listing(places, new)
+
+
+def added_since(query: str, filters: Filters) -> tuple[list[str], NDArray[np.int8]]:
+    """Return the movies added since the data that fit a query and pass the filters, best first, and their grades."""
+    ids = recommender().dataset.catalog.ids
+    new = [movie for movie in added().values() if movie.movie not in ids and _passes(movie, filters)]
+    grades = _grades(new, query)
+    order = np.argsort(grades, kind="stable")
+    order = order[grades[order] < NOT_FOUND]
+    return [new[at].movie for at in order], grades[order]
+
+
+def _grades(new: Sequence[NewMovie], query: str) -> NDArray[np.int8]:
+    if not new or not query:
+        return np.zeros(len(new), np.int8)
+    return TitleIndex.of([movie.title for movie in new], np.array([movie.year or 0 for movie in new])).grades(query)
+
+
+def _passes(movie: NewMovie, filters: Filters) -> bool:
+    genres, wanted = {genre.casefold() for genre in movie.genres}, {genre.casefold() for genre in filters.genres}
+    in_time = filters.year_from is None and filters.year_to is None
+    if movie.year is not None:
+        in_time = (filters.year_from or 0) <= movie.year <= (filters.year_to or movie.year)
+    return in_time and (not wanted or bool(genres & wanted))

@@ -1,36 +1,14 @@
-"""Told: what one person has said, over what the data says, and the facts of its movies, known to the data or not."""
+"""Movies as the interface and the pages describe them: of the catalogue, and added since the snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from matinee.errors import UnknownMovieError
 from matinee.live import NewMovie
-from matinee.service.api.rows import DECIMALS, HINT, movie_rows
+from matinee.service.rows import HINT, movie_rows
 from matinee.service.serving import live, recommender
-
-
-@dataclass(frozen=True)
-class Told:
-    """All that is kept of one person, by movie id, in the order of the ids."""
-
-    revision: int
-    stars: Mapping[str, float]
-    marks: Mapping[str, str]
-
-
-def told(user: str) -> Told:
-    """Return one person's ratings and marks: those of the data, unless forgotten, with live ones over them."""
-    said, ratings = live().read(user), recommender().dataset.ratings
-    imported = None if said.forgotten else ratings.get(user)
-    stars: dict[str, float | None] = {}
-    if imported is not None:
-        stars.update(zip(ratings.movies.take(imported.movies), imported.stars.tolist(), strict=True))
-    stars.update(said.stars)
-    given = {movie: round(value, DECIMALS) for movie, value in sorted(stars.items()) if value is not None}
-    return Told(said.revision, given, dict(sorted(said.marks.items())))
 
 
 def known_movie(movie: str) -> str:
@@ -58,3 +36,18 @@ def facts(movies: Sequence[str]) -> list[dict[str, Any]]:
 
 def _facts_of_new(movie: NewMovie) -> dict[str, Any]:
     return {**vars(movie), "genres": list(movie.genres), "ratings": 0, "mean": None}
+
+
+def described(movie: str) -> dict[str, Any]:
+    """Return all that is known of a movie. Raises UnknownMovieError."""
+    [row] = facts([known_movie(movie)])
+    dataset = recommender().dataset
+    levels, position = dataset.ratings.scale.levels.tolist(), dataset.catalog.ids.position(movie)
+    if position is None:
+        return {**row, "tags": [], "histogram": _bars(levels, [0] * len(levels))}
+    counts = dataset.ratings.movie_histograms[position].tolist()
+    return {**row, "tags": dataset.catalog.table["tags"][position].as_py(), "histogram": _bars(levels, counts)}
+
+
+def _bars(levels: list[float], counts: list[int]) -> list[Mapping[str, float]]:
+    return [{"stars": round(stars, 4), "count": count} for stars, count in zip(levels, counts, strict=True)]
