@@ -43,7 +43,7 @@ RATED = {"1": 4, "2": 1}
 MOVIES = st.sampled_from(list(RATED)) | st.sampled_from(list(DATA.catalog.ids)[:50])
 USERS = st.sampled_from(["ann", "me", DATA.ratings.users[0]])
 ROOM, SNAPSHOT = "room", "snapshot"  # stand for those that there are
-FAR_OFF = 2**40  # seconds: nobody who is forgotten in a test is in the snapshot
+FAR_OFF = 2**40  # forgets: nobody who is forgotten in a test is in the snapshot
 PARTS = {"movie": MOVIES, "user": USERS, "room": st.just(ROOM), "snapshot": st.just(SNAPSHOT)}
 QUERY = {
     "movie": st.lists(MOVIES, min_size=1, max_size=5),
@@ -70,8 +70,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     rater, ranker = (config.fit(DATA.ratings, DATA.catalog) for config in (ALS(rank=4, iterations=2), Ease()))
     folder: Path = tmp_path_factory.mktemp("store")
     store = Store(folder)
-    snapshot = store.publish(DATA, rater, ranker, as_of=FAR_OFF)
     with LiveRatings(folder / "live.sqlite3") as live:
+        snapshot = store.publish(DATA, rater, ranker, forgets={**live.forgotten().mark, "number": FAR_OFF})
         app = create_app(Recommender.of(snapshot, live=live), live, policy=Policy(no_auth=True), store=store)
         app.config["SNAPSHOT"] = snapshot.id
         yield app

@@ -14,8 +14,9 @@ from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import BusyError, StoreError, UsageError
 from matinee.ids import Ids
-from matinee.live import LiveRatings, NewMovie
+from matinee.live import Forgotten, LiveRatings, NewMovie
 from matinee.live.contents import RATINGS_SCHEMA, LiveContents
+from matinee.live.forgotten import hashed
 from matinee.models.als import ALS
 from matinee.models.ease import Ease
 from matinee.ratings import Ratings, Scale
@@ -54,7 +55,11 @@ def dataset(stars, times=None):
 
 def contents(stars, movies=(), forgotten=()):
     rows = [{"user": user, "movie": movie, "stars": value, "at": 7} for (user, movie), value in stars.items()]
-    return LiveContents(pa.Table.from_pylist(rows, RATINGS_SCHEMA), tuple(movies), dict.fromkeys(forgotten, 5))
+    return LiveContents(
+        pa.Table.from_pylist(rows, RATINGS_SCHEMA),
+        tuple(movies),
+        Forgotten("test", {hashed(user): 1 for user in forgotten}),
+    )
 
 
 def stars_of(ds):

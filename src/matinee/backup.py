@@ -26,7 +26,8 @@ from sqlalchemy import BigInteger, Connection, Double, Integer, Table, select
 
 from matinee.errors import StoreError, UsageError
 from matinee.live import LiveRatings
-from matinee.live.schema import METADATA, SCHEMA, SCHEMA_VERSION
+from matinee.live.forgotten import hashed
+from matinee.live.schema import FORGOTTEN, METADATA, SCHEMA, SCHEMA_VERSION
 from matinee.snapshot import Store, files
 from matinee.snapshot.files import Entry
 
@@ -83,7 +84,7 @@ def restore(folder: Path, store: Store, live: LiveRatings) -> Backup:
         _check_empty(connection, live)
         for name, rows in tables.items():
             for batch in rows.to_batches(ROWS):
-                connection.execute(TABLES[name].insert(), batch.to_pylist())
+                connection.execute(TABLES[name].insert(), [_of_today(name, row) for row in batch.to_pylist()])
     store.activate(found.snapshot)
     return found
 
@@ -143,6 +144,13 @@ def _checked_table(folder: Path, name: str, found: Backup) -> pa.Table:
     path, entry = folder / "live" / f"{name}.arrow", found.files[f"{name}.arrow"]
     files.check_hash(path, entry)
     return files.map_table(path, entry)
+
+
+def _of_today(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as it is stored: up to schema 3 forgotten people had their id there instead of a hash."""
+    if table != FORGOTTEN.name or "user" not in row:
+        return row
+    return {"hash": hashed(row.pop("user")), **row}
 
 
 def _check_empty(connection: Connection, live: LiveRatings) -> None:

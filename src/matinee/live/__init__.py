@@ -2,7 +2,7 @@
 
 ratings      LiveRatings, the face of all of it
 history      what one person said, in one query
-contents     what everybody said, for a refit
+contents     what everybody said, for a refit; forgotten, of whom nothing holds any more
 changes      a group of writes in few statements
 writer       the thread that commits groups
 database     what is asked of a database: sqlite, a file; postgresql, a server, with patience for its silence
@@ -13,7 +13,18 @@ checks       what can be stored; dialects, what the two databases want said diff
 from matinee.live.checks import checked_id
 from matinee.live.contents import LiveContents, NewMovie
 from matinee.live.dialects import upsert
+from matinee.live.forgotten import Forgotten
 from matinee.live.history import LiveHistory
 from matinee.live.ratings import FILE_NAME, LiveRatings, migrate
 
-__all__ = ["FILE_NAME", "LiveContents", "LiveHistory", "LiveRatings", "NewMovie", "checked_id", "migrate", "upsert"]
+__all__ = [
+    "FILE_NAME",
+    "Forgotten",
+    "LiveContents",
+    "LiveHistory",
+    "LiveRatings",
+    "NewMovie",
+    "checked_id",
+    "migrate",
+    "upsert",
+]

@@ -8,9 +8,10 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Table, TextClause, bindparam, select, union, union_all
+from sqlalchemy import Connection, Delete, Table, TextClause, bindparam, func, literal, select, union, union_all
 
 from matinee.live import dialects
+from matinee.live.forgotten import hashed
 from matinee.live.schema import ABOUT_PEOPLE, FORGOTTEN, MARKS, RATINGS, USERS
 
 Key = tuple[str, str]  # user, movie
@@ -35,10 +36,11 @@ class Change:
 # Made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
 _REVISIONS = union_all(
     *(
-        select(t.c.user, t.c.revision).where(t.c.user.in_(bindparam("users", expanding=True)))
-        for t in (USERS, FORGOTTEN)
+        select(literal(kind), key, table.c.revision).where(key.in_(bindparam(kind, expanding=True)))
+        for kind, table, key in (("users", USERS, USERS.c.user), ("hashes", FORGOTTEN, FORGOTTEN.c.hash))
     )
 )
+_LAST_FORGET = select(func.coalesce(func.max(FORGOTTEN.c.number), 0))
 _upsert = cache(dialects.upsert)
 _pairs = cache(dialects.pairs)
 
@@ -87,12 +89,13 @@ def _write(connection: Connection, changes: Sequence[Change], at: int) -> list[i
 
 
 def _forget(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:
-    """Delete every row about these people and keep when they wanted it, with the revision, which never goes back."""
+    """Delete every row about these people; a hash is left, with the revision, which never goes back, and the number."""
     revisions = _revisions(connection, changes)
     forgotten = {change.user: revisions.get(change.user, 0) + 1 for change in changes}
     for table in ABOUT_PEOPLE:
         connection.execute(_delete(table, "user"), [{"of_user": user} for user in forgotten])
-    _put(connection, FORGOTTEN, [{"user": user, "at": at, "revision": r} for user, r in forgotten.items()])
+    said = {"at": at, "number": connection.execute(_LAST_FORGET).scalar_one() + 1}
+    _put(connection, FORGOTTEN, [{"hash": hashed(user), "revision": r, **said} for user, r in forgotten.items()])
     return [forgotten[change.user] for change in changes]
 
 
@@ -134,9 +137,10 @@ def _revisions(connection: Connection, changes: Sequence[Change]) -> dict[str, i
     users = sorted({change.user for change in changes})
     revisions: dict[str, int] = {}
     for start in range(0, len(users), dialects.PAIRS_PER_QUERY):
-        for user, revision in connection.execute(
-            _REVISIONS, {"users": users[start : start + dialects.PAIRS_PER_QUERY]}
-        ):
+        some = users[start : start + dialects.PAIRS_PER_QUERY]
+        whose = {hashed(user): user for user in some}
+        for kind, key, revision in connection.execute(_REVISIONS, {"users": some, "hashes": [*whose]}):
+            user = key if kind == "users" else whose[key]
             revisions[user] = max(revision, revisions.get(user, 0))
     return revisions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, select
 
 from matinee.errors import UsageError
 from matinee.live.checks import checked_id, is_line
-from matinee.live.schema import FORGOTTEN, MOVIES, RATINGS
+from matinee.live.forgotten import Forgotten
+from matinee.live.schema import MOVIES, RATINGS
 
 RATINGS_SCHEMA = pa.schema(
     [
@@ -66,29 +67,24 @@ class LiveContents:
 
     ratings     table of user, movie, stars (null where the rating was deleted) and at (seconds since 1970)
     movies      those that the data did not know when they were added
-    forgotten   {user: since when nothing that was said before holds}
+    forgotten   people of whom nothing holds that was said before
     """
 
     ratings: pa.Table
     movies: tuple[NewMovie, ...]
-    forgotten: Mapping[str, int]
+    forgotten: Forgotten
 
     @classmethod
     def of(cls, connection: Connection) -> LiveContents:
         """Read everything in this transaction."""
         rows = connection.execution_options(yield_per=_ROWS).execute(_RATINGS)
         ratings = pa.Table.from_batches(map(_batch, rows.partitions()), RATINGS_SCHEMA)
-        return cls(ratings, new_movies(connection), forgotten_people(connection))
+        return cls(ratings, new_movies(connection), Forgotten.of(connection))
 
 
 def new_movies(connection: Connection) -> tuple[NewMovie, ...]:
     """Return the movies that the data did not know when they were added, by their ids."""
     return tuple(NewMovie.of(row) for row in connection.execute(select(MOVIES).order_by(MOVIES.c.movie)))
-
-
-def forgotten_people(connection: Connection) -> dict[str, int]:
-    """Return {user: since when nothing that was said before holds}, in seconds since 1970."""
-    return {row.user: row.at for row in connection.execute(select(FORGOTTEN))}
 
 
 def _batch(rows: Iterable[Any]) -> pa.RecordBatch:

@@ -35,6 +35,9 @@ class Database(Protocol):
     def lock(self, name: str, *, wait: bool) -> AbstractContextManager[None]:
         """Hold a named lock, one holder across processes and machines; raise BusyError where not waiting for it."""
 
+    def erase(self) -> bool:
+        """Let nothing that was deleted stay in files of ours; return whether that is so, or to be tried again."""
+
     def close(self) -> None:
         """Give all connections back."""
 

@@ -55,7 +55,7 @@ class LiveHistory:
         return cls(revision, stars, marks, forgotten)
 
 
-def _rows_of(table: Table, **columns: ColumnElement[Any]) -> Select[Any]:
+def _rows_of(table: Table, whose: ColumnElement[Any], **columns: ColumnElement[Any]) -> Select[Any]:
     shape = {
         "movie": literal_column("''"),
         "stars": cast(null(), Double),
@@ -64,14 +64,14 @@ def _rows_of(table: Table, **columns: ColumnElement[Any]) -> Select[Any]:
         **columns,
     }
     name: ColumnElement[str] = literal_column(f"'{table.name}'").label("said")
-    return select(name, *(column.label(label) for label, column in shape.items())).where(
-        table.c.user == bindparam("user_id")
-    )
+    return select(name, *(column.label(label) for label, column in shape.items())).where(whose)
 
 
+_USER: ColumnElement[str] = bindparam("user_id")
 HISTORY: CompoundSelect[Any] = union_all(
-    _rows_of(USERS, revision=USERS.c.revision),
-    _rows_of(RATINGS, movie=RATINGS.c.movie, stars=RATINGS.c.stars),
-    _rows_of(MARKS, movie=MARKS.c.movie, mark=MARKS.c.mark),
-    _rows_of(FORGOTTEN, revision=FORGOTTEN.c.revision),
+    _rows_of(USERS, USERS.c.user == _USER, revision=USERS.c.revision),
+    _rows_of(RATINGS, RATINGS.c.user == _USER, movie=RATINGS.c.movie, stars=RATINGS.c.stars),
+    _rows_of(MARKS, MARKS.c.user == _USER, movie=MARKS.c.movie, mark=MARKS.c.mark),
+    _rows_of(FORGOTTEN, FORGOTTEN.c.hash == bindparam("hash_of_user"), revision=FORGOTTEN.c.revision),
 )
+"""Asked with `user_id`, and its `hashed` as `hash_of_user`."""

@@ -6,9 +6,12 @@ does it, in one transaction.
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 from sqlalchemy import Connection, inspect, select, text
 
 from matinee.errors import LiveError
+from matinee.live.forgotten import hashed
 from matinee.live.schema import FORGOTTEN, METADATA, SCHEMA, SCHEMA_VERSION
 
 
@@ -16,7 +19,7 @@ def prepare(connection: Connection, database: str) -> None:
     """Make the tables in an empty database; refuse one that is not ours, or that another version of Matinee made."""
     if version_of(connection, database) is None:
         METADATA.create_all(connection)
-        connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
+        connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION, database=token_hex(16)))
     check(connection, database)
 
 
@@ -69,8 +72,25 @@ def _all_tables(connection: Connection) -> None:
 
 def _revisions_of_the_forgotten(connection: Connection) -> None:
     """To 3: the revision of somebody who was forgotten does not go back."""
-    if FORGOTTEN.c.revision.name not in {column["name"] for column in inspect(connection).get_columns(FORGOTTEN.name)}:
+    if "revision" not in _columns(connection, "forgotten"):
         connection.execute(text("ALTER TABLE forgotten ADD COLUMN revision BIGINT NOT NULL DEFAULT 0"))
 
 
-_STEPS = {2: _all_tables, 3: _revisions_of_the_forgotten}
+def _hashes_and_numbers_of_the_forgotten(connection: Connection) -> None:
+    """To 4: of forgotten people a hash is left, and their forgets are counted in a database that has a name."""
+    if "user" in _columns(connection, "forgotten"):
+        connection.execute(text('ALTER TABLE forgotten RENAME COLUMN "user" TO hash'))
+        connection.execute(text("ALTER TABLE forgotten ADD COLUMN number BIGINT NOT NULL DEFAULT 0"))
+        rows = [row._asdict() for row in connection.execute(select(FORGOTTEN))]
+        connection.execute(FORGOTTEN.delete())
+        if rows:
+            connection.execute(FORGOTTEN.insert(), [{**row, "hash": hashed(row["hash"])} for row in rows])
+    connection.execute(text("ALTER TABLE schema ADD COLUMN database VARCHAR(32)"))
+    connection.execute(SCHEMA.update().values(database=token_hex(16)))
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    return {column["name"] for column in inspect(connection).get_columns(table)}
+
+
+_STEPS = {2: _all_tables, 3: _revisions_of_the_forgotten, 4: _hashes_and_numbers_of_the_forgotten}

@@ -106,6 +106,10 @@ class PostgresServer:
             connection.invalidate()  # the server drops the lock with the connection
             connection.close()
 
+    def erase(self) -> bool:
+        """Do nothing: the files are the server's, and its VACUUM and WAL are for whoever runs it."""
+        return True
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -22,8 +22,9 @@ from matinee.errors import LiveError
 from matinee.live import dialects, migrations
 from matinee.live.changes import Change, touch
 from matinee.live.checks import can_be_id, checked_id, checked_mark, checked_stars
-from matinee.live.contents import LiveContents, NewMovie, forgotten_people, new_movies
+from matinee.live.contents import LiveContents, NewMovie, new_movies
 from matinee.live.database import Database, address_of
+from matinee.live.forgotten import Forgotten, hashed
 from matinee.live.history import HISTORY, LiveHistory
 from matinee.live.migrations import prepare
 from matinee.live.postgresql import PostgresServer
@@ -100,14 +101,16 @@ class LiveRatings:
     def forget(self, user: str) -> None:
         """Delete everything about a person; what the snapshot says about them holds no longer.
 
-        What is kept is that and when they were forgotten, and how far their revision had counted.
+        A hash of the id is left, with when they were forgotten, the number of the forget and how far their revision had
+        counted. In an SQLite file what is deleted is overwritten, in its log within seconds, as soon as nobody reads
+        what was before; docs/operation.md says what PostgreSQL needs.
         """
         self._writer.write(Change(checked_id(user, "user"), forget=True))
 
     def read(self, user: str) -> LiveHistory:
         """Return what a person said, with its revision, as of one moment."""
-        nobody = ""
-        return LiveHistory.of(self._database.rows(HISTORY, user_id=user if can_be_id(user) else nobody))
+        asked = user if can_be_id(user) else ""
+        return LiveHistory.of(self._database.rows(HISTORY, user_id=asked, hash_of_user=hashed(asked)))
 
     def ratings(self, user: str) -> dict[str, float | None]:
         """Return {movie id: stars, or None for a deleted rating} of one person."""
@@ -147,10 +150,10 @@ class LiveRatings:
         with self.reading() as connection:
             return new_movies(connection)
 
-    def forgotten(self) -> dict[str, int]:
-        """Return {user: when they were forgotten, in seconds since 1970}."""
+    def forgotten(self) -> Forgotten:
+        """Return the people who were forgotten."""
         with self.reading() as connection:
-            return forgotten_people(connection)
+            return Forgotten.of(connection)
 
     def state(self, name: str) -> dict[str, Any] | None:
         """Return what `set_state` stored last under this name, None where nothing was."""

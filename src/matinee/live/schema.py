@@ -1,6 +1,7 @@
 """The tables of the live database.
 
-Times are seconds since 1970, UTC. What is handed out as a secret (API keys, links, rooms) is stored as its SHA-256.
+Times are seconds since 1970, UTC. What is handed out as a secret (API keys, links, rooms) is stored as its SHA-256, and
+so is the id of somebody who was forgotten.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy import (
 )
 
 MAX_ID = 256  # characters
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 METADATA = MetaData()
 
@@ -35,7 +36,12 @@ def _id(name: str) -> Column[object]:
     return Column(name, String(MAX_ID), primary_key=True)
 
 
-SCHEMA = Table("schema", METADATA, Column("version", Integer, primary_key=True))
+SCHEMA = Table(
+    "schema",
+    METADATA,
+    Column("version", Integer, primary_key=True),
+    Column("database", String(32)),  # drawn when the tables were made: whose count of forgets it is
+)
 USERS = _table(
     "users",
     _id("user"),
@@ -58,9 +64,10 @@ MARKS = _table(
 )
 FORGOTTEN = _table(  # holds for what an import or snapshot says of the time before
     "forgotten",
-    _id("user"),
+    _id("hash"),
     _at(),
     Column("revision", BigInteger, nullable=False, server_default="0"),  # the user's, which never goes back
+    Column("number", BigInteger, nullable=False, server_default="0"),  # counts the forgets; 0 before schema 4
 )
 MOVIES = _table(  # those that the data does not know yet
     "movies",
@@ -86,4 +93,4 @@ ROOMS = _table("rooms", _id("hash"), _at(), _at("expires"))
 MEMBERS = _table("members", _id("room"), _id("user"), _at())  # room is its hash
 STATES = _table("states", _id("name"), Column("value", Text, nullable=False), _at())  # such as how the last refit went
 
-ABOUT_PEOPLE = [table for table in METADATA.sorted_tables if "user" in table.c and table is not FORGOTTEN]
+ABOUT_PEOPLE = [table for table in METADATA.sorted_tables if "user" in table.c]

@@ -1,6 +1,7 @@
 """Live ratings in one SQLite file: a write-ahead log, full sync, and a lock file that processes take turns by.
 
-The lock is a file beside the database, and the kernel releases it when its holder crashes.
+The lock is a file beside the database, and the kernel releases it when its holder crashes. What is deleted is
+overwritten, however SQLite was built.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from matinee.live.migrations import check
 
 Identity = tuple[int, int]  # of a file: its device and number
 BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not know our lock
+READERS_END = 200  # milliseconds to wait for readers before the log is emptied, while writers wait too
 
 _REASONS = {
     "SQLITE_FULL": "the disk is full; make room and try again",
@@ -92,6 +94,15 @@ class SqliteFile:
     def lock(self, name: str, *, wait: bool) -> Iterator[None]:
         with self._locked(_lock_file(self.path, name), None if wait else 0):
             yield
+
+    def erase(self) -> bool:
+        """Empty the write-ahead log, which holds what rows were before, unless somebody still reads from it."""
+        with self._reported(), self._locked(_lock_file(self.path), PATIENCE):
+            self._check_identity()
+            with closing(self._connect()) as connection:
+                connection.execute(f"PRAGMA busy_timeout = {READERS_END}")
+                (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not is_busy
 
     def close(self) -> None:
         self._idle_reader(None)
@@ -169,7 +180,9 @@ class SqliteFile:
 
     def _connect_to_write(self) -> sqlite3.Connection:
         connection = self._connect()
-        connection.executescript("PRAGMA query_only = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        connection.executescript(
+            "PRAGMA query_only = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON"
+        )
         return connection
 
 

@@ -4,8 +4,8 @@ live.everything()  one consistent read
 overlay            the snapshot's data with what people said over it
 holdout            a measuring fit without a tenth of the ratings, always the same tenth
 gate               is it worse than the present snapshot's measuring fit?
-final fit          everything, published by one rename
-forgotten          older snapshots that hold forgotten people are deleted, others pruned
+final fit          everything, published by one rename; or the present models over data without forgotten people
+forgotten          snapshots that hold forgotten people are deleted whatever comes of it, others pruned
 
 `local` does it in this process, `cluster` where Spark trained the snapshot.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from matinee.errors import ModelError, UsageError
 from matinee.live import LiveContents, LiveRatings
 from matinee.progress import Progress
-from matinee.refit.forgotten import activate, check_exportable, holders
+from matinee.refit.forgotten import activate, check_exportable, holders, holds, remove_holders
 from matinee.refit.overlay import overlay
 from matinee.refit.state import State, ask, changes, claim, fail, learned, rated, recorded, state
 from matinee.snapshot import KEPT, Snapshot, Store
@@ -93,6 +93,9 @@ class Candidate(Protocol):
     def published(self, as_of: int) -> str:
         """Fit on everything, publish, and return the snapshot's id."""
 
+    def without_forgotten(self) -> str | None:
+        """Publish what is served without the people who were forgotten; return its id, None where that cannot be."""
+
 
 def refit(
     store: Store,
@@ -119,12 +122,14 @@ def refit(
         present, as_of = store.open(), int(time.time())
         check(present)
         said = live.everything()
+        removed = remove_holders(store, said.forgotten)
         with _candidate(store, present, said, threads, cluster, progress) as candidate:
             if not force and candidate.is_same():
                 outcome = Outcome("unchanged", "nothing new was said", present.id, present.id)
             else:
                 outcome = _outcome(store, present, said, candidate, as_of, force, keep)
-        outcome = replace(outcome, seconds=round(time.monotonic() - start, 1))
+        removed = (*removed, *outcome.removed, *remove_holders(store, live.forgotten()))
+        outcome = replace(outcome, removed=removed, seconds=round(time.monotonic() - start, 1))
         record.update(outcome.described())
         return outcome
 
@@ -164,16 +169,19 @@ def _outcome(
     verdict = candidate.compared()
     if verdict is not None and verdict.worse and not force:
         why = f"the candidate is worse than what is served: {verdict}"
-        return Outcome("refused", why, present.id, present.id, verdict, candidate.left_out)
+        served, more = _cleared(present, said, candidate)
+        return Outcome("refused", why + more, present.id, served, verdict, candidate.left_out)
     published = candidate.published(as_of)
-    removed = (*_forget(store, said, published), *store.prune(keep, before=present.id))
+    removed = tuple(store.prune(keep, before=present.id))
     why = "not compared, there are too few ratings to hold some out" if verdict is None else str(verdict)
     return Outcome("published", why, present.id, published, verdict, candidate.left_out, removed)
 
 
-def _forget(store: Store, said: LiveContents, published: str) -> tuple[str, ...]:
-    """Delete the older snapshots that hold people who were forgotten since."""
-    gone = tuple(snapshot for snapshot in holders(store, said.forgotten) if snapshot != published)
-    for snapshot in gone:
-        store.remove(snapshot)
-    return gone
+def _cleared(present: Snapshot, said: LiveContents, candidate: Candidate) -> tuple[str, str]:
+    """Take forgotten people out of what stays served; return its id, and what is to be said of it."""
+    if not holds(present, said.forgotten):
+        return present.id, ""
+    cleared = candidate.without_forgotten()
+    if cleared is None:
+        return present.id, "; what is served still holds people who were forgotten: `matinee refit --force` ends that"
+    return cleared, f"; people who were forgotten were taken out of it, which is snapshot {cleared} now"

@@ -24,6 +24,7 @@ from matinee.catalog import Catalog
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.live import LiveContents
+from matinee.live.forgotten import hashed
 from matinee.models import Rater
 from matinee.models.als import ALS, AlsModel
 from matinee.progress import Progress
@@ -88,7 +89,7 @@ class OnCluster:
     def is_same(self) -> bool:
         """Return whether a model would learn the same from it as from what is served."""
         phase(self.spark, "looking at what was said")
-        people = {*self.said.forgotten, *pc.unique(self._live["user"]).to_pylist()}
+        people = {*self.said.forgotten.numbers, *map(hashed, pc.unique(self._live["user"]).to_pylist())}
         return self._catalog.table.equals(self.present.dataset.catalog.table) and refitting.same(
             self.spark, self._before.kept, self._rows.rows, people
         )
@@ -116,8 +117,13 @@ class OnCluster:
             metrics=self._measured.metrics() if self._measured else {},
             parent=self.present.id,
             as_of=as_of,
+            forgets=self.said.forgotten.mark,
             engine=self.cluster.described(),
         ).id
+
+    def without_forgotten(self) -> str | None:
+        """Not here: their rows are in files that only Spark writes anew."""
+        return None
 
     @property
     def _config(self) -> Any:
@@ -144,7 +150,7 @@ class OnCluster:
 
     @cached_property
     def _rows(self) -> Opened:
-        return refitting.overlaid(self.spark, self._before.kept, self._live, self.said.forgotten)
+        return refitting.overlaid(self.spark, self._before.kept, self._live, self.said.forgotten.numbers)
 
     @cached_property
     def _after(self) -> TrainingData:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from matinee.errors import MatineeError, StoreError
-from matinee.live import LiveRatings
-from matinee.snapshot import Store
+from matinee.live import Forgotten, LiveRatings
+from matinee.ratings import Ratings
+from matinee.snapshot import Snapshot, Store
+from matinee.snapshot.histories import StoredRatings
 from matinee.snapshot.manifest import Manifest
 
 
-def holders(store: Store, forgotten: Mapping[str, int]) -> Sequence[str]:
+def holders(store: Store, forgotten: Forgotten) -> Sequence[str]:
     """Return the ids of snapshots with ratings that somebody gave before they were forgotten, the newest first.
 
-    Damaged snapshots, which nobody can look into, are not among them.
+    One that cannot be opened is among them if somebody was forgotten after it was made.
     """
-    return [snapshot for snapshot in store.ids() if forgotten and _holds(store, snapshot, forgotten)]
+    return [snapshot for snapshot in store.ids() if forgotten and _may_hold(store, snapshot, forgotten)]
+
+
+def remove_holders(store: Store, forgotten: Forgotten) -> tuple[str, ...]:
+    """Delete the snapshots that `holders` names, but the one that is served, and return their ids."""
+    gone = tuple(snapshot for snapshot in holders(store, forgotten) if snapshot != store.current_id())
+    for snapshot in gone:
+        store.remove(snapshot)
+    return gone
+
+
+def holds(snapshot: Snapshot, forgotten: Forgotten) -> bool:
+    """Return whether an opened snapshot has ratings that somebody gave before they were forgotten."""
+    later = forgotten.since(snapshot.manifest.forgets)
+    return bool(later) and any(user in later for user in _users(snapshot.dataset.ratings))
 
 
 def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
@@ -23,7 +39,7 @@ def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
 
     Raises StoreError where it holds somebody who wanted to be forgotten, or cannot be opened.
     """
-    if _held(store, snapshot, live.forgotten()):
+    if holds(store.open(snapshot), live.forgotten()):
         raise StoreError(
             f"snapshot {snapshot} holds ratings of people who were forgotten since, so it cannot be served again; "
             "choose a newer one"
@@ -33,23 +49,26 @@ def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
 
 def check_exportable(store: Store, live: LiveRatings, snapshot: str) -> None:
     """Raise StoreError where a snapshot that leaves this store holds somebody who wanted to be forgotten."""
-    if _held(store, snapshot, live.forgotten()):
+    if holds(store.open(snapshot), live.forgotten()):
         raise StoreError(
             f"snapshot {snapshot} holds ratings of people who were forgotten since, so it does not leave this store; "
             "run `matinee refit`, then export the new one"
         )
 
 
-def _holds(store: Store, snapshot: str, forgotten: Mapping[str, int]) -> bool:
+def _may_hold(store: Store, snapshot: str, forgotten: Forgotten) -> bool:
     try:
-        return _held(store, snapshot, forgotten)
+        if not forgotten.since(store.manifest(snapshot).forgets):
+            return False
     except MatineeError:
-        return False
+        return False  # perhaps a newer Matinee made it; it cannot be served
+    try:
+        return holds(store.open(snapshot), forgotten)
+    except MatineeError:
+        return True
 
 
-def _held(store: Store, snapshot: str, forgotten: Mapping[str, int]) -> bool:
-    """Return whether somebody of these is in a snapshot that was not told before."""
-    opened = store.open(snapshot)
-    told = opened.manifest.as_of
-    since = [user for user, at in forgotten.items() if told is None or told <= at]
-    return any(opened.dataset.ratings.get(user) is not None for user in since)
+def _users(ratings: Ratings) -> Iterable[str]:
+    if isinstance(ratings, StoredRatings):
+        return (user for users in ratings.histories.people() for user in users.to_pylist())
+    return ratings.users

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -66,6 +66,25 @@ class Here:
             tested=measured.tested if measured else None,
             parent=self.present.id,
             as_of=as_of,
+            forgets=self.said.forgotten.mark,
+        ).id
+
+    def without_forgotten(self) -> str | None:
+        """Publish the models that are served over their data without the people who were forgotten."""
+        present, forgotten = self.present, self.said.forgotten
+        left, _ = overlay(present.dataset, replace(self.said, ratings=self.said.ratings.slice(0, 0), movies=()))
+        tested = self.store.tested(present.id)
+        if tested is not None:
+            tested = tested.filter(pa.array(~forgotten.among(tested["user"].to_pylist()), pa.bool_()))
+        return self.store.publish(
+            left,
+            present.rater,
+            present.ranker,
+            metrics=present.manifest.metrics,
+            tested=tested,
+            parent=present.id,
+            as_of=present.manifest.as_of,
+            forgets=forgotten.mark,
         ).id
 
     @cached_property

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from matinee.catalog import SCHEMA, Catalog
 from matinee.dataset import Dataset
 from matinee.ids import Ids, Positions
-from matinee.live import LiveContents, NewMovie
+from matinee.live import Forgotten, LiveContents, NewMovie
 from matinee.ratings import Ratings, Scale, Stars, Times
 
 Marks = NDArray[np.bool_]
@@ -93,15 +93,13 @@ def _of(live: pa.Table, users: Ids, movies: Ids) -> _Rows:
     return _Rows(users.positions(live["user"]), movies.positions(live["movie"]), stars, times)
 
 
-def _remembered(ratings: Ratings, forgotten: Iterable[str], users: Ids, movies: Ids) -> _Rows:
+def _remembered(ratings: Ratings, forgotten: Forgotten, users: Ids, movies: Ids) -> _Rows:
     """Return the ratings of everyone who was not forgotten."""
-    user = users.positions(ratings.users.array)[ratings.by_user.row_of_each()]
+    row = ratings.by_user.row_of_each()
+    user = users.positions(ratings.users.array)[row]
     movie = movies.positions(ratings.movies.array)[ratings.by_user.indices]
     rows = _Rows(user, movie, ratings.by_user.values, ratings.timestamps)
-    gone = np.zeros(len(users), bool)
-    found = users.positions(forgotten)
-    gone[found[found >= 0]] = True
-    return rows.at(~gone[user]) if gone.any() else rows
+    return rows.at(~forgotten.among(ratings.users)[row]) if forgotten else rows
 
 
 def _joined(old: _Rows, live: _Rows) -> _Rows:

@@ -193,12 +193,13 @@ class Store:
         tested: pa.Table | None = None,
         parent: str | None = None,
         as_of: int | None = None,
+        forgets: Mapping[str, Any] | None = None,
         engine: Mapping[str, Any] | None = None,
     ) -> Snapshot:
         """Write a snapshot and serve it from now on.
 
         tested                  held-out ratings and what was predicted of them, kept for the next refit
-        parent, as_of, engine   as in the manifest; with a parent, that one must still be served
+        parent, as_of, forgets, engine   as in the manifest; with a parent, that one must still be served
 
         A crash at any moment leaves the previous one served. Raises StoreError where the store cannot be written, or
         another snapshot than the parent is served by now.
@@ -221,6 +222,7 @@ class Store:
                 entries,
                 parent=parent,
                 as_of=as_of,
+                forgets=forgets,
                 engine=engine,
             )
             files.write_text(folder / FILE_NAME, manifest.to_json())

@@ -126,6 +126,13 @@ class HistoryFiles:
                 return History(movies, stars)
         return None
 
+    def people(self) -> Iterator[pa.StringArray]:
+        """Yield the ids of all people; reads nothing else. Raises StoreError where a file is damaged."""
+        for part, name in self.files.items():
+            with _readable(f"{self.folder}/{name}"):
+                for batch in self._file(part).iter_batches(columns=["user"]):
+                    yield _list(batch.column("user"))
+
     def blocks(self, n_movies: int, size: int = 65_536) -> Iterator[Block]:
         """Yield all people, part by part, at most `size` at a time. Raises StoreError where a file is damaged."""
         for part in sorted(self.files):

@@ -29,6 +29,8 @@ class Manifest:
     files           {file name: size and SHA-256}
     parent          the snapshot that it refits, None for one that was trained
     as_of           when the live ratings in it were read (seconds since 1970), None where it has none
+    forgets         which people it leaves out: those that a live database, {"database": its name, "number": so far},
+                    had forgotten by then; None where it was made without one
     engine          where a cluster trained it, None where this machine did
     """
 
@@ -42,6 +44,7 @@ class Manifest:
     format: int = FORMAT
     parent: str | None = None
     as_of: int | None = None
+    forgets: Mapping[str, Any] | None = None
     engine: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
@@ -99,6 +102,8 @@ def read(folder: Path) -> Manifest:
 def _check(manifest: Manifest) -> None:
     """Raise one of several errors where something that every snapshot needs is missing or of another kind."""
     _ = manifest.facts, manifest.scale, manifest.data["mean"] + 0.0
+    if manifest.forgets is not None:
+        _ = manifest.forgets["database"] + "", manifest.forgets["number"] + 0
     for model in (manifest.models["rater"], manifest.models.get("ranker")):
         if model is not None:
             _ = model["config"]["model"], model["arrays"].items()

@@ -27,7 +27,7 @@ def overlaid(spark: Any, kept: ClusterHistories, live: pa.Table, forgotten: Coll
     """Return the rows of histories with what was said over them.
 
     live        user, movie, stars (null: deleted) and at; wins by user and movie
-    forgotten   of whom only what is in `live` is left
+    forgotten   SHA-256 of the ids of people of whom only what is in `live` is left
     """
     from pyspark.sql import functions as F
 
@@ -35,7 +35,9 @@ def overlaid(spark: Any, kept: ClusterHistories, live: pa.Table, forgotten: Coll
     gone = spark.createDataFrame(_users(forgotten))
     said = spark.createDataFrame(live)
     old = _with_ids(spark, _rated(kept.people, has_times), kept.ratings.movies)
-    left = old.join(F.broadcast(gone), "user", "left_anti").join(said, ["user", "movie"], "left_anti")
+    left = old.join(F.broadcast(gone), _hash(old) == gone["user"], "left_anti").join(
+        said, ["user", "movie"], "left_anti"
+    )
     stars = F.col("stars").cast("float").alias("stars")
     new = said.where(F.col("stars").isNotNull()).select("user", "movie", stars, F.col("at").alias("time"))
     rows = left.select("user", "movie", "stars", "time").unionByName(new)
@@ -43,15 +45,22 @@ def overlaid(spark: Any, kept: ClusterHistories, live: pa.Table, forgotten: Coll
 
 
 def same(spark: Any, kept: ClusterHistories, rows: Any, people: Collection[str]) -> bool:
-    """Return whether these people's rows are what the histories have."""
+    """Return whether the rows of people, by the SHA-256 of their ids, are what the histories have."""
     from pyspark.sql import functions as F
 
     asked = F.broadcast(spark.createDataFrame(_users(people)))
     old, new = (
-        frame.join(asked, "user", "left_semi").select("user", "movie", "stars")
+        frame.join(asked, _hash(frame) == asked["user"], "left_semi").select("user", "movie", "stars")
         for frame in (_with_ids(spark, _rated(kept.people, False), kept.ratings.movies), rows)
     )
     return bool(old.exceptAll(new).isEmpty() and new.exceptAll(old).isEmpty())
+
+
+def _hash(people: Any) -> Any:
+    """Return the ids of users as the live database has those of the forgotten."""
+    from pyspark.sql import functions as F
+
+    return F.sha2(people["user"].cast("binary"), 256)
 
 
 def marked(spark: Any, kept: ClusterHistories) -> Any:
