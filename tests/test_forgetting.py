@@ -1,29 +1,33 @@
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sqlalchemy import text
 from tests.postgresql import Postgres
 from tests.serving import wait_until
 
+from matinee.backup import backup, restore
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import StoreError
-from matinee.live import LiveRatings, migrate
+from matinee.live import LiveHistory, LiveRatings, migrate
 from matinee.live.forgotten import Forgotten, hashed
 from matinee.models.als import ALS
 from matinee.models.ease import Ease
 from matinee.recommender import Recommender
 from matinee.refit import activate, holders, refit
-from matinee.snapshot import Store
+from matinee.snapshot import Store, files
 from matinee.training import train
 
 DATA = synthetic(200, 300, 8_000, rng=0)
@@ -226,6 +230,22 @@ def test_migrate__leaves_a_hash_of_whom_an_older_matinee_forgot(tmp_path: Path) 
         live.forget("ann")
         assert live.forgotten().mark["number"] == 1
     assert traces(tmp_path) == set()
+
+
+def test_restore__leaves_a_hash_of_whom_an_older_matinee_forgot(
+    store: Store, live: LiveRatings, tmp_path: Path
+) -> None:
+    made = backup(store, live, tmp_path / "backup")
+    file = tmp_path / "backup" / "live" / "forgotten.arrow"
+    file.unlink()
+    entry = files.write_table(file, pa.table({"user": [PERSON], "at": [5], "revision": [7]}))
+    older = {**asdict(made), "schema": 3, "rows": {**made.rows, "forgotten": 1}}
+    older["files"]["forgotten.arrow"] = asdict(entry)
+    (tmp_path / "backup" / "backup.json").write_text(json.dumps(older))
+    with LiveRatings(tmp_path / "restored.sqlite3") as restored:
+        restore(tmp_path / "backup", Store(tmp_path / "elsewhere"), restored)
+        assert restored.read(PERSON) == LiveHistory(7, forgotten=True)
+        assert restored.forgotten().database != live.forgotten().database
 
 
 def test_forgotten__since_a_mark_are_those_with_a_later_number_and_all_of_another_database() -> None:
