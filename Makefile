@@ -1,6 +1,6 @@
 # Matinee: every target does its own set-up in .venv. `make` lists them.
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check docs bench wheelhouse lock debian clean
+.PHONY: help demo test test-isa test-all check docs bench wheelhouse lock debian clean
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RECENT)' 2>/dev/null && { echo $$p; break; }; done)
@@ -31,6 +31,10 @@ demo: $(INSTALLED)  ## data, models and the page in one go, on 127.0.0.1:8000 or
 
 test: $(DEVELOPER)  ## the fast tests, in a few minutes
 	$(PYTEST) -m "not slow"
+
+test-isa: $(DEVELOPER)  ## the tests once more on every other instruction set of this machine
+	@sets=$$($(BIN)/python -c 'from matinee import kernels; print(*kernels.instruction_sets()[1:])'); \
+	for set in $$sets; do MATINEE_ISA=$$set $(PYTEST) -m "not once" || exit 1; done
 
 test-all: $(DEVELOPER)  ## all tests, the slow ones too
 	$(PYTEST)

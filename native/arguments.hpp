@@ -100,15 +100,15 @@ struct Residuals {
     double* out;  // (B)
 };
 
-struct Pairs {
-    const int32_t* rows;     // (P)
-    const int32_t* columns;  // (P)
-    const float* X;          // (B, k)
-    const float* Y;          // (M, k)
+struct Products {
+    const float* X;  // (B, k)
+    const float* Y;  // (M, k)
+    int64_t n_rows;
     int k;
-    const float* row_offset;    // ? (B)
-    const float* other_offset;  // ? (M)
-    float* out;                 // (P)
+    const int32_t* columns;  // ? (m) where columns_stride is 0, or (B, m) where it is m; all in order where null
+    int64_t columns_stride;
+    int64_t n_asked;  // m
+    float* out;       // (B, m)
 };
 
 struct Forms {

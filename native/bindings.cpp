@@ -7,6 +7,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <stdexcept>
@@ -318,13 +319,18 @@ void residual_sums(Indptr indptr, Indices indices, Values values, In<float, 2> X
     matinee::residual_sums(residuals, threads);
 }
 
-void predict_pairs(Indices rows, Indices columns, In<float, 2> X, In<float, 2> Y, Maybe<float, 1> row_offset,
-                   Maybe<float, 1> other_offset, Out<float, 1> out, int threads) {
-    const matinee::Pairs pairs{
-        rows.data(),         columns.data(),        X.data(),  Y.data(), static_cast<int>(columns_of(Y)),
-        pointer(row_offset), pointer(other_offset), out.data()};
+void products(In<float, 2> X, In<float, 2> Y, Maybe<int32_t, 2> columns, Out<float, 2> out, int threads) {
+    const int64_t m = columns_of(out);
+    const matinee::Products products{X.data(),
+                                     Y.data(),
+                                     rows_of(X),
+                                     static_cast<int>(columns_of(Y)),
+                                     pointer(columns),
+                                     columns && rows_of(*columns) > 1 ? m : 0,
+                                     m,
+                                     out.data()};
     nb::gil_scoped_release released;
-    matinee::predict_pairs(pairs, rows_of(rows), threads);
+    matinee::products(products, threads);
 }
 
 void quadratic_forms(In<double, 2> C, In<float, 2> Y, Maybe<int32_t, 1> positions, Out<float, 1> out, int threads) {
@@ -444,6 +450,7 @@ NB_MODULE(_native, module) {
              "indptr"_a, "indices"_a, "values"_a, "Y"_a, "reg"_a, "A0"_a.none(), "b0"_a.none(), "alpha"_a.none(),
              "row_weight"_a.none(), "other_weight"_a.none(), "other_offset"_a.none());
     module.def("instruction_set", [] { return matinee::kernels().name; });
+    module.def("instruction_sets", &matinee::instruction_sets);
     module.def("peak", &peak);
     module.def("solve_side", &solve_side);
     module.def("covariances", &covariances);
@@ -459,7 +466,7 @@ NB_MODULE(_native, module) {
     module.def("item_scores", &item_scores);
     module.def("item_top_n", &item_top_n);
     module.def("residual_sums", &residual_sums);
-    module.def("predict_pairs", &predict_pairs);
+    module.def("products", &products);
     module.def("quadratic_forms", &quadratic_forms);
     module.def("gram", &gram);
     nb::class_<PosteriorArguments>(module, "Posterior")

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 namespace matinee {
 
@@ -19,11 +20,6 @@ extern const Kernels kernels;
 
 namespace {
 
-struct Choice {
-    const Kernels* kernels;
-    bool supported;
-};
-
 #if defined(MATINEE_X86)
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool has_avx512() {
@@ -32,25 +28,34 @@ bool has_avx512() {
 }
 #endif
 
-const Kernels& choose() {
-    const Choice choices[] = {
+// Those this processor has, the best first.
+std::vector<const Kernels*> available() {
+    std::vector<const Kernels*> found;
 #if defined(MATINEE_X86)
-        {&avx512::kernels, has_avx512()},
-        {&avx2::kernels, has_avx2()},
+    if (has_avx512()) found.push_back(&avx512::kernels);
+    if (has_avx2()) found.push_back(&avx2::kernels);
 #endif
-        {&portable::kernels, true},
-    };
+    found.push_back(&portable::kernels);
+    return found;
+}
+
+const Kernels& choose() {
     const char* wanted = std::getenv("MATINEE_ISA");
-    std::string available;
-    for (const Choice& choice : choices) {
-        if (!choice.supported) continue;
-        if (!wanted || !*wanted || std::string(wanted) == choice.kernels->name) return *choice.kernels;
-        available += std::string(available.empty() ? "" : ", ") + choice.kernels->name;
+    std::string names;
+    for (const Kernels* each : available()) {
+        if (!wanted || !*wanted || std::string(wanted) == each->name) return *each;
+        names += std::string(names.empty() ? "" : ", ") + each->name;
     }
-    throw NoSuchInstructionSet("MATINEE_ISA=" + std::string(wanted) + ": this machine runs " + available);
+    throw NoSuchInstructionSet("MATINEE_ISA=" + std::string(wanted) + ": this machine runs " + names);
 }
 
 }  // namespace
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const Kernels* each : available()) names.emplace_back(each->name);
+    return names;
+}
 
 const Kernels& kernels() {
     static const Kernels& chosen = choose();

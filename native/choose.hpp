@@ -2,6 +2,8 @@
 #pragma once
 
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "isa.hpp"
 
@@ -11,6 +13,9 @@ namespace matinee {
 struct NoSuchInstructionSet : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
+
+// The names of the instruction sets this processor has, the best first.
+std::vector<std::string> instruction_sets();
 
 // The best instruction set this processor has, or the one MATINEE_ISA names (avx512, avx2, portable).
 const Kernels& kernels();

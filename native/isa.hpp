@@ -22,7 +22,8 @@ struct Kernels {
     void (*select_rows)(const Selection&, int64_t begin, int64_t end);
 
     void (*residual_rows)(const Residuals&, int64_t begin, int64_t end);
-    void (*predict_pairs)(const Pairs&, int64_t begin, int64_t end);
+    size_t (*product_bytes)(int k);
+    void (*product_rows)(const Products&, char* buffer, int64_t begin, int64_t end);
     void (*gather_rows)(const Gathering&, int64_t begin, int64_t end);
     void (*item_scores)(const ItemScores&, int64_t begin, int64_t end);
     size_t (*item_bytes)();

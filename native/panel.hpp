@@ -60,4 +60,30 @@ MATINEE_INLINE void fill_panel(const RowAt& row_at, int k, float* panel, int wid
     }
 }
 
+#if defined(__AVX512F__)
+constexpr int kPeople = 8;  // rows multiplied with a panel together
+#else
+constexpr int kPeople = 4;
+#endif
+
+// bias + x . y of `people` rows x (people, k) and all rows y of a panel, added factor by factor: the bits of one
+// product are the same wherever it stands in a panel, and whatever is multiplied with it.
+template <int people>
+MATINEE_INLINE void panel_products(const float* x, int k, const float* panel, const float* bias,
+                                   F (*products)[kPanelWidth]) {
+    MATINEE_UNROLL
+    for (int u = 0; u < people; u++) {
+        MATINEE_UNROLL
+        for (int v = 0; v < kPanelWidth; v++) products[u][v] = load<F>(bias + v * kLanes);
+    }
+    for (int c = 0; c < k; c++, panel += kPanelRows) {
+        MATINEE_UNROLL
+        for (int u = 0; u < people; u++) {
+            const F factor = all(x[(int64_t)u * k + c]);
+            MATINEE_UNROLL
+            for (int v = 0; v < kPanelWidth; v++) products[u][v] += load<F>(panel + v * kLanes) * factor;
+        }
+    }
+}
+
 }  // namespace matinee::MATINEE_ISA

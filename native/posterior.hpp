@@ -13,6 +13,7 @@
 #include "arguments.hpp"
 #include "panel.hpp"
 #include "products.hpp"
+#include "scores.hpp"
 #include "simd.hpp"
 #include "solve.hpp"
 
@@ -106,6 +107,12 @@ inline void fetch_sample(const Samples& samples, const Person& person, int64_t s
         fetch_row(row_in(samples.rated.Y, samples.n, samples.k, columns_of(person.row)[p], s), samples.k);
 }
 
+// Solve for one person in one sample, whose factors U are returned; null where that cannot be.
+inline const double* solve_person(const Side& side, const Shape& s, const Space& solving) {
+    Block block = block_in(side, solving);
+    return sum_row(side, s, 0, block, solving.sums) ? solve_row(side, s, 0, solving.sums, solving) : nullptr;
+}
+
 inline size_t means_bytes(const Samples& samples) {
     Cutting take{nullptr, solve_bytes(samples.k)};
     person_in(samples, take);
@@ -115,30 +122,31 @@ inline size_t means_bytes(const Samples& samples) {
 // x of one person in every sample.
 inline void means_row(const Means& args, char* buffer, int64_t row, Failure* failure) {
     const Samples& samples = args.samples;
-    Cutting take{buffer, solve_bytes(samples.k)};
+    const Shape shape = shape_of(samples.k);
+    const Space solving = space_of(shape, buffer);
+    Cutting take{buffer, solving.bytes};
     Person person = person_in(samples, take);
     if (!turn_to(person, samples, args.rows, row)) return failure->note(row, Fault::column_out_of_range);
     for (int64_t s = 0; s < samples.n; s++) {
         Side side = side_of(samples, person, s);
         fetch_sample(samples, person, s + 1);
         side.out = args.X + (s * args.rows.n_rows + row) * samples.k;
-        Failure mine;
-        solve_rows(side, buffer, 0, 1, &mine);
-        if (mine.fault != Fault::none) return failure->note(row, mine.fault);
+        if (!solve_person(side, shape, solving)) return failure->note(row, Fault::not_positive_definite);
     }
 }
 
 struct MomentsSpace {
-    float *panel, *U, *inverse, *x, *first, *sum, *squares, *variance;  // the last four with whole panels
+    float *panel, *U, *inverse, *X, *first, *sum, *squares, *variance;  // the last four with whole panels
 };
 
-inline MomentsSpace moments_space(int k, int64_t n_asked, Cutting& take) {
+inline MomentsSpace moments_space(const Samples& samples, int64_t n_asked, Cutting& take) {
     MomentsSpace space;
+    const int k = samples.k;
     const size_t stride = shape_of(k).stride;
     take(space.panel, (size_t)kPanelRows * k);
     take(space.U, stride * stride);
     take(space.inverse, stride);
-    take(space.x, stride);
+    take(space.X, (size_t)samples.n * k);
     const size_t padded = (n_asked + kPanelRows - 1) / kPanelRows * kPanelRows;
     take(space.first, padded);
     take(space.sum, padded);
@@ -150,7 +158,7 @@ inline MomentsSpace moments_space(int k, int64_t n_asked, Cutting& take) {
 inline size_t moments_bytes(const Samples& samples, int64_t n_asked) {
     Cutting take{nullptr, solve_bytes(samples.k)};
     person_in(samples, take);
-    moments_space(samples.k, n_asked, take);
+    moments_space(samples, n_asked, take);
     return take.used;
 }
 
@@ -160,12 +168,9 @@ struct Factored {
     int stride, k;
 };
 
-// Solve for one person in one sample: x and U are left in `space`; false where that cannot be.
-inline bool solve_sample(Side side, const Shape& s, const Space& solving, const MomentsSpace& space) {
-    side.out = space.x;
-    Block block = block_in(side, solving);
-    if (!sum_row(side, s, 0, block, solving.sums)) return false;
-    const double* U = solve_row(side, s, 0, solving.sums, solving);
+// Solve for one person in one sample: x goes to side.out, U is left in `space`; false where that cannot be.
+inline bool solve_sample(const Side& side, const Shape& s, const Space& solving, const MomentsSpace& space) {
+    const double* U = solve_person(side, s, solving);
     if (!U) return false;
     for (int i = 0; i < s.k * s.stride; i += kDoubles) store_narrowed(space.U + i, load<D>(U + i));
     for (int i = 0; i < s.stride; i += kDoubles) store_narrowed(space.inverse + i, load<D>(solving.inverse + i));
@@ -325,12 +330,27 @@ inline void add_panel_of(const Samples& samples, const Solved& solved, const int
     }
 }
 
-inline void write_moments(const Moments& args, int64_t row, const MomentsSpace& space) {
-    float *mean = args.mean + row * args.n_asked, *variance = args.variance + row * args.n_asked;
+// The means are made as scores are, so that both are the same bits.
+inline void write_means(const Moments& args, int64_t row, const float* X) {
+    const Samples& samples = args.samples;
+    const Scores scores = {X,
+                           samples.asked.Y,
+                           samples.asked.offsets,
+                           samples.n,
+                           1,
+                           samples.k,
+                           args.columns + row * args.columns_stride,
+                           args.n_asked,
+                           args.mean + row * args.n_asked};
+    for (int64_t from = 0; from < args.n_asked; from += kScoredColumns)
+        score_columns(scores, from, smaller(from + kScoredColumns, args.n_asked));
+}
+
+inline void write_variances(const Moments& args, int64_t row, const MomentsSpace& space) {
+    float* variance = args.variance + row * args.n_asked;
     const float part = 1.0f / (float)args.samples.n;
     for (int64_t m = 0; m < args.n_asked; m++) {
         const float off = space.sum[m] * part;
-        mean[m] = space.first[m] + off;
         variance[m] = space.variance[m] * part + space.squares[m] * part - off * off;
     }
 }
@@ -343,16 +363,17 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
     const Space solving = space_of(shape, buffer);
     Cutting take{buffer, solving.bytes};
     Person person = person_in(samples, take);
-    const MomentsSpace space = moments_space(k, args.n_asked, take);
+    const MomentsSpace space = moments_space(samples, args.n_asked, take);
     if (!turn_to(person, samples, args.rows, row)) return failure->note(row, Fault::column_out_of_range);
     const int32_t* columns = args.columns + row * args.columns_stride;
     for (int64_t s = 0; s < samples.n; s++) {
-        const Side side = side_of(samples, person, s);
+        Side side = side_of(samples, person, s);
+        float* x = side.out = space.X + s * k;
         fetch_sample(samples, person, s + 1);
         if (!solve_sample(side, shape, solving, space)) return failure->note(row, Fault::not_positive_definite);
         const Factored A = {space.U, space.inverse, shape.stride, k};
         const double open = left_open(A, samples.roots + s * k * k, space.panel);
-        const Solved solved = {s, A, space.x, (float)(1 / noise_weight(side, space.x, open, samples.degrees))};
+        const Solved solved = {s, A, x, (float)(1 / noise_weight(side, x, open, samples.degrees))};
         for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
             const int n = (int)smaller((int64_t)kPanelRows, args.n_asked - from);
             with_width(n, [&](auto width) {
@@ -360,80 +381,8 @@ inline void moments_row(const Moments& args, char* buffer, int64_t row, Failure*
             });
         }
     }
-    write_moments(args, row, space);
-}
-
-#if defined(__AVX512F__)
-constexpr int kScoredRows = 4, kScoredAtOnce = 4;  // rows and columns whose sums are in registers
-#else
-constexpr int kScoredRows = 4, kScoredAtOnce = 2;
-#endif
-// Of a single row one column after the other: memory is the limit, and it is fetched ahead in one stream only.
-constexpr int scored_at_once(int people) { return people == 1 ? 1 : kScoredAtOnce; }
-
-// The sums over samples of x . y for rows row ... row + people and up to kLanes columns, as they lie.
-template <int people, bool whole>
-inline void score_rows(const Scores& args, int64_t row, const int32_t* columns, int n, F* sums) {
-    constexpr int at_once = scored_at_once(people);
-    const int k = args.k;
-    F parts[people][kLanes];
-    for (int m = 0; m < kLanes; m += at_once) {
-        F total[people][at_once] = {};
-        const float* y[at_once];
-        for (int j = 0; j < at_once; j++) y[j] = args.Y + columns[m + j < n ? m + j : n - 1] * args.n_samples * k;
-        for (int64_t s = 0; s < args.n_samples; s++) {
-            const float* x = args.X + (s * args.n_rows + row) * k;
-            for (int c = 0; c < k; c += kLanes) {
-                F factors[people];
-                MATINEE_UNROLL
-                for (int i = 0; i < people; i++)
-                    factors[i] = whole ? load<F>(x + i * k + c) : row_part(x + i * k, c, k);
-                MATINEE_UNROLL
-                for (int j = 0; j < at_once; j++) {
-                    const F theirs = whole ? load<F>(y[j] + c) : row_part(y[j], c, k);
-                    MATINEE_UNROLL
-                    for (int i = 0; i < people; i++) total[i][j] += factors[i] * theirs;
-                }
-            }
-            MATINEE_UNROLL
-            for (int j = 0; j < at_once; j++) y[j] += k;
-        }
-        MATINEE_UNROLL
-        for (int i = 0; i < people * at_once; i++)
-            parts[i / at_once][m + i % at_once] = total[i / at_once][i % at_once];
-    }
-    for (int i = 0; i < people; i++) sums[i] = sums_of_each(parts[i]);
-}
-
-template <int people>
-inline void write_scores(const Scores& args, int64_t row, int64_t begin, int64_t end, const float* offsets) {
-    for (int64_t from = begin; from < end; from += kLanes) {
-        const int32_t* columns = args.columns + from;
-        const int n = (int)smaller((int64_t)kLanes, end - from);
-        F sums[people];
-        args.k % kLanes ? score_rows<people, false>(args, row, columns, n, sums)
-                        : score_rows<people, true>(args, row, columns, n, sums);
-        for (int i = 0; i < people; i++)
-            for (int m = 0; m < n; m++)
-                args.out[(row + i) * args.n_asked + from + m] =
-                    (sums[i][m] + offsets[from - begin + m]) / (float)args.n_samples;
-    }
-}
-
-constexpr int64_t kScoredColumns = 128;  // so that they stay in cache while rows go by
-
-// Scores of columns begin ... end of those asked about, at most kScoredColumns of them, for every row.
-inline void score_columns(const Scores& args, int64_t begin, int64_t end) {
-    float offsets[kScoredColumns];
-    for (int64_t m = begin; m < end; m++) {
-        offsets[m - begin] = 0;
-        for (int64_t s = 0; s < args.n_samples; s++)
-            offsets[m - begin] += args.offsets[args.columns[m] * args.n_samples + s];
-    }
-    int64_t row = 0;
-    for (; row + kScoredRows <= args.n_rows; row += kScoredRows)
-        write_scores<kScoredRows>(args, row, begin, end, offsets);
-    for (; row < args.n_rows; row++) write_scores<1>(args, row, begin, end, offsets);
+    write_means(args, row, space.X);
+    write_variances(args, row, space);
 }
 
 }  // namespace matinee::MATINEE_ISA

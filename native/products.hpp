@@ -1,4 +1,4 @@
-// Products with fixed factors: predictions of pairs, residuals, quadratic forms, sums of a matrix' rows, Y^T Y.
+// Products with fixed factors: scores, residuals, quadratic forms, sums of a matrix' rows, Y^T Y.
 #pragma once
 
 #include "arguments.hpp"
@@ -7,14 +7,6 @@
 #include "sums.hpp"
 
 namespace matinee::MATINEE_ISA {
-
-// Up to kLanes dot products x[i] . y[i]; the bits of one do not depend on the others.
-MATINEE_INLINE F dots(const float* const* x, const float* const* y, int n, int k) {
-    F sums[kLanes] = {};
-    for (int i = 0; i < n; i++)
-        for (int c = 0; c < k; c += kLanes) sums[i] += row_part(x[i], c, k) * row_part(y[i], c, k);
-    return sums_of_each(sums);
-}
 
 // kLanes dot products x . y[i].
 template <bool whole>
@@ -69,22 +61,34 @@ inline void residual_rows(const Residuals& args, int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; row++) args.out[row] = residual_sum(args, row);
 }
 
-inline void predict_pairs(const Pairs& args, int64_t begin, int64_t end) {
-    const float *x[kLanes], *y[kLanes];
-    for (int64_t p = begin; p < end; p += kLanes) {
-        const int n = (int)smaller(kLanes, end - p);
-        for (int i = 0; i < n; i++) {
-            x[i] = args.X + (int64_t)args.k * args.rows[p + i];
-            y[i] = args.Y + (int64_t)args.k * args.columns[p + i];
-        }
-        const F predicted = dots(x, y, n, args.k);
-        for (int i = 0; i < n; i++) {
-            float out = predicted[i];
-            if (args.row_offset) out += args.row_offset[args.rows[p + i]];
-            if (args.other_offset) out += args.other_offset[args.columns[p + i]];
-            args.out[p + i] = out;
-        }
+inline size_t product_bytes(int k) { return sizeof(float) * (size_t)kPanelRows * k + 64; }
+
+template <int people>
+MATINEE_INLINE void write_products(const Products& args, const float* panel, int64_t row, int64_t from, int n) {
+    F products[people][kPanelWidth];
+    panel_products<people>(args.X + row * args.k, args.k, panel, kNoRow, products);
+    for (int u = 0; u < people; u++) memcpy(args.out + (row + u) * args.n_asked + from, products[u], sizeof(float) * n);
+}
+
+// Rows begin ... end, which ask about the same columns.
+inline void products_with(const Products& args, const int32_t* columns, char* buffer, int64_t begin, int64_t end) {
+    float* panel = (float*)buffer;
+    for (int64_t from = 0; from < args.n_asked; from += kPanelRows) {
+        const int n = (int)smaller(kPanelRows, args.n_asked - from);
+        const auto row_at = [&](int m) {
+            return m >= n ? kNoRow : args.Y + (int64_t)args.k * (columns ? columns[from + m] : from + m);
+        };
+        fill_panel(row_at, args.k, panel);
+        int64_t row = begin;
+        for (; row + kPeople <= end; row += kPeople) write_products<kPeople>(args, panel, row, from, n);
+        for (; row < end; row++) write_products<1>(args, panel, row, from, n);
     }
+}
+
+inline void product_rows(const Products& args, char* buffer, int64_t begin, int64_t end) {
+    if (!args.columns_stride) return products_with(args, args.columns, buffer, begin, end);
+    for (int64_t row = begin; row < end; row++)
+        products_with(args, args.columns + row * args.columns_stride, buffer, row, row + 1);
 }
 
 constexpr int kFormRows = 4;

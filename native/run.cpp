@@ -78,9 +78,16 @@ void residual_sums(const Residuals& args, int threads) {
     for_each(cut.pieces(), team, [&](int64_t i) { kernels().residual_rows(args, cut.begin(i), cut.begin(i + 1)); });
 }
 
-void predict_pairs(const Pairs& args, int64_t n, int threads) {
-    for_ranges(n, 4096, team_for(4.0 * static_cast<double>(n) * (args.k + 8), threads),
-               [&](int64_t begin, int64_t end) { kernels().predict_pairs(args, begin, end); });
+void products(const Products& args, int threads) {
+    const double work = static_cast<double>(args.n_rows) * static_cast<double>(args.n_asked) * args.k;
+    const int team = team_for(work, threads);
+    const int64_t piece = std::clamp<int64_t>(args.n_rows / team, 1, kernels().top_n_rows_at_once);
+    const int64_t pieces = (args.n_rows + piece - 1) / piece;
+    in_team(pieces, team, [&](const auto& next) {
+        Buffer buffer(kernels().product_bytes(args.k));
+        for (int64_t i = next(); i < pieces; i = next())
+            kernels().product_rows(args, buffer.data(), i * piece, std::min(args.n_rows, (i + 1) * piece));
+    });
 }
 
 namespace {

@@ -10,7 +10,7 @@ Failure covariances(const Side&, int threads);
 void top_n(const TopN&, int threads);
 void select_top_n(const Selection&, int threads);
 void residual_sums(const Residuals&, int threads);
-void predict_pairs(const Pairs&, int64_t n, int threads);
+void products(const Products&, int threads);
 void gather_rows(const Gathering&, int threads);
 void item_scores(const ItemScores&, int threads);
 void item_top_n(const ItemTopN&, int threads);

@@ -133,20 +133,7 @@ inline void fill_candidates(const TopN& top, const Panel& panel, int n, float* f
 template <int people>
 MATINEE_INLINE void score_panel(const TopN& top, const Panel& panel, int64_t row, Best* best) {
     F scores[people][kPanelWidth];
-    MATINEE_UNROLL
-    for (int u = 0; u < people; u++) {
-        MATINEE_UNROLL
-        for (int v = 0; v < kPanelWidth; v++) scores[u][v] = load<F>(panel.bias + v * kLanes);
-    }
-    const float *x = top.X + row * top.k, *y = panel.factors;
-    for (int c = 0; c < top.k; c++, y += kPanelRows) {
-        MATINEE_UNROLL
-        for (int u = 0; u < people; u++) {
-            const F factor = all(x[(int64_t)u * top.k + c]);
-            MATINEE_UNROLL
-            for (int v = 0; v < kPanelWidth; v++) scores[u][v] += load<F>(y + v * kLanes) * factor;
-        }
-    }
+    panel_products<people>(top.X + row * top.k, top.k, panel.factors, panel.bias, scores);
     MATINEE_UNROLL
     for (int u = 0; u < people; u++) {
         const F threshold = all(best[u].threshold());
@@ -163,11 +150,6 @@ MATINEE_INLINE void score_panel(const TopN& top, const Panel& panel, int64_t row
     }
 }
 
-#if defined(__AVX512F__)
-constexpr int kPeople = 8;  // rows scored together
-#else
-constexpr int kPeople = 4;
-#endif
 constexpr int kPanelUsers = 128;  // rows that share a panel once it is filled
 
 inline size_t top_n_bytes(int k) {

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tests import postgresql
+from tests import environment, postgresql
 from typer.testing import CliRunner, Result
 
+from matinee import kernels
 from matinee.cli import app
 from matinee.datasets.synthetic import synthetic
 from matinee.models.als import ALS
@@ -17,6 +18,11 @@ from matinee.recommender import Recommender
 
 settings.register_profile("any machine", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("any machine")
+
+
+def pytest_report_header() -> str:
+    """Say on which instruction set the kernels run; from here on this process has no other."""
+    return f"instruction set: {kernels.instruction_set()}"
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +46,7 @@ def matinee() -> Callable[..., Result]:
     """Run a command as on the command line, with no MATINEE_* variables but those given."""
 
     def run(*arguments: object, **variables: str) -> Result:
-        nothing = {name: None for name in os.environ if name.startswith("MATINEE_")}
+        nothing = dict.fromkeys(environment.settings())
         return CliRunner().invoke(app, [str(one) for one in arguments], env={**nothing, **variables})
 
     return run

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.environment import without_settings
 from typer.testing import Result
 
 from matinee import datasets
@@ -33,8 +33,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def running(*arguments: object, folder: Path, **variables: str) -> Iterator[tuple[list[str], subprocess.Popen[str]]]:
     """Run a command that serves; yields what it printed up to its address."""
-    ours = ("MATINEE_", "PYTHONUNBUFFERED")  # unbuffered, nothing that is printed could be late
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | variables
+    environment = without_settings(**variables)
+    environment.pop("PYTHONUNBUFFERED", None)  # unbuffered, nothing that is printed could be late
     command = [sys.executable, "-m", "matinee", *map(str, arguments)]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -108,6 +108,14 @@ def test_each_persons_own_movies__are_asked_about_row_by_row():
         np.testing.assert_array_equal(variance[person], alone[1][person])
 
 
+@pytest.mark.parametrize("k", [1, 7, 16, 31, 32, 33, 64])
+def test_the_means_of_moments__have_the_bits_of_scores(k):
+    rows, *rest = drawn(k)
+    movies, posterior = np.random.default_rng(k).permutation(M).astype(np.int32), posterior_of(*rest)
+    mean, _ = posterior.moments(rows, movies)
+    np.testing.assert_array_equal(mean, posterior_scores(posterior.means(rows), rest[1], movies))
+
+
 def test_moments__are_the_same_bits_for_any_number_of_threads():
     rows, *rest = drawn(40, S=12)
     movies, posterior = np.arange(M, dtype=np.int32), posterior_of(*rest)

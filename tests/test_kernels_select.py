@@ -77,6 +77,31 @@ def test_one_row__gets_the_same_bits_as_among_many(k):
         np.testing.assert_array_equal(scores[row : row + 1], alone[1])
 
 
+@pytest.mark.parametrize("k", [1, 7, 8, 16, 33, 100])
+@pytest.mark.parametrize("m", [0, 1, 25, 48, 131])
+def test_products__equal_numpy_and_have_the_bits_by_which_top_n_orders(k, m):
+    rng = np.random.default_rng(k)
+    X, Y = rng.normal(size=(21, k)).astype(np.float32), rng.normal(size=(131, k)).astype(np.float32)
+    every = kernels.products(X, Y, threads=3)
+    np.testing.assert_allclose(every, X.astype(float) @ Y.T, atol=1e-4)
+    positions, scores = kernels.top_n(X, Y, m)
+    np.testing.assert_array_equal(kernels.products(X, Y, positions), scores)
+    np.testing.assert_array_equal(np.take_along_axis(every, positions, axis=1), scores)
+    some = rng.permutation(131)[:m].astype(np.int32)
+    np.testing.assert_array_equal(kernels.products(X, Y, some), every[:, some])
+    np.testing.assert_array_equal(kernels.products(X[4:5], Y, some), every[4:5, some])
+
+
+def test_products__refuse_positions_that_do_not_fit():
+    X, Y = np.ones((3, 2), np.float32), np.ones((4, 2), np.float32)
+    with pytest.raises(ValueError, match="columns must be positions from 0 to 3, not 4 to 4"):
+        kernels.products(X, Y, np.full(1, 4, np.int32))
+    with pytest.raises(ValueError, match="columns must be the same for all, or have 3 rows, not 2"):
+        kernels.products(X, Y, np.zeros((2, 1), np.int32))
+    with pytest.raises(ValueError, match=r"X must have shape \(any, 2\)"):
+        kernels.products(X[:, :1], Y)
+
+
 def test_equal_scores__come_by_lower_position():
     positions, scores = kernels.top_n(np.ones((1, 1), np.float32), np.ones((1000, 1), np.float32), 5)
     assert positions.tolist() == [[0, 1, 2, 3, 4]]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.environment import without_settings
 
 from matinee.spark.engine import Cluster
 from matinee.spark.engine.failures import one_line
@@ -31,11 +32,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MATINEE_")}
     return subprocess.run(
         [sys.executable, "-m", "matinee", *arguments],
         cwd=folder,
-        env={**own, **variables},
+        env=without_settings(**variables),
         capture_output=True,
         text=True,
         check=False,

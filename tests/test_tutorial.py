@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from tests import environment
 
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorial.ipynb"
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, data: Path | None = None) -> NotebookNode:
-    for name in [name for name in os.environ if name.startswith("MATINEE_")]:
+    for name in environment.settings():
         monkeypatch.delenv(name)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     if data is not None:

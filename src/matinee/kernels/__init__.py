@@ -1,7 +1,7 @@
 """The native calls, checked and documented: the only place that imports `matinee.kernels._native`.
 
     solve.py      the one equation for many rows, its covariances, quadratic forms
-    select.py     the n best movies
+    select.py     scores of factors, and the n best movies
     items.py      items that score items
     sparse.py     building, transposing and multiplying sparse matrices
     posterior.py  rows folded into many samples of the other side, and what they would say of it
@@ -23,13 +23,12 @@ import matinee.kernels._native as native
 from matinee.kernels.check import thread_count
 from matinee.kernels.csr import Csr
 from matinee.kernels.items import Items
-from matinee.kernels.select import select_top_n, top_n
+from matinee.kernels.select import products, select_top_n, top_n
 from matinee.kernels.solve import covariances, quadratic_forms, solve_side
 from matinee.kernels.sparse import (
     build_csr,
     gather_rows,
     gram,
-    predict_pairs,
     relative_rows,
     residual_sums,
     transpose,
@@ -46,7 +45,8 @@ __all__ = [
     "gather_rows",
     "gram",
     "instruction_set",
-    "predict_pairs",
+    "instruction_sets",
+    "products",
     "quadratic_forms",
     "relative_rows",
     "residual_sums",
@@ -57,6 +57,11 @@ __all__ = [
     "transpose",
     "weighted_gram",
 ]
+
+
+def instruction_sets() -> list[str]:
+    """Return the instruction sets that this machine has, the best first; "portable" is the last of them everywhere."""
+    return list(native.instruction_sets())
 
 
 def instruction_set() -> str:

@@ -1,6 +1,8 @@
-"""The best of many movies: fused scoring and selection, without an array of all scores.
+"""Scores of factors, and the best of many movies: fused scoring and selection, without an array of all scores.
 
-Symbols: B rows asked about; M candidates; k rank; n length of a list.
+A score has the same bits in `products` and `top_n`, whatever else is asked about: what orders a list can be shown.
+
+Symbols: B rows asked about; M candidates; k rank; n length of a list; m movies asked about.
 """
 
 from __future__ import annotations
@@ -56,6 +58,28 @@ def top_n(
         check.thread_count(threads),
     )
     return positions, scores
+
+
+def products(X: Float32, Y: Float32, columns: Int32 | None = None, *, threads: int | None = None) -> Float32:
+    """Return x . y (B, m) of each row of X and the rows of Y at `columns`: (m,) for all, (B, m) each own, None for all.
+
+    X (B, k); Y (M, k), both float32. Raises ValueError for a position that is out of range, or an array of another
+    dtype or shape.
+
+    >>> products(np.ones((1, 1), np.float32), np.array([[1], [3]], np.float32), np.array([1], np.int32)).tolist()
+    [[3.0]]
+    """
+    Y = check.array("Y", Y, np.float32, None, None)
+    X = check.array("X", X, np.float32, None, check.rank("Y", Y))
+    B, m = len(X), len(Y)
+    if columns is not None:
+        columns = check.positions("columns", np.atleast_2d(columns), len(Y), None, None)
+        if len(columns) not in (1, B):
+            raise ValueError(f"columns must be the same for all, or have {B} rows, not {len(columns)}")
+        m = columns.shape[1]
+    out = np.empty((B, m), np.float32)
+    native.products(X, Y, columns, out, check.thread_count(threads))
+    return out
 
 
 def select_top_n(

@@ -164,35 +164,3 @@ def residual_sums(
         check.thread_count(threads),
     )
     return out
-
-
-def predict_pairs(
-    rows: Int32,
-    columns: Int32,
-    X: Float32,
-    Y: Float32,
-    *,
-    row_offset: Float32 | None = None,
-    other_offset: Float32 | None = None,
-    threads: int | None = None,
-) -> Float32:
-    """Return x . y + row_offset + other_offset (n,) float32 for pairs of a row of X and a row of Y.
-
-    rows, columns (n,) int32 positions in X (B, k) and Y (M, k); row_offset (B,); other_offset (M,), all float32.
-    Raises ValueError where a position is out of range or an array has another dtype or shape.
-    """
-    Y = check.array("Y", Y, np.float32, None, None)
-    X = check.array("X", X, np.float32, None, check.rank("Y", Y))
-    rows = check.positions("rows", rows, len(X), None)
-    out = np.empty(len(rows), np.float32)
-    native.predict_pairs(
-        rows,
-        check.positions("columns", columns, len(Y), len(rows)),
-        X,
-        Y,
-        check.optional("row_offset", row_offset, np.float32, len(X)),
-        check.optional("other_offset", other_offset, np.float32, len(Y)),
-        out,
-        check.thread_count(threads),
-    )
-    return out

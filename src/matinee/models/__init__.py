@@ -12,6 +12,9 @@ learns and returns a *model*. A model is a pure function from histories to score
     model.arrays() / Config.load(arrays)        -> into and out of a snapshot, as views on its map
 
 A *rater* scores in stars and also predicts with an interval; a *ranker* scores in its own units ("match").
+
+On one instruction set `scores`, `top_n` and `predict` give a movie the very same number for the same person, whoever
+and whatever else is asked about, so that a list is in the order of the numbers that it shows.
 """
 
 from __future__ import annotations
@@ -111,4 +114,4 @@ class Rater(Model, Protocol):
         """Return (B,) whose history is too short for this model, so that their stars are those of a baseline."""
 
     def predict(self, profiles: Any, movies: Positions) -> Prediction:
-        """Return clipped stars with intervals for movies (m,) shared by all profiles, or (B, m) each its own."""
+        """Return clipped scores with intervals for movies (m,) shared by all profiles, or (B, m) each its own."""

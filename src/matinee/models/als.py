@@ -177,11 +177,13 @@ class AlsModel:
         return profiles.short
 
     def scores(self, profiles: AlsProfiles, movies: Positions | None = None) -> Scores:
-        """Return x . y, or the baseline's score for short histories and movies without ratings."""
-        chosen = slice(None) if movies is None else movies
-        scores: Scores = profiles.factors @ self.movie_factors[chosen].T
-        baseline = self.bias.scores(profiles.biases, movies)
-        return np.where(profiles.short[:, None] | ~self.rated[chosen], baseline, scores)
+        """Return x . y, or the baseline's score for short histories and movies without ratings.
+
+        movies    (m,) for all, (B, m) everyone's own, or None for all movies
+        """
+        scores = kernels.products(profiles.factors, self.movie_factors, movies)
+        by_baseline = profiles.short[:, None] | ~(self.rated if movies is None else self.rated[movies])
+        return np.where(by_baseline, self.bias.scores(profiles.biases, movies), scores)
 
     def top_n(
         self, profiles: AlsProfiles, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None
@@ -196,15 +198,9 @@ class AlsModel:
         """Return clipped stars with the 90 % interval that held for people who were held out."""
         movies = np.broadcast_to(movies, (len(profiles.factors), np.shape(movies)[-1]))
         clip = self.bias.scale.clip
-        stars = clip(self._stars(profiles, movies))
+        stars = clip(self.scores(profiles, movies))
         reach = self._reach(profiles, movies)
         return Prediction(stars, clip(stars - reach), clip(stars + reach))
-
-    def _stars(self, profiles: AlsProfiles, movies: Positions) -> Scores:
-        """Return unclipped stars of everyone's own movies (B, m)."""
-        stars = np.einsum("bk,bmk->bm", profiles.factors, self.movie_factors[movies])
-        by_baseline = profiles.short[:, None] | ~self.rated[movies]
-        return np.where(by_baseline, self.bias.scores(profiles.biases, movies), stars)
 
     def _reach(self, profiles: AlsProfiles, movies: Positions) -> Scores:
         """Return half the length (B, m) of the intervals, NaN where they were not calibrated."""

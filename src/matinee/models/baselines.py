@@ -122,7 +122,7 @@ class BiasModel:
     def fold_in(self, histories: Csr) -> Float64:
         """Return b_u (B,)."""
         deviations = histories.values - self.offsets[histories.indices] - self.mean
-        sums = np.diff(np.concatenate([np.zeros(1), np.cumsum(deviations, dtype=np.float64)])[histories.indptr])
+        sums = np.bincount(histories.row_of_each(), deviations, histories.n_rows)
         return np.asarray(sums / np.maximum(histories.counts + self.config.user_damping, 1e-12), np.float64)
 
     def scores(self, profiles: Float64, movies: Positions | None = None) -> Scores:

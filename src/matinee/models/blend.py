@@ -77,10 +77,9 @@ class BlendModel:
         """Return both profiles of B people."""
         ease, ials = self.ease.fold_in(histories), self.ials.fold_in(histories)
         eligible = self.ease.inputs.eligible
-        spread = self.ease.scores(ease, eligible).std(axis=1, keepdims=True)
-        other = self.ials.scores(ials, eligible).std(axis=1, keepdims=True)
+        spread, other = _deviations(self.ease.scores(ease, eligible)), _deviations(self.ials.scores(ials, eligible))
         factor = self.config.weight * np.divide(spread, other, out=np.zeros_like(spread), where=other > 0)
-        return BlendProfiles(ease, ials, factor)
+        return BlendProfiles(ease, ials, factor.astype(np.float32))
 
     def scores(self, profiles: BlendProfiles, movies: Positions | None = None) -> Scores:
         """Return (B, n_movies) or (B, m)."""
@@ -108,3 +107,8 @@ class BlendModel:
         return {f"ease_{name}": array for name, array in self.ease.arrays().items()} | {
             f"ials_{name}": array for name, array in self.ials.arrays().items()
         }
+
+
+def _deviations(scores: Scores) -> Scores:
+    """Return the standard deviation (B, 1) of each row; rows that lie in one piece are added in one order."""
+    return np.asarray(np.ascontiguousarray(scores).std(axis=1, keepdims=True), np.float32)

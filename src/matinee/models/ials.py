@@ -140,8 +140,7 @@ class IalsModel:
 
     def scores(self, profiles: Float32, movies: Positions | None = None) -> Scores:
         """Return x . y for all movies or for these."""
-        factors = self.movie_factors if movies is None else self.movie_factors[movies]
-        return profiles @ factors.T
+        return kernels.products(profiles, self.movie_factors, movies)
 
     def top_n(
         self, profiles: Float32, n: int, allowed: NDArray[np.bool_] | None = None, exclude: Csr | None = None

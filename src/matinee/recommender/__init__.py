@@ -198,7 +198,7 @@ class Recommender:
 
         ratings     a list of several people's; or `users` by their ids
         how         "mean": the best on the average of everybody's standardised scores; "least-misery": by the score
-                    of the person who will like it least
+                    of the person who will like it least; without a ranker by the stars that are shown
         explain     adds `why`: only movies that every one of them rated highly
 
         Columns as `recommend` has them for one person; stars, low and high are the means of everybody's predictions,

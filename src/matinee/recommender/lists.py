@@ -30,7 +30,7 @@ class Lists:
     """
 
     def __init__(self, dataset: Dataset, rater: Rater, ranker: Model | None) -> None:
-        self.rater, self.ranker = rater, ranker
+        self.rater, self.ranker, self.scale = rater, ranker, dataset.ratings.scale
         self._popular = Popular().fit(dataset.ratings, dataset.catalog)
         # Not methods: a cache of those would refer to this object, and keep it and its maps until the next collection.
         counts = lru_cache(MOST_DAYS)(partial(_counts, dataset.ratings))

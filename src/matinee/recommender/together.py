@@ -3,7 +3,8 @@
     each one's scores  --standardised-->  z (B, n_movies)  --mean or lowest-->  one score a movie  -->  the n best
 
 A ranker's scores are in units of each person's own: somebody with many ratings has larger ones. Standardised over the
-movies that the model orders, everybody has the same weight.
+movies that the model orders, everybody has the same weight. Stars are in the same units for all, and where they order
+the list it is by the very mean, or the lowest, that is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from matinee.errors import UsageError
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Model, Prediction, Scores
-from matinee.ratings import History
+from matinee.ratings import History, Stars
 from matinee.recommender.lists import Lists
 from matinee.recommender.people import People, Person
 
@@ -56,25 +57,47 @@ def top(lists: Lists, people: People, allowed: NDArray[np.bool_], n: int, how: H
 
     people      those with ratings; or one without, who gets the most rated movies
 
-    Movies that the ranker does not rank follow those it does, by stars, with a score of -inf.
+    Movies that the ranker does not rank follow those it does, with a score of -inf. They, or all movies where there is
+    no ranker, are ordered by the joint stars that `predicted` returns for them.
     """
     n = min(n, len(allowed))
     if not people.histories.counts.any():
-        positions, scores = lists.top(people.histories, allowed, n)
+        found, best = lists.top(people.histories, allowed, n)
+        positions, scores = found[0], best[0]
+    elif lists.ranker is None:
+        positions = _by_stars(lists, people, allowed, n, how)
+        scores = np.full(len(positions), -np.inf, np.float32)
     else:
-        positions, scores = _best(lists.orders("match"), people.histories, allowed, n, how)
-        found = int((positions >= 0).sum())
-        if found < n and lists.ranker is not None:
-            rest = allowed.copy()
-            rest[positions[0, :found]] = False
-            positions[0, found:] = _best(lists.rater, people.histories, rest, n - found, how)[0][0]
-    listed = positions[0] >= 0
-    return positions[0][listed], scores[0][listed]
+        positions, scores = _by_match(lists.ranker, people.histories, allowed, n, how)
+        rest = allowed.copy()
+        ranked = int((positions >= 0).sum())
+        rest[positions[:ranked]] = False
+        more = _by_stars(lists, people, rest, n - ranked, how)
+        positions[ranked : ranked + len(more)] = more
+    listed = positions >= 0
+    return positions[listed], scores[listed]
 
 
-def _best(model: Model, histories: Csr, allowed: NDArray[np.bool_], n: int, how: How) -> tuple[Positions, Scores]:
-    scores = joint(model.scores(model.fold_in(histories)), how)
-    return kernels.select_top_n(scores[None], n, allowed=allowed)
+def _by_match(ranker: Model, histories: Csr, allowed: NDArray[np.bool_], n: int, how: How) -> tuple[Positions, Scores]:
+    scores = joint(ranker.scores(ranker.fold_in(histories)), how)
+    positions, best = kernels.select_top_n(scores[None], n, allowed=allowed)
+    return positions[0], best[0]
+
+
+def _by_stars(lists: Lists, people: People, allowed: NDArray[np.bool_], n: int, how: How) -> Positions:
+    """Return at most n positions by joint stars; of equal ones those come first that go further beyond the scale."""
+    candidates = np.flatnonzero(allowed).astype(np.int32)
+    if not n or not len(candidates):
+        return candidates[:0]
+    stars = lists.rater.scores(people.profiles, candidates)
+    order = np.lexsort((-_joined(stars, how), -_joined(lists.scale.clip(stars), how)))
+    return candidates[order[:n]]
+
+
+def _joined(stars: Stars, how: How) -> Stars:
+    """Return joint stars (m,) of B people's (B, m). Rows are added, so that each movie's bits are its own."""
+    joined = stars.min(axis=0) if how == "least-misery" else sum(stars[1:], start=stars[0]) / np.float32(len(stars))
+    return np.asarray(joined, np.float32)
 
 
 def predicted(prediction: Prediction, how: How) -> Prediction:
@@ -85,7 +108,7 @@ def predicted(prediction: Prediction, how: How) -> Prediction:
     """
     parts = prediction.stars, prediction.low, prediction.high
     if how == "mean":
-        return Prediction(*(np.asarray(part.mean(axis=0), np.float32) for part in parts))
+        return Prediction(*(_joined(part, how) for part in parts))
     lowest = prediction.stars.argmin(axis=0)[None]
     return Prediction(*(np.take_along_axis(part, lowest, axis=0)[0] for part in parts))
 
