@@ -98,7 +98,7 @@ class Endless(io.RawIOBase):
 def test_a_history__has_a_length_that_is_one_persons(client: FlaskClient, live: LiveRatings) -> None:
     lines = "".join(f"{movie},4\n" for movie in range(MOST_RATINGS + 1))
     header = "movieId,rating\n"
-    assert_problem(client.post(BULK, data=header + lines, content_type="text/csv"), 400, TOO_MANY)
+    assert_problem(client.post(BULK, data=header + lines, content_type="text/csv"), 400, "more than 50,000 lines")
     assert_problem(client.post("/ann/ratings", data=lines), 400, TOO_MANY)
     many = {"ratings": [{"movie": "1", "stars": 4}] * (MOST_RATINGS + 1)}
     assert_problem(client.post(BULK, json=many), 400, f"at most {MOST_RATINGS} items")

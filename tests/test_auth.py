@@ -282,8 +282,55 @@ def test_the_visitors_cookie__is_for_this_site_and_no_script(make, live):
     assert "Secure" not in plain
     forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/films"}
     secure = client.get("/hello", headers=forwarded).headers["Set-Cookie"]
+    assert secure.startswith("__Host-matinee+films=")
     assert "Secure" in secure
-    assert "Path=/films;" in secure
+    assert "Path=/;" in secure
+    assert "Domain" not in secure
+
+
+def test_a_sibling_host__neither_signs_a_visitor_out_nor_into_its_account(make, live):
+    create_key(live, ["admin"])
+    app = make(behind_proxy=1)
+    https = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+
+    def cookie():
+        return app.test_client().get("/hello", headers=https).headers["Set-Cookie"].partition(";")[0]
+
+    def who(header):
+        client = app.test_client(use_cookies=False)
+        return client.get("/api/v1/users/me/ratings", headers={**https, "Cookie": header})
+
+    own, theirs = cookie(), cookie()
+    own_name, planted = who(own).json["user"], theirs.replace("__Host-matinee", "matinee")
+    assert own_name != who(theirs).json["user"]
+    for header in (f"{planted}; {own}", f"{own}; {planted}", f"matinee=x; {own}"):
+        assert who(header).json["user"] == own_name
+    assert who(planted).status_code == 401
+
+
+def test_a_visitor_from_before_there_were_cookies_of_one_host__stays_who_they_are(make, live):
+    create_key(live, ["admin"])
+    client, name = visitor(make(behind_proxy=1))
+    client.set_cookie("matinee", "damaged", path="/api")
+    https = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    assert client.get("/api/v1/users/me/ratings", headers=https).json["user"] == name
+    assert client.get("/hello", headers=https).headers["Set-Cookie"].startswith("__Host-matinee=")
+
+
+def test_of_several_cookies_of_our_name__each_is_tried(make, live):
+    create_key(live, ["admin"])
+    client, name = visitor(make())
+    own = f"matinee={client.get_cookie('matinee').value}"
+    plain = client.application.test_client(use_cookies=False)
+    for header in (f"matinee=x; {own}", f"{own}; matinee=x", f"{'matinee=; ' * 7}{own}"):
+        asked = plain.get("/api/v1/users/me/ratings", headers={"Cookie": header}, environ_base=ELSEWHERE)
+        assert asked.json["user"] == name
+
+
+@pytest.mark.parametrize("host", ["a b", "a/b", "a?", "@a", "a:b", "a,b", "[a"])
+def test_what_is_no_host__is_refused(make, host):
+    answer = make().test_client().get("/api/docs", headers={"Host": host}, environ_base=ELSEWHERE)
+    assert "it should be a name or an address" in detail(answer, 400)
 
 
 @pytest.mark.parametrize(

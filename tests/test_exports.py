@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from matinee.catalog import SCHEMA, Catalog
 from matinee.datasets import load
 from matinee.datasets.exports import HALF_STARS, MOST_BYTES, read
 from matinee.datasets.matching import Matched, match
+from matinee.datasets.zips import MOST_RATIO
 from matinee.errors import DataError
 from matinee.ids import Ids
 from matinee.ratings import Scale
@@ -218,7 +220,7 @@ def test_movies_besides_those_of_the_catalogue__are_matched_by_their_id() -> Non
         (zipped({"a.csv": "x", "b.csv": "y"}), "no ratings.csv, nor a single CSV file; its CSV files: a.csv, b.csv"),
         (zipped({"readme.txt": "x"}), "its CSV files: none"),
         (zipped({"ratings.csv": LETTERBOXD})[:-30], "the zip cannot be unpacked: .*; send the CSV in it"),
-        (zipped({f"{number}.txt": "" for number in range(1_001)}), "the zip holds 1,001 files"),
+        (zipped({f"{number}.txt": "" for number in range(1_001)}), "the zip holds more than 1,000 files"),
     ],
 )
 def test_what_is_no_export__gets_one_clear_line(data: bytes, message: str) -> None:
@@ -230,8 +232,34 @@ def test_what_is_no_export__gets_one_clear_line(data: bytes, message: str) -> No
 def test_a_zip_bomb__is_refused_before_it_is_unpacked() -> None:
     bomb = zipped({"ratings.csv": b"movieId,rating\n" + b"1,5\n" * (MOST_BYTES // 2)})
     assert len(bomb) < MOST_BYTES // 100
-    with pytest.raises(DataError, match=f"more than {MOST_BYTES:,} bytes"):
+    with pytest.raises(DataError, match=f"unpacks to more than {MOST_RATIO * 19_475:,} bytes"):
         read(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_by_a_method_that_unpacks_without_limit__is_refused(method: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as file:
+        file.writestr("ratings.csv", b"movieId,rating\n1,5\n")
+    with pytest.raises(DataError, match="a method that is not deflate"):
+        read(packed.getvalue())
+
+
+def test_a_file_of_millions_of_lines__is_read_no_further_than_the_limit() -> None:
+    lines = b"movieId,rating\n" + b"1,5\n" * 2_400_000
+    tracemalloc.start()
+    with pytest.raises(DataError, match="more than 50,000 lines"):
+        read(lines)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
+def test_numbers_and_titles_without_end__are_no_years_and_no_titles() -> None:
+    digits, title = "9" * 5_000, "x" * 501
+    export = read(f"Const,Your Rating,Title,Year\ntt1,9,Alien,{digits}\ntt2,9,{title},1979\n".encode())
+    assert [line.year for line in export.lines] == [None]
+    assert export.unread[0].reason == "its title has more than 500 characters"
 
 
 def test_a_zip_that_lies_about_its_size__is_read_no_further_than_the_limit() -> None:

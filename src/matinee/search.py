@@ -11,7 +11,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -127,7 +126,13 @@ class TitleIndex:
         return self._with_all(fold(text).split(), self._beginning_with)
 
     def _with_all(self, words: Sequence[str], meant_by: Callable[[str], Bool]) -> Bool:
-        return reduce(np.logical_and, (self._with_any(meant_by(word)) for word in words))
+        """Return (M,) who has every word; the more words, the sooner nobody is left and no further one is looked up."""
+        movies = np.ones(len(self.lengths), bool)
+        for word in dict.fromkeys(words):
+            movies &= self._with_any(meant_by(word))
+            if not movies.any():
+                break
+        return movies
 
     def _with_any(self, meant: Bool) -> Bool:
         """Return (M,) whose titles have one of the words that are meant (W,)."""

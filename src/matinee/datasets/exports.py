@@ -14,22 +14,24 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from matinee.datasets import zips
 from matinee.errors import DataError
 from matinee.ratings import Scale
 from matinee.titles import split_title, with_year
 
-MOST_BYTES = 20_000_000  # of a CSV when unpacked
-MOST_FILES = 1_000  # in a zip
+MOST_BYTES = 10_000_000  # of a CSV when unpacked
+MOST_LINES = 50_000  # the busiest person of MovieLens has 33,000
+MOST_TITLE = 500  # characters
 MOST_COLUMNS = 100
+MOST_HEADER = 10_000  # bytes
+YEAR_DIGITS = 4
 SHOWN = 80  # characters of what somebody wrote
 RATING_FILES = ("ratings.csv", "movielens-ratings.csv")
 HALF_STARS = Scale(0.5, 5, 0.5)
-ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,18 @@ def read(data: bytes, scale: Scale | None = None) -> Export:
     >>> read(b"Const,Your Rating,Title,Year\\r\\ntt0133093,9,The Matrix,1999\\r\\n").lines
     (Line(number=2, stars=9.0, movie=None, imdb='tt0133093', titles=('The Matrix',), year=1999),)
     """
-    rows = _rows(_text(_unpacked(data) if data.startswith(ZIP) else data))
+    if data.startswith(zips.ZIP):
+        data = zips.unpacked(data, _member, MOST_BYTES)
+    rows = _rows(data, _encoding(data))
     header = [name.strip() for name in next(rows, (0, []))[1]]
     site = _site(header)
     scale = scale or site.scale
     lines, unread, users = [], [], set()
-    for number, fields in rows:
+    for count, (number, fields) in enumerate(rows, 1):
+        if count > MOST_LINES:
+            raise DataError(
+                f"the file has more than {MOST_LINES:,} lines; no person's ratings have so many; send fewer"
+            )
         row = {name: field.strip() for name, field in zip(header, fields, strict=False)}
         users.add(row.get("userId"))
         line = _line(number, row, site, scale)
@@ -127,6 +135,8 @@ def read(data: bytes, scale: Scale | None = None) -> Export:
 def _line(number: int, row: Mapping[str, str], site: Site, scale: Scale) -> Line | Unmatched:
     titles, year = _names(row, site)
     line = Line(number, 0.0, row.get(site.movie) or None, _imdb(row.get(site.imdb, "")), titles, year)
+    if any(len(title) > MOST_TITLE for title in titles):
+        return Unmatched(number, line.what, f"its title has more than {MOST_TITLE} characters")
     text = row.get(site.stars, "")
     try:
         stars = float(text.replace(",", "."))
@@ -144,7 +154,7 @@ def _names(row: Mapping[str, str], site: Site) -> tuple[tuple[str, ...], int | N
         title, year = split_title(titles[0]) if titles else ("", None)
         return ((title,) if title else ()), year
     text = row.get(site.year, "")
-    return titles, int(text) if text.isascii() and text.isdigit() else None
+    return titles, int(text) if text.isascii() and text.isdigit() and len(text) <= YEAR_DIGITS else None
 
 
 def _imdb(text: str) -> str | None:
@@ -170,8 +180,10 @@ def _site(header: list[str]) -> Site:
     )
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+def _rows(data: bytes, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    header = data[:MOST_HEADER].partition(b"\n")[0].decode(encoding, "replace")
+    text = io.TextIOWrapper(io.BytesIO(data), encoding, newline="")
+    reader = csv.reader(text, delimiter=_delimiter(header))
     while True:
         try:
             fields = next(reader)
@@ -185,42 +197,30 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, fields
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(header: str) -> str:
     """Return what parts the columns: spreadsheets that write 4,5 for 4.5 save with semicolons.
 
     >>> _delimiter("Const;Your Rating"), _delimiter("movieId,rating"), _delimiter("rating")
     (';', ',', ',')
     """
-    header = text.partition("\n")[0]
     return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
-def _text(data: bytes) -> str:
-    """Return text in UTF-8, or else in what older exports are written in."""
+def _encoding(data: bytes) -> str:
+    """Return the encoding of a text: UTF-8, or else what older exports are written in."""
     if len(data) > MOST_BYTES:
         raise DataError(f"the file has more than {MOST_BYTES:,} bytes; no person's ratings do")
     if b"\0" in data:
         raise DataError("the file is not text; send the CSV or the zip as the site hands it out")
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return "latin-1"
+    return "utf-8-sig"
 
 
-def _unpacked(data: bytes) -> bytes:
-    """Return the CSV in a zip, unpacked up to the limit whatever the zip says of its size."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed, packed.open(_member(packed)) as file:
-            return file.read(MOST_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise DataError(f"the zip cannot be unpacked: {error}; send the CSV in it") from None
-
-
-def _member(packed: zipfile.ZipFile) -> zipfile.ZipInfo:
+def _member(members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
     """Return the file that holds the ratings: the one with the name for that which lies highest, or the only CSV."""
-    members = packed.infolist()
-    if len(members) > MOST_FILES:
-        raise DataError(f"the zip holds {len(members):,} files; no export has more than {MOST_FILES:,}")
     files = [member for member in members if member.filename.lower().endswith(".csv") and not _is_litter(member)]
     named = [member for member in files if PurePosixPath(member.filename).name.lower() in RATING_FILES]
     chosen = sorted(named, key=lambda member: member.filename.count("/"))[:1] or files

@@ -18,8 +18,6 @@ from matinee.service.movies import added, facts
 from matinee.service.rows import movie_rows
 from matinee.service.serving import recommender
 
-MAX_QUERY = 100  # characters
-
 
 @dataclass(frozen=True, eq=False)
 class Listing:

@@ -47,9 +47,12 @@ class Policy:
         object.__setattr__(self, "allowed_hosts", names)  # JSON made a list of it on its way to a worker
 
     def check_host(self, environ: Mapping[str, Any]) -> None:
-        """Raise UsageError for a request under a name that is not ours."""
+        """Raise UsageError for a request under a name that is not ours, or under what is no name at all."""
+        host = environ.get("HTTP_HOST", "")
+        if host and not host_name(host):
+            raise UsageError(f"Host is {host[:80]!r}; it should be a name or an address, such as films.example.org")
         if self.allowed_hosts:
-            name = host_name(environ.get("HTTP_HOST", ""))
+            name = host_name(host)
             if name not in self.allowed_hosts and not is_local_name(name):
                 raise UsageError(f"this service does not go by the name {name[:80]!r}; ask it under its own")
 

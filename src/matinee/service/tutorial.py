@@ -17,7 +17,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from matinee.errors import DataError, UnknownMovieError, UsageError
 from matinee.live import checked_id
 from matinee.ratings import Scale
-from matinee.service import bodies
+from matinee.service import bodies, border
 from matinee.service.auth import access
 from matinee.service.auth.limits import checked_length
 from matinee.service.serving import live, recommender, serving_of
@@ -82,9 +82,10 @@ def short(stars: float) -> float:
 
 
 def whole_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_N):
+    number = border.whole_number(text, 1, MAX_N)
+    if number is None:
         raise UsageError(f"n is a whole number from 1 to {MAX_N:,}, not {text[:40]!r}")
-    return int(text)
+    return number
 
 
 def posted_text() -> str:

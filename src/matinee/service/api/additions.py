@@ -18,7 +18,8 @@ from matinee.service.serving import live, recommender
 MAX_TITLE = 500  # characters
 MAX_GENRES = 50
 TITLE_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"
-Genre = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": rf"^[^|{CONTROLS}]+$"})]
+MAX_GENRE = 100  # characters
+Genre = Annotated[str, Field(min_length=1, max_length=MAX_GENRE, json_schema_extra={"pattern": rf"^[^|{CONTROLS}]+$"})]
 OtherId = Annotated[str, Field(max_length=16, json_schema_extra={"pattern": LINE_PATTERN})]
 
 

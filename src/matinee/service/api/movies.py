@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
 
 from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender.filters import Filters
+from matinee.service import border
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import Answered, Asked, Genres, MovieFacts, MovieId, Year
-from matinee.service.movie_search import MAX_QUERY, find
+from matinee.service.movie_search import find
 from matinee.service.movies import described
 from matinee.service.rows import FINE, movie_rows, position_of, rounded, with_columns
 from matinee.service.serving import recommender
@@ -20,7 +23,9 @@ MAX_SIMILAR = 100
 class Search(Asked):
     """Which movies, and which part of them."""
 
-    query: str = Field("", max_length=MAX_QUERY, description="beginnings of words of a title, in any order")
+    query: Annotated[str, AfterValidator(border.search_text)] = Field(
+        "", max_length=border.MOST_QUERY, description="beginnings of words of a title, in any order"
+    )
     genre: Genres = ()
     year_from: Year | None = None
     year_to: Year | None = None

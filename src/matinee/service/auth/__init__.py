@@ -113,10 +113,10 @@ def sign_in(answer: Response, name: str) -> Response:
     """Let the browser that gets this answer be this user from now on."""
     g.identity = replace(identity(), user=name) if identity().kind == "local" else visitor(name)
     answer.set_cookie(
-        cookies.NAME,
-        _door().recent.cookies.sign(name),
+        cookies.name_at(cookies.NAME, request.environ),
+        _door().recent.cookies.sign(name, secure=request.is_secure),
         max_age=cookies.LIFETIME,
-        path=request.root_path or "/",
+        path=cookies.path_at(request.environ),
         secure=request.is_secure,
         httponly=True,
         samesite="Lax",

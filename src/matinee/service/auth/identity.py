@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Literal
 
 from matinee.live.identities import SCOPES, hashed
-from matinee.service.auth.cookies import value_in
 from matinee.service.auth.key_cache import Recent
 from matinee.service.auth.proxies import Environ, is_local
 from matinee.service.policy import Policy
@@ -54,8 +53,7 @@ def identify(environ: Environ, policy: Policy, recent: Recent) -> Identity:
     if header[: len(BEARER)].lower() == BEARER:
         return _of_key(header[len(BEARER) :].strip(), recent)
     known = recent.identities()
-    cookie = value_in(environ.get("HTTP_COOKIE", ""))
-    user = recent.cookies.user(cookie) if cookie else None
+    user = recent.cookies.user_of(environ) if "HTTP_COOKIE" in environ else None
     if policy.no_auth or not (known.keys or policy.behind_proxy or not is_local(environ)):
         return local(user or ME)
     if not known.keys:

@@ -8,19 +8,24 @@ rooms      what opens the rooms that the visitor is in, of which the database ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus
 
 from flask import Response, request
+
+from matinee.service import border
+from matinee.service.auth.cookies import name_at, path_at
 
 AFTER, UNKNOWN, ROOMS = "matinee-after", "matinee-unknown", "matinee-rooms"
 MOST_BYTES = 3500  # a browser takes 4096 with the name
 MOMENT, LONG = 60, 400 * 24 * 3600  # seconds
-MOST_UNKNOWN = 100
+MOST_UNKNOWN, MOST_ROOMS = 100, 5
+MOST = {AFTER: 60, UNKNOWN: MOST_UNKNOWN, ROOMS: MOST_ROOMS}
 
 
 def kept(name: str) -> list[str]:
     """Return the words that the browser keeps under a name."""
-    return [unquote_plus(word) for word in request.cookies.get(name, "").split(":") if word]
+    value = request.cookies.get(name_at(name, request.environ), "")
+    return border.words(value, ":", MOST[name])
 
 
 def keep(answer: Response, name: str, words: Sequence[str], seconds: int) -> Response:
@@ -29,7 +34,13 @@ def keep(answer: Response, name: str, words: Sequence[str], seconds: int) -> Res
     if len(value) > MOST_BYTES:
         value = value[: value.rindex(":")] if ":" in value else ""
     answer.set_cookie(
-        name, value, seconds, path=request.root_path or "/", secure=request.is_secure, httponly=True, samesite="Lax"
+        name_at(name, request.environ),
+        value,
+        seconds,
+        path=path_at(request.environ),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Lax",
     )
     return answer
 

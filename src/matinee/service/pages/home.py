@@ -9,8 +9,9 @@ from flask import Response, render_template, request
 
 from matinee.errors import UsageError
 from matinee.recommender import Filters
+from matinee.service import border
 from matinee.service.auth import access
-from matinee.service.movie_search import MAX_QUERY, find
+from matinee.service.movie_search import find
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.cards import CARDS, cards
 from matinee.service.pages.choice import Choice
@@ -51,7 +52,7 @@ def tonight_part() -> Response:
 @access("public")
 def cards_part() -> Response:
     """More films to ask about."""
-    lists = {name: request.args.getlist(name)[:MOST_WITHOUT] for name in ("unknown", "without")}
+    lists = {name: border.first(request.args.getlist(name), MOST_WITHOUT) for name in ("unknown", "without")}
     lists["without"] += own().marks
     return part(render_template("cards.html", cards=cards(visitor(), _number("n", CARDS), **lists)))
 
@@ -60,7 +61,7 @@ def cards_part() -> Response:
 @access("public")
 def search() -> Response:
     """Show the films that a title means."""
-    query = request.args.get("q", "").strip()[:MAX_QUERY]
+    query = border.search_text(request.args.get("q", ""))
     return welcomed(render_template("search.html", query=query, films=_found(query, FOUND)))
 
 
@@ -68,7 +69,7 @@ def search() -> Response:
 @access("public")
 def search_part() -> Response:
     """The films that the beginning of a title may mean."""
-    query = request.args.get("q", "").strip()[:MAX_QUERY]
+    query = border.search_text(request.args.get("q", ""))
     return part(render_template("found.html", query=query, films=_found(query, SUGGESTED)))
 
 
@@ -83,6 +84,7 @@ def _found(query: str, n: int) -> Sequence[Film]:
 
 def _number(name: str, most: int) -> int:
     text = request.args.get(name, str(most))
-    if not text.isdecimal() or not 1 <= int(text[:4]) <= most:
+    number = border.whole_number(text, 1, most)
+    if number is None:
         raise UsageError(f"{name} is a whole number from 1 to {most}, not {text[:20]!r}")
-    return int(text)
+    return number

@@ -15,10 +15,11 @@ from werkzeug.datastructures import FileStorage
 
 from matinee.errors import UsageError
 from matinee.live import identities
-from matinee.service import auth, users
+from matinee.service import auth, border, users
 from matinee.service.api import ratings
 from matinee.service.api.reading import Upload
 from matinee.service.auth import access
+from matinee.service.auth.limits import MOST_RATINGS
 from matinee.service.bodies import MOST_UPLOADED
 from matinee.service.movies import facts
 from matinee.service.pages.blueprint import routes, texts
@@ -138,9 +139,14 @@ def _shown(after: Sequence[str]) -> dict[str, Any]:
         case ["link", token] if identities.opens(live(), token, visitor()):
             link = url_for("pages.link", token=token, _external=True)
             return {"link": link, "code": code(link)}
-        case ["report", stored, unmatched, *lines] if stored.isdecimal() and unmatched.isdecimal():
-            return {"report": {"stored": int(stored), "unmatched": int(unmatched), "lines": lines}}
+        case ["report", *counts] if len(numbers := _numbers(counts[:2])) == 2:
+            return {"report": {"stored": numbers[0], "unmatched": numbers[1], "lines": counts[2:]}}
     return {}
+
+
+def _numbers(texts: Sequence[str]) -> list[int]:
+    found = (border.whole_number(text, 0, MOST_RATINGS) for text in texts)
+    return [number for number in found if number is not None]
 
 
 def _mine(**shown: object) -> str:
@@ -160,7 +166,7 @@ def _marked(said: Mapping[str, str], films: Mapping[str, Film]) -> Mapping[str, 
 
 def _first(count: int) -> int:
     text = request.args.get("from", "0")
-    return int(text) if text.isdecimal() and len(text) < 7 and int(text) < count else 0
+    return border.whole_number(text, 0, count - 1) or 0
 
 
 def _exported(file: FileStorage) -> ratings.WrittenRatings | Upload:

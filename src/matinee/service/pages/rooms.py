@@ -14,7 +14,7 @@ from matinee.live.rooms import Room
 from matinee.service.auth import access
 from matinee.service.pages.blueprint import routes
 from matinee.service.pages.codes import code, is_local
-from matinee.service.pages.cookies import ROOMS, keep, kept
+from matinee.service.pages.cookies import MOST_ROOMS, ROOMS, keep, kept
 from matinee.service.pages.formatting import Film
 from matinee.service.pages.tonight import CANDIDATES, doubtful_last
 from matinee.service.pages.visitors import known_visitor, on_to, own, part, visitor, welcomed
@@ -23,7 +23,6 @@ from matinee.service.serving import live, recommender
 
 HOW = ("mean", "least-misery")
 LISTED = 12
-MOST_ROOMS = 5
 
 
 @dataclass(frozen=True)
