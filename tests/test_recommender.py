@@ -304,8 +304,8 @@ def test_live_ratings__make_an_unknown_user_a_person_without_ratings(recommender
 
 
 def test_allowed__is_made_once_for_the_same_filters(recommender: Recommender) -> None:
-    allowed = recommender.allowed(Filters.of("Drama"))
-    assert allowed is recommender.allowed(Filters.of(["Drama"]))
+    allowed = recommender.allowed(Filters.of(genre="Drama"))
+    assert allowed is recommender.allowed(Filters.of(genre=["Drama"]))
     with pytest.raises(ValueError, match="read-only"):
         allowed[0] = True
 
@@ -365,3 +365,16 @@ def test_an_opened_recommender_that_has_answered__travels_to_another_process(
     answer = list(opened.recommend(user=DATA.ratings.users[0], n=5))
     sent = pickle.loads(pickle.dumps((opened.dataset, opened.rater, opened.ranker)))
     assert list(Recommender(*sent).recommend(user=DATA.ratings.users[0], n=5)) == answer
+
+
+def test_filters_and_their_options__are_not_given_together(recommender: Recommender) -> None:
+    with pytest.raises(UsageError, match="filters= and genre= are both given; put genre into filters"):
+        recommender.recommend({}, filters=Filters(), genre="Drama")
+
+
+def test_recommend__takes_a_filters_object(recommender: Recommender) -> None:
+    chosen = Filters.of(genre="Drama", min_ratings=3)
+    by_object, by_option = (
+        recommender.recommend({}, n=5, **asked) for asked in ({"filters": chosen}, {"genre": "Drama", "min_ratings": 3})
+    )
+    assert by_object["movie"] == by_option["movie"]

@@ -9,7 +9,7 @@ import typer
 from matinee.cli import options, spark_options
 from matinee.cli.options import AsJson, StoreOption, Threads
 from matinee.cli.program import command
-from matinee.defaults import DEFAULT_MIN_RATINGS, DEFAULT_N
+from matinee.defaults import DEFAULT_N
 
 if TYPE_CHECKING:
     from matinee.recommender import Order
@@ -21,16 +21,13 @@ def add_to(app: typer.Typer) -> None:
     command(app, "matinee batch-recommend --out lists -n 25 --min-ratings 50")(batch_recommend)
 
 
+@options.takes_filters
 def batch_recommend(
+    *,
     out: Out,
     store: StoreOption = options.DEFAULT_STORE,
     n: options.Top = DEFAULT_N,
-    min_ratings: options.MinRatings = DEFAULT_MIN_RATINGS,
-    genre: options.Genre = None,
-    not_genre: options.NotGenre = None,
-    year_from: options.YearFrom = None,
-    year_to: options.YearTo = None,
-    rated_since: options.RatedSince = None,
+    filters: options.FilterValues,
     order: options.OrderOption = "match",
     snapshot: options.SnapshotOption = None,
     threads: Threads = None,
@@ -50,9 +47,8 @@ def batch_recommend(
     from matinee.recommender import Filters, Recommender
 
     options.one_of("--order", order, ("match", "stars"))
-    filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
     asked = Recommender.open(store, snapshot=snapshot)
-    chosen: dict[str, Any] = {"n": n, "filters": filters, "order": cast("Order", order)}
+    chosen: dict[str, Any] = {"n": n, "filters": Filters.of(**filters), "order": cast("Order", order)}
     if spark_options.asked(engine, master=master, spark_conf=spark_conf):
         from matinee.spark.engine import lists
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import date
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from matinee.errors import StoreError, UsageError
+from matinee.filter_options import FILTERS, FilterOption
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 DEFAULT_STORE = Path("matinee-store")
+FilterValues = dict[str, Any]
+"""What was given for each of FILTERS, None for nothing."""
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of snapshots and live ratings.")]
 ScaleOption = Annotated[
@@ -33,14 +37,7 @@ SnapshotOption = Annotated[
     str | None, typer.Option("--snapshot", metavar="ID", help="Another snapshot than the current one.")
 ]
 Top = Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")]
-MinRatings = Annotated[int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")]
-Genre = Annotated[list[str] | None, typer.Option(metavar="G", help="Only this genre; repeat it for more.")]
-NotGenre = Annotated[list[str] | None, typer.Option(metavar="G", help="Not this genre; repeat for more.")]
-YearFrom = Annotated[int | None, typer.Option(metavar="Y", help="Not older than this year.")]
-YearTo = Annotated[int | None, typer.Option(metavar="Y", help="Not newer than this year.")]
-RatedSince = Annotated[
-    str | None, typer.Option(metavar="DATE", help="Count only ratings since this day (2015-04-01) as ratings.")
-]
+MinRatings = Annotated[int, typer.Option(metavar="N", min=0, help="Only movies with at least this many ratings.")]
 OrderOption = Annotated[
     str, typer.Option("--order", metavar="match|stars", help="By the ranker's match, or by predicted stars.")
 ]
@@ -120,6 +117,30 @@ def _of_store(store: str, options: dict[str, Any]) -> Dataset:
         if value not in (None, "error"):
             raise UsageError(f"--{name.replace('_', '-')} says how to read a file, and {store} is a store")
     return Store(store).open().dataset
+
+
+def _filter_option(option: FilterOption) -> Any:
+    """Return the annotation by which a command takes a filter."""
+    kind = str if option.kind is date else option.kind
+    declared = typer.Option(metavar=option.metavar, min=option.low, max=option.high, help=option.help)
+    return Annotated[list[kind] | None if option.several else kind | None, declared]  # type: ignore[valid-type]
+
+
+def takes_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take the options of FILTERS; its parameter `filters` is all of them, by name."""
+    own = [one for one in _parameters(command) if one.name != "filters"]
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_filter_option(option))
+        for name, option in FILTERS.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(filters={name: given.pop(name) for name in FILTERS}, **given)
+
+    run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (*own, *options)}
+    return run
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:

@@ -31,17 +31,14 @@ def add_to(app: typer.Typer) -> None:
     command(app, 'matinee similar "Toy Story"')(similar)
 
 
+@options.takes_filters
 def recommend(
+    *,
     user: UserOption = None,
     ratings: RatingsFile = None,
     store: StoreOption = options.DEFAULT_STORE,
     n: options.Top = DEFAULT_N,
-    min_ratings: options.MinRatings = DEFAULT_MIN_RATINGS,
-    genre: options.Genre = None,
-    not_genre: options.NotGenre = None,
-    year_from: options.YearFrom = None,
-    year_to: options.YearTo = None,
-    rated_since: options.RatedSince = None,
+    filters: options.FilterValues,
     order: options.OrderOption = "match",
     explain: Annotated[bool, typer.Option("--explain", help="Say which rated movies each answer comes from.")] = False,
     scale: ScaleOption = None,
@@ -54,12 +51,7 @@ def recommend(
         table = recommender.recommend(
             **whom,
             n=n,
-            genre=genre,
-            not_genre=not_genre,
-            year_from=year_from,
-            year_to=year_to,
-            rated_since=rated_since,
-            min_ratings=min_ratings,
+            **filters,
             order=cast("Order", order),
             explain=explain,
             scale=scale,

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from matinee.dataset import Dataset
 from matinee.defaults import DEFAULT_MIN_RATINGS, DEFAULT_N
 from matinee.errors import ModelError, UsageError
+from matinee.filter_options import FilterOptions
 from matinee.ids import Positions
 from matinee.kernels import Csr
 from matinee.models import Config, Model, Rater, Scores
@@ -135,26 +135,23 @@ class Recommender:
         user: str | int | None = None,
         users: Iterable[str | int] | None = None,
         n: int = DEFAULT_N,
-        genre: str | Iterable[str] | None = None,
-        not_genre: str | Iterable[str] | None = None,
-        year_from: int | None = None,
-        year_to: int | None = None,
-        rated_since: str | date | None = None,
-        min_ratings: int | None = None,
         within: Within = None,
         order: Order = "match",
         explain: bool = False,
         scale: Scale | str | None = None,
+        filters: Filters | None = None,
+        **options: Unpack[FilterOptions],
     ) -> Answer:
         """Return the n movies most worth watching that pass the filters, best first; none rated, seen or hidden.
 
         ratings     {movie id or title: stars}, pairs, or a table, or a list of them for several people; the id of a
                     user, as `user` takes it, or several `users`; nothing at all is a person without ratings
-        min_ratings of each movie listed; by default 25, or 0 within movies that somebody chose
         within      "watchlist", the user's; or movies (ids or titles): list no others
         order       "match" by the ranker where there is one, "stars" by predicted stars
         explain     adds a column `why`: the rated movies that add most to the score that orders
         scale       of the stars given and shown, such as "1:10"; by default the data's
+        filters     a Filters, or its options one by one: genre, not_genre, year_from, year_to, rated_since and
+                    min_ratings (by default 25, or 0 within movies that somebody chose)
 
         Columns: (user or history,) movie, title, year, genres, stars, low, high (90 % interval), ratings (count),
         match where the ranker orders (null behind the movies it ranks), why where asked for.
@@ -166,9 +163,9 @@ class Recommender:
             raise UsageError(f"order is match or stars, not {order!r}")
         shown = _scale(scale)
         people = self._people(ratings, user, users, shown)
-        if min_ratings is None:
-            min_ratings = DEFAULT_MIN_RATINGS if within is None or rated_since is not None else 0
-        filters = Filters.of(genre, not_genre, year_from, year_to, rated_since, min_ratings)
+        if within is not None and options.get("rated_since") is None and options.get("min_ratings") is None:
+            options["min_ratings"] = 0
+        filters = _filters(filters, options)
         allowed = among(self.allowed(filters), within, people, self.dataset.catalog)
         positions, match = self._lists.top(people.histories, allowed, n, order, people.profiles, people.unlisted)
         listed = positions >= 0
@@ -190,9 +187,10 @@ class Recommender:
         users: Iterable[str | int] | None = None,
         how: How = "mean",
         n: int = DEFAULT_N,
-        filters: Filters | None = None,
         explain: bool = False,
         scale: Scale | str | None = None,
+        filters: Filters | None = None,
+        **options: Unpack[FilterOptions],
     ) -> Answer:
         """Return the n movies most worth watching together, best first; none that one of them rated, saw or hid.
 
@@ -200,6 +198,7 @@ class Recommender:
         how         "mean": the best on the average of everybody's standardised scores; "least-misery": by the score
                     of the person who will like it least; without a ranker by the stars that are shown
         explain     adds `why`: only movies that every one of them rated highly
+        filters     as `recommend` takes them, or its options one by one
 
         Columns as `recommend` has them for one person; stars, low and high are the means of everybody's predictions,
         or the prediction for the person who will like the movie least; match is the joint score. No column tells what
@@ -207,7 +206,7 @@ class Recommender:
         """
         _check_n(n)
         together.check_how(how)
-        shown, filters = _scale(scale), filters or Filters()
+        shown, filters = _scale(scale), _filters(filters, options)
         everybody, _ = self._persons(ratings, None, users, shown)
         if not everybody:
             raise UsageError("a list for several people needs at least one; name them in users")
@@ -428,6 +427,16 @@ def _remade(
 ) -> Recommender:
     """Return the recommender that was pickled with its data and models."""
     return kind(*parts, snapshot_id=snapshot_id, metrics=metrics)
+
+
+def _filters(filters: Filters | None, options: FilterOptions) -> Filters:
+    """Return the filters of a call. Raises UsageError where both a Filters and options are there."""
+    if filters is None:
+        return Filters.of(**options)
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"filters= and {given[0]}= are both given; put {given[0]} into filters, or leave filters out")
+    return filters
 
 
 def _check_n(n: int) -> None:

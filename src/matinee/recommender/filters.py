@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from matinee.catalog import Catalog
 from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import UsageError
+from matinee.filter_options import FilterOptions
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,23 @@ class Filters:
     min_ratings: int = DEFAULT_MIN_RATINGS
 
     @classmethod
-    def of(
-        cls,
-        genre: str | Iterable[str] | None = None,
-        not_genre: str | Iterable[str] | None = None,
-        year_from: int | None = None,
-        year_to: int | None = None,
-        rated_since: str | date | None = None,
-        min_ratings: int = DEFAULT_MIN_RATINGS,
-    ) -> Filters:
-        """Make filters from what a person writes: one genre or several, a date as text.
+    def of(cls, **options: Unpack[FilterOptions]) -> Filters:
+        """Make filters from what a person writes: one genre or several, a date as text; None is the default.
 
-        Raises UsageError where the values cannot be meant.
+        Raises UsageError for an invalid value.
 
         >>> Filters.of(genre="Drama", rated_since="2015-04-01").rated_since
         datetime.date(2015, 4, 1)
         """
+        year_from, year_to = options.get("year_from"), options.get("year_to")
+        least = options.get("min_ratings")
+        min_ratings = DEFAULT_MIN_RATINGS if least is None else least
         if year_from is not None and year_to is not None and year_from > year_to:
             raise UsageError(f"year_from {year_from} is after year_to {year_to}; no movie is in that range")
         if min_ratings < 0:
-            raise UsageError(f"min_ratings cannot be negative, as {min_ratings} is")
-        return cls(_names(genre), _names(not_genre), year_from, year_to, _day(rated_since), min_ratings)
+            raise UsageError(f"min_ratings must be 0 or more, not {min_ratings}")
+        genres, not_genres = _names(options.get("genre")), _names(options.get("not_genre"))
+        return cls(genres, not_genres, year_from, year_to, _day(options.get("rated_since")), min_ratings)
 
     def allowed(self, catalog: Catalog, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (n_movies,) which movies pass, by their number of ratings (n_movies,), counted since `rated_since`.

@@ -82,7 +82,7 @@ def movies(query: Search) -> Fields:
     query these are all movies, most rated first. Movies that were added since the data come behind those that fit as
     well.
     """
-    filters = Filters.of(query.genre, (), query.year_from, query.year_to, None, 0)
+    filters = Filters.of(genre=query.genre, year_from=query.year_from, year_to=query.year_to, min_ratings=0)
     found = find(query.query, filters)
     start = 0 if query.cursor is None else found.behind(query.cursor)
     end = start + query.limit

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.recommender import Order
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.schemas import WHOLE, AboutUser, Answered, Asked, Genres, IdAsKey, ListedMovie, MovieId, Year
+from matinee.service.api.schemas import WHOLE, AboutUser, Answered, FilterQuery, IdAsKey, ListedMovie, MovieId
 from matinee.service.auth.limits import MOST_RATINGS
 from matinee.service.rows import about, position_of, told_list
 from matinee.service.serving import recommender
@@ -18,22 +16,11 @@ from matinee.service.serving import recommender
 MAX_N = 1_000
 
 
-class ListOptions(Asked):
+class ListOptions(FilterQuery):  # type: ignore[misc]
     """What the list is made of and how it is ordered."""
 
     n: Annotated[int, Field(ge=1, le=MAX_N), WHOLE] = Field(25, description="exactly so many, or the note says why not")
     order: Order = Field("match", description="by the ranker's score, or by predicted stars")
-    genre: Genres = ()
-    not_genre: Genres = Field((), description="may be given several times: none of them")
-    year_from: Year | None = None
-    year_to: Year | None = None
-    rated_since: date | None = Field(
-        None, description="count only ratings since this day, UTC, for min_ratings", examples=["2018-01-31"]
-    )
-    min_ratings: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        None,
-        description=f"only movies with at least so many ratings; by default {DEFAULT_MIN_RATINGS}, or 0 with within",
-    )
     explain: bool = Field(False, description="add to each movie why it is here")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
+from matinee.filter_options import FILTERS, FilterOption
 from matinee.live.checks import ID_PATTERN
 from matinee.live.schema import MAX_ID
 
@@ -26,6 +27,20 @@ class Asked(BaseModel):
     """A query or a body: nothing in it may be unknown."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _query_field(option: FilterOption) -> Any:
+    """Return the field by which a query takes a filter."""
+    described = Field(None, description=option.help, ge=option.low, le=option.high, examples=[*option.examples] or None)
+    if option.several:
+        return tuple[option.kind, ...], Field((), description=option.help)  # type: ignore[name-defined]
+    return Annotated[option.kind, WHOLE] | None if option.kind is int else option.kind | None, described
+
+
+FilterQuery: Any = create_model(
+    "FilterQuery", __base__=Asked, **{name: _query_field(option) for name, option in FILTERS.items()}
+)
+"""The filters of lists, as FILTERS declares them."""
 
 
 class Answered(BaseModel):
