@@ -15,6 +15,7 @@ from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import ModelError, StoreError
 from matinee.models.als import ALS
+from matinee.ratings import Totals
 from matinee.recommender import Recommender
 from matinee.snapshot import Store
 from matinee.snapshot.histories import HistoryFiles, StoredRatings
@@ -41,7 +42,7 @@ def written(folder: Path, data: Dataset = DATA, row_group: int = 5) -> StoredRat
         pq.write_table(table, folder / files[part], row_group_size=row_group)
     histories = HistoryFiles(str(folder), PARTS, files, len(ratings.users), ratings.timestamps is not None)
     means = ratings.movie_means
-    return StoredRatings(histories, ratings.movies, ratings.scale, ratings.mean, ratings.movie_counts, means)
+    return StoredRatings.of(histories, ratings.movies, ratings.scale, Totals(ratings.mean, ratings.movie_counts, means))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_stored_ratings__know_what_can_be_known_without_their_rows(stored: Store
     with pytest.raises(
         ModelError, match=r"files they came from with --engine spark, or fit them anew with `matinee refit`"
     ):
-        _ = stored.by_user
+        _ = stored.by_user.values
 
 
 def test_store__publishes_stored_ratings_and_answers_as_from_all_rows(tmp_path: Path, stored: StoredRatings) -> None:

@@ -81,7 +81,8 @@ def test_open__copies_nothing(store: Store) -> None:
 
 
 def test_open__has_the_index_of_titles_as_it_was_made(store: Store, recommender: Recommender) -> None:
-    made, opened = recommender.dataset.catalog.index, vars(store.open().dataset.catalog)["index"]
+    made, opened = recommender.dataset.catalog.index, store.open().dataset.catalog.stored_index
+    assert opened is not None
     for part in fields(TitleIndex):
         assert np.array_equal(getattr(opened, part.name), getattr(made, part.name)), part.name
     for part in (opened.letters, opened.in_word, opened.in_movie, opened.lengths):
@@ -99,7 +100,7 @@ def test_open__makes_an_index_that_is_not_there_or_not_this_versions(store: Stor
     else:
         replace(snapshot.path, "search.arrow", pa.table({"other": [1]}).replace_schema_metadata({"version": "0"}))
     catalog = store.open().dataset.catalog
-    assert "index" not in vars(catalog)
+    assert catalog.stored_index is None
     assert catalog.search("movie 7", None).tolist() == expected.tolist()
     assert len(expected)
 

@@ -34,9 +34,13 @@ MAX_CANDIDATES = 8
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """One row per movie in the order of their ids; `table` has the columns of SCHEMA, in one chunk."""
+    """One row per movie in the order of their ids; `table` has the columns of SCHEMA, in one chunk.
+
+    stored_index    the index of titles where a snapshot has it; otherwise it is built when first asked for
+    """
 
     table: pa.Table
+    stored_index: TitleIndex | None = None
 
     @classmethod
     def of(cls, ids: Ids, movies: pa.Table) -> Catalog:
@@ -104,7 +108,9 @@ class Catalog:
 
     @cached_property
     def index(self) -> TitleIndex:
-        """What titles are found by; a snapshot's has it ready."""
+        """What titles are found by."""
+        if self.stored_index is not None:
+            return self.stored_index
         return TitleIndex.of(self.table["title"].to_pylist(), self.years)
 
     def resolve(self, movie: str | int) -> int:

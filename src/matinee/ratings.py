@@ -203,6 +203,19 @@ def batch(histories: Sequence[History], n_movies: int) -> Csr:
 
 
 @dataclass(frozen=True, eq=False)
+class Totals:
+    """What is counted over all ratings: their mean, and of each movie (n_movies,) the number and mean of its own.
+
+    movie_sums      their sums before rounding to the float32 of `movie_means`, where these are known
+    """
+
+    mean: float
+    movie_counts: NDArray[np.int64]
+    movie_means: Stars
+    movie_sums: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Ratings:
     """All ratings of a data set, by user and by movie.
 
@@ -210,6 +223,7 @@ class Ratings:
     by_user         (n_users, n_movies), columns ascending within a row, no (user, movie) twice
     timestamps      (n,) aligned with `by_user`, or None where the data has none
     scale           what stars can be
+    totals          where they are known already, as in a snapshot; otherwise counted when first asked for
     """
 
     users: Ids
@@ -217,6 +231,7 @@ class Ratings:
     by_user: Csr
     scale: Scale
     timestamps: Times | None = None
+    totals: Totals | None = None
 
     @classmethod
     def from_pairs(
@@ -255,12 +270,16 @@ class Ratings:
     @cached_property
     def mean(self) -> float:
         """The mean of all stars; the middle of the scale where there are none."""
+        if self.totals is not None:
+            return self.totals.mean
         values = self.by_user.values
         return float(values.mean(dtype=np.float64)) if self.n else (self.scale.low + self.scale.high) / 2
 
     @cached_property
     def movie_counts(self) -> NDArray[np.int64]:
         """(n_movies,) number of ratings."""
+        if self.totals is not None:
+            return self.totals.movie_counts
         return np.bincount(self.by_user.indices, minlength=len(self.movies))
 
     @cached_property
@@ -274,6 +293,8 @@ class Ratings:
     @cached_property
     def movie_means(self) -> Stars:
         """(n_movies,) mean stars, NaN for a movie without ratings."""
+        if self.totals is not None:
+            return self.totals.movie_means
         with np.errstate(invalid="ignore"):
             return (self.movie_sums / self.movie_counts).astype(np.float32)
 

@@ -20,7 +20,7 @@ from matinee.ids import Ids
 from matinee.kernels import Csr
 from matinee.models import Model
 from matinee.models.registry import from_json, to_json
-from matinee.ratings import Ratings
+from matinee.ratings import Ratings, Totals
 from matinee.search import TitleIndex
 from matinee.snapshot import files
 from matinee.snapshot.files import Entry
@@ -127,28 +127,25 @@ def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
     stored = manifest.data.get("histories")
     wanted = ABOUT_MOVIES if stored else TABLES
     tables = {name: _mapped(folder, manifest, name, TABLES[name]) for name in wanted}
-    movies = Catalog(tables["catalog.arrow"])
-    index = _read_search(folder, manifest, len(movies))
-    if index is not None:
-        vars(movies).update(index=index)  # no worker makes it again
+    table = tables["catalog.arrow"]
+    movies = Catalog(table, _read_search(folder, manifest, table.num_rows))
     counts, means = (files.column(tables["counts.arrow"], name) for name in ("ratings", "mean"))
     if len(counts) != len(movies):
         raise StoreError(f"{folder / 'counts.arrow'} does not fit catalog.arrow: other movies; train again")
+    totals = Totals(manifest.data["mean"], counts, means)
     if stored:
         histories = HistoryFiles.of(stored, folder)
-        rated = StoredRatings(histories, movies.ids, manifest.scale, manifest.data["mean"], counts, means)
-        return Dataset(rated, movies, manifest.facts)
-    ratings = _mapped_ratings(folder, manifest, tables, movies.ids)
-    # What Ratings would count over all ratings is known already: no worker pays for it again.
-    vars(ratings).update(mean=manifest.data["mean"], movie_counts=counts, movie_means=means)
-    return Dataset(ratings, movies, manifest.facts)
+        return Dataset(StoredRatings.of(histories, movies.ids, manifest.scale, totals), movies, manifest.facts)
+    return Dataset(_mapped_ratings(folder, manifest, tables, movies.ids, totals), movies, manifest.facts)
 
 
-def _mapped_ratings(folder: Path, manifest: Manifest, tables: Mapping[str, pa.Table], movies: Ids) -> Ratings:
+def _mapped_ratings(
+    folder: Path, manifest: Manifest, tables: Mapping[str, pa.Table], movies: Ids, totals: Totals
+) -> Ratings:
     rows = tables["ratings.arrow"]
     times = files.column(rows, "timestamp") if "timestamp" in rows.column_names else None
     users = Ids(files.only_chunk(tables["users.arrow"], "user"), is_sorted=True)
-    return Ratings(users, movies, _matrix(folder, tables), manifest.scale, times)
+    return Ratings(users, movies, _matrix(folder, tables), manifest.scale, times, totals)
 
 
 def _mapped(folder: Path, manifest: Manifest, name: str, schema: pa.Schema) -> pa.Table:

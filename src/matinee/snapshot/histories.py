@@ -14,7 +14,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from matinee.errors import DataError, ModelError, StoreError
 from matinee.ids import Ids
 from matinee.kernels import Csr
-from matinee.ratings import History, Ratings, Scale, Stars, Times, histograms
+from matinee.ratings import History, Ratings, Scale, Stars, Times, Totals, histograms
 from matinee.snapshot import files as snapshot_files
 from matinee.snapshot.files import Entry
 
@@ -194,30 +194,35 @@ class UncountedIds(Ids):
         return self.number
 
 
-class StoredRatings(Ratings):
-    """Ratings whose rows stay in Parquet: counts and means are here, one person's are read when asked for.
+class RowsInParquet:
+    """Stands where a Csr would: whatever is asked of it raises ModelError."""
 
-    Models that are asked for scores need no more; what needs all rows, as fitting does, raises ModelError.
-    """
-
-    def __init__(
-        self, histories: HistoryFiles, movies: Ids, scale: Scale, mean: float, counts: NDArray[np.int64], means: Any
-    ) -> None:
-        known = {"histories": histories, "users": UncountedIds(histories.users), "movies": movies, "scale": scale}
-        vars(self).update(known, timestamps=None, mean=mean, movie_counts=counts, movie_means=means)
-
-    histories: HistoryFiles
-
-    def __repr__(self) -> str:
-        return f"StoredRatings({self.n:,} ratings of {self.n_raters:,} users in {self.histories.folder})"
-
-    @property
-    def by_user(self) -> Csr:
-        """Not here. Raises ModelError."""
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         raise ModelError(
             "the ratings of this snapshot are kept as a cluster wrote them, person by person; "
             "train or tune on the files they came from with --engine spark, or fit them anew with `matinee refit`"
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StoredRatings(Ratings):
+    """Ratings whose rows stay in Parquet: totals are here, one person's rows are read when asked for.
+
+    Models that are asked for scores need no more; what needs all rows, as fitting does, raises ModelError.
+    """
+
+    histories: HistoryFiles = field(kw_only=True)
+
+    @classmethod
+    def of(cls, histories: HistoryFiles, movies: Ids, scale: Scale, totals: Totals) -> StoredRatings:
+        """Return the ratings in these files."""
+        rows: Any = RowsInParquet()
+        return cls(UncountedIds(histories.users), movies, rows, scale, None, totals, histories=histories)
+
+    def __repr__(self) -> str:
+        return f"StoredRatings({self.n:,} ratings of {self.n_raters:,} users in {self.histories.folder})"
 
     @property
     def n(self) -> int:
@@ -232,6 +237,8 @@ class StoredRatings(Ratings):
     @cached_property
     def movie_sums(self) -> NDArray[np.float64]:
         """(n_movies,) sum of the stars."""
+        if self.totals is not None and self.totals.movie_sums is not None:
+            return self.totals.movie_sums
         return np.where(self.movie_counts > 0, self.movie_means, 0).astype(np.float64) * self.movie_counts
 
     @cached_property

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from matinee.datasets.scales import infer_scale
 from matinee.errors import DataError, EngineError
 from matinee.ids import Ids
-from matinee.ratings import Scale
+from matinee.ratings import Scale, Totals
 from matinee.snapshot.histories import HistoryFiles, StoredRatings
 from matinee.spark.engine.reading import Opened, Survey
 
@@ -111,8 +111,8 @@ def opened(spark: Any, folder: str, parts: int, movies: Ids, scale: Scale | None
     _check_shared(histories)
     with np.errstate(invalid="ignore"):
         means = (sums / counts).astype(np.float32)
-    known = StoredRatings(histories, movies, scale or _scale(pairs), mean, counts, means)
-    vars(known)["movie_sums"] = sums
+    totals = Totals(mean, counts, means, sums)
+    known = StoredRatings.of(histories, movies, scale or _scale(pairs), totals)
     return ClusterHistories(people, _firsts(per_part), known)
 
 
