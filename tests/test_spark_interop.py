@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +17,17 @@ from typer.testing import Result
 
 from matinee.catalog import Catalog
 from matinee.dataset import Dataset
+from matinee.datasets.synthetic import synthetic
 from matinee.errors import DataError, UsageError
 from matinee.ids import Ids
 from matinee.kernels import Csr
 from matinee.models.als import ALS
+from matinee.models.ials import IALS
 from matinee.models.nonnegative import solve_nonnegative
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
 from matinee.spark.interop import Said, SparkModel, import_model, read_model
-from matinee.spark.interop.objective import Objective
+from matinee.spark.interop.objective import Objective, estimate_implicit
 
 ML = "org.apache.spark.ml.recommendation.ALSModel"
 MLLIB = "org.apache.spark.mllib.recommendation.MatrixFactorizationModel"
@@ -31,6 +35,7 @@ PIPELINE = "org.apache.spark.ml.PipelineModel"
 INDEXER = "org.apache.spark.ml.feature.StringIndexerModel"
 CROSS_VALIDATED = "org.apache.spark.ml.tuning.CrossValidatorModel"
 RANK, N_USERS, N_MOVIES = 3, 60, 25
+NO_CATALOG: Any = None  # not read
 
 
 @dataclass(frozen=True)
@@ -261,12 +266,27 @@ def test_import_model__finds_alpha_and_that_it_is_implicit(tmp_path: Path) -> No
     assert np.all(np.linalg.norm(X - trained.X, axis=1) <= 1e-5 * np.linalg.norm(trained.X, axis=1))
 
 
-def test_import_model__finds_reg_to_seven_digits(tmp_path: Path) -> None:
+def test_import_model__says_how_far_what_it_found_may_be_off(tmp_path: Path) -> None:
     trained = train(reg=0.1234567)
     imported = import_model(save_ml(tmp_path / "model", trained), tmp_path / "store", ratings=trained.dataset)
-    assert imported.objective.reg == pytest.approx(0.1234567, rel=1e-6)
+    assert list(imported.within) == ["reg"]
+    assert imported.within["reg"] < 1e-5 * 0.1234567
+    assert imported.objective.reg == pytest.approx(0.1234567, abs=2 * imported.within["reg"])
     assert imported.difference is not None
     assert imported.difference < 1e-6
+    said = import_model(tmp_path / "model", tmp_path / "store", ratings=trained.dataset, said=Said(reg=0.1234567))
+    assert said.within == {}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_estimates__are_as_round_as_factors_in_float32_can_tell(seed: int) -> None:
+    ratings = synthetic(120, 50, 2_500, rng=seed).ratings
+    model = IALS(rank=5, iterations=3, alpha=2.0, reg=0.1, rng=seed).fit(ratings, NO_CATALOG)
+    X, Y = model.fold_in(ratings.by_user).astype(float), model.movie_factors.astype(float)
+    found = estimate_implicit(X, ratings.by_user, Y, None)
+    assert found is not None
+    assert [one.value for one in found] == [0.1, 2.0]
+    assert all(0 < one.within < 1e-4 * one.value for one in found)
 
 
 def test_import_model__counts_only_what_is_above_zero_of_an_implicit_model(tmp_path: Path) -> None:
@@ -482,6 +502,7 @@ def test_import_spark__is_a_command(tmp_path: Path, matinee: Callable[..., Resul
     made = matinee("snapshot", "import-spark", path, "--ratings", tmp_path / "ratings.csv", "--store", store)
     assert made.exit_code == 0, made.output
     assert "explicit, reg 0.07" in made.output
+    assert re.search(r"found from the ratings +reg to within \de-07", made.output)
     assert "do not fit" not in made.output
     assert "(median; 0.0% by more than 0.001)" in made.output
     said = ("--ratings", tmp_path / "ratings.csv", "--reg", "0.7", "--store", store)

@@ -86,8 +86,10 @@ def import_spark(
     known = {**described(imported.snapshot.manifest), "trained": str(imported.objective)}
     if as_json:
         found = {"refitted users differ by": imported.difference, "users who differ": imported.differing}
-        return output.document({**known, **found})
-    return output.facts(output.flat({**known, "refitted users differ by": _part(imported)}))
+        return output.document({**known, "found within": imported.within, **found})
+    within = ", ".join(f"{name} to within {most:.0e}" for name, most in imported.within.items())
+    shown = {**known, "found from the ratings": within, "refitted users differ by": _part(imported)}
+    return output.facts(output.flat(shown))
 
 
 def _part(imported: Imported) -> str:

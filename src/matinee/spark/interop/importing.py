@@ -9,7 +9,7 @@ The histories are those of the ratings. Without ratings there are none: then onl
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,13 @@ from matinee.ratings import Scale
 from matinee.snapshot import Snapshot, Store
 from matinee.spark.interop.data import dataset_of, movie_factors, witnesses
 from matinee.spark.interop.model import SparkModel, read_model
-from matinee.spark.interop.objective import Objective, estimate_explicit, estimate_implicit, looks_nonnegative
+from matinee.spark.interop.objective import (
+    Estimate,
+    Objective,
+    estimate_explicit,
+    estimate_implicit,
+    looks_nonnegative,
+)
 from matinee.spark.interop.served import Learned, folded, models
 
 WITNESSES = 1_000
@@ -56,11 +62,18 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """The published snapshot, what its model minimised, and the differences (B,), norm-wise, between users folded in
-    and Spark's own factors of them; None where there were no ratings to fold in."""
+    """The published snapshot, and how its model was trained.
+
+    objective     what it minimised
+    within        how far a parameter that was found may be from the true one, by its name: {"reg": 7e-07}; nothing of
+                  those that were said
+    differences   (B,), norm-wise, between users folded in and Spark's own factors of them; None where there were no
+                  ratings to fold in
+    """
 
     snapshot: Snapshot
     objective: Objective
+    within: Mapping[str, float]
     differences: NDArray[np.float64] | None
 
     @property
@@ -104,46 +117,61 @@ def import_model(
     Y, rated = movie_factors(model, dataset.catalog.ids)
     learned = Learned(dataset, Y, rated, model.users.factors.mean(axis=0, dtype=np.float64).astype(np.float32))
     X, histories = witnesses(model, dataset.ratings, WITNESSES)
-    objective, differences = _objective(learned, model, (said or Said()).completed(dict(model.params)), X, histories)
+    objective, within, differences = _objective(
+        learned, model, (said or Said()).completed(dict(model.params)), X, histories
+    )
     if objective.alpha is None:
         _check_scale(model, dataset.ratings.scale)
     rater, ranker = models(learned, objective, intervals=True, threads=threads)
-    return Imported(Store(store).publish(dataset, rater, ranker), objective, differences)
+    return Imported(Store(store).publish(dataset, rater, ranker), objective, within, differences)
 
 
 def _objective(
     learned: Learned, model: SparkModel, said: Said, X: NDArray[np.float32], histories: Csr
-) -> tuple[Objective, NDArray[np.float64] | None]:
-    """Return the first parameters, said or estimated, that explain the users, and how far each of these is off."""
+) -> tuple[Objective, Mapping[str, float], NDArray[np.float64] | None]:
+    """Return the first parameters that explain the users, how exactly they were found, and how far each user is off."""
     said = replace(said, nonnegative=_is_nonnegative(model, said))
     if not len(X):
-        return _without_users(said, bool(learned.dataset.ratings.n)), None
+        return _without_users(said, bool(learned.dataset.ratings.n)), {}, None
     tried = []
-    for objective in _candidates(said, X, histories, learned.Y):
+    for objective, within in _candidates(said, X, histories, learned.Y):
         served = models(learned, objective, intervals=False, threads=None)
-        tried.append((objective, _differences(folded(*served, histories), X)))
-        if np.median(tried[-1][1]) <= AGREES:
+        tried.append((objective, within, _differences(folded(*served, histories), X)))
+        if np.median(tried[-1][2]) <= AGREES:
             return tried[-1]
     if said.reg is not None and tried:
         return tried[0]
-    seen = "; ".join(f"{objective}: users differ by {np.median(differences):.1%}" for objective, differences in tried)
+    seen = "; ".join(
+        f"{objective}: users differ by {np.median(differences):.1%}" for objective, _, differences in tried
+    )
     raise DataError(
         f"the ratings do not tell how this model was trained ({seen or 'no reg above 0 explains its users'}); "
         "give the ratings it was trained on, or --reg, and --implicit --alpha if it is implicit"
     )
 
 
-def _candidates(said: Said, X: NDArray[np.float32], histories: Csr, Y: NDArray[np.float32]) -> Iterator[Objective]:
+def _candidates(
+    said: Said, X: NDArray[np.float32], histories: Csr, Y: NDArray[np.float32]
+) -> Iterator[tuple[Objective, Mapping[str, float]]]:
     users, items, nonnegative = X.astype(np.float64), Y.astype(np.float64), bool(said.nonnegative)
     if not said.implicit:
-        reg = said.reg or estimate_explicit(users, histories, items)
-        if reg:
-            yield Objective(reg, None, nonnegative)
+        found = {"reg": None if said.reg else estimate_explicit(users, histories, items)}
+        if reg := _value(said.reg, found["reg"]):
+            yield Objective(reg, None, nonnegative), _within(found)
     if said.implicit is not False:
-        found = estimate_implicit(users, histories, items, said.alpha)
-        reg, alpha = said.reg or (found and found[0]), said.alpha or (found and found[1])
+        pair = estimate_implicit(users, histories, items, said.alpha) or (None, None)
+        found = {"reg": None if said.reg else pair[0], "alpha": None if said.alpha else pair[1]}
+        reg, alpha = _value(said.reg, found["reg"]), _value(said.alpha, found["alpha"])
         if reg and alpha:
-            yield Objective(reg, alpha, nonnegative)
+            yield Objective(reg, alpha, nonnegative), _within(found)
+
+
+def _value(said: float | None, found: Estimate | None) -> float | None:
+    return said if found is None else found.value
+
+
+def _within(found: Mapping[str, Estimate | None]) -> dict[str, float]:
+    return {name: one.within for name, one in found.items() if one is not None}
 
 
 def _without_users(said: Said, has_ratings: bool) -> Objective:
