@@ -31,9 +31,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from record import keep
 
+from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
 from matinee.models.bayes import Bayes
 from matinee.models.ease import Ease
@@ -43,30 +45,52 @@ from matinee.snapshot import Store
 CLIENTS = 2  # processes
 RATINGS_PER_MOVIE = 100
 SOON, LATE = 20_000, 200_000  # requests
-FILTERS = "&genre=Drama&year_from=1990"
-
-ASK = """
-local filters, users, n = {filters!r}, {users}, 0
-function setup(thread) thread:set("seed", os.time() + counter); counter = counter + 1 end
+START = """
+local function lines(path)
+  local found = {{}}
+  for line in io.lines(path) do found[#found + 1] = line end
+  return found
+end
+local users, movies = lines("{folder}/users"), lines("{folder}/movies")
+local stars, filters, n = lines("{folder}/stars"), "{filters}", 0
+local function any(list) return list[math.random(#list)] end
 counter = 0
+function setup(thread) thread:set("seed", os.time() + counter); counter = counter + 1 end
 function init(arguments) math.randomseed(seed) end
+"""
+ASK = """
 function request()
   n = n + 1
-  local path = "/api/v1/users/" .. math.random(users) .. "/recommendations?n=25" .. (n % 5 == 0 and filters or "")
+  local path = "/api/v1/users/" .. any(users) .. "/recommendations?n=25" .. (n % 5 == 0 and filters or "")
   return wrk.format("GET", path)
 end
 """
 RATE = """
-local users, movies = {users}, {movies}
-function setup(thread) thread:set("seed", os.time() + counter); counter = counter + 1 end
-counter = 0
-function init(arguments) math.randomseed(seed) end
 function request()
-  local path = "/api/v1/users/" .. math.random(users) .. "/ratings/" .. math.random(movies)
-  local body = '{{"stars": ' .. math.random(1, 10) / 2 .. '}}'
-  return wrk.format("PUT", path, {{["Content-Type"] = "application/json"}}, body)
+  local path = "/api/v1/users/" .. any(users) .. "/ratings/" .. any(movies)
+  local body = '{"stars": ' .. any(stars) .. '}'
+  return wrk.format("PUT", path, {["Content-Type"] = "application/json"}, body)
 end
 """
+
+
+class Places:
+    """What requests name: users, movies and stars of the store, a line each in files, as addresses write them."""
+
+    def __init__(self, folder: Path, dataset: Dataset) -> None:
+        ratings, genres = dataset.ratings, dataset.catalog.genre_counts
+        users, movies = (list(map(_quoted, ids)) for ids in (ratings.users, ratings.movies))
+        if not users:
+            raise SystemExit("this store holds nobody's ratings; name one with --store that was trained on some")
+        most = f"&genre={_quoted(max(genres, key=genres.__getitem__))}" if genres else ""
+        self.start = START.format(folder=folder, filters=f"{most}&year_from=1990")
+        stars = [f"{stars:g}" for stars in ratings.scale.levels.tolist()]
+        for name, lines in (("users", users), ("movies", movies), ("stars", stars)):
+            (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
 
 
 def publish(store: Path, n_movies: int) -> None:
@@ -126,10 +150,10 @@ def wrk(url: str, script: str, connections: int, seconds: float) -> dict[str, fl
     return {"per second": rate, "p50 ms": times["50"], "p99 ms": times["99"], "answers": answers}
 
 
-def rate_then_ask(url: str, sizes: tuple[int, int], connections: int, seconds: float) -> dict[str, float]:
+def rate_then_ask(url: str, places: Path, connections: int, seconds: float) -> dict[str, float]:
     each = max(connections // CLIENTS, 1)
     with multiprocessing.get_context("spawn").Pool(CLIENTS) as pool:
-        arguments = [(url.removeprefix("http://"), sizes, each, seconds, seed) for seed in range(CLIENTS)]
+        arguments = [(url.removeprefix("http://"), places, each, seconds, seed) for seed in range(CLIENTS)]
         times = sorted(itertools.chain.from_iterable(pool.starmap(client, arguments)))
     cuts = statistics.quantiles(times, n=100)
     return {
@@ -140,11 +164,12 @@ def rate_then_ask(url: str, sizes: tuple[int, int], connections: int, seconds: f
     }
 
 
-def client(address: str, sizes: tuple[int, int], connections: int, seconds: float, seed: int) -> list[float]:
+def client(address: str, places: Path, connections: int, seconds: float, seed: int) -> list[float]:
     """Return the seconds that each pair of requests took."""
+    lists = [(places / name).read_text("utf-8").split() for name in ("users", "movies", "stars")]
     times: list[float] = []
     end = time.monotonic() + seconds
-    threads = [threading.Thread(target=_talk, args=(address, sizes, end, (seed, n), times)) for n in range(connections)]
+    threads = [threading.Thread(target=_talk, args=(address, lists, end, (seed, n), times)) for n in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -152,12 +177,12 @@ def client(address: str, sizes: tuple[int, int], connections: int, seconds: floa
     return times
 
 
-def _talk(address: str, sizes: tuple[int, int], end: float, seed: tuple[int, int], times: list[float]) -> None:
+def _talk(address: str, lists: list[list[str]], end: float, seed: tuple[int, int], times: list[float]) -> None:
     rng = random.Random(str(seed))
     connection = http.client.HTTPConnection(address)
     while time.monotonic() < end:
-        user, movie = rng.randint(1, sizes[0]), rng.randint(1, sizes[1])
-        body, headers = f'{{"stars": {rng.randint(1, 10) / 2}}}', {"Content-Type": "application/json"}
+        user, movie, stars = map(rng.choice, lists)
+        body, headers = f'{{"stars": {stars}}}', {"Content-Type": "application/json"}
         started = time.perf_counter()
         connection.request("PUT", f"/api/v1/users/{user}/ratings/{movie}", body, headers)
         _read(connection)
@@ -173,17 +198,16 @@ def _read(connection: http.client.HTTPConnection) -> None:
         raise RuntimeError(body.decode())
 
 
-def measure(store: Path, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
-    dataset = Store(store).open().dataset
-    sizes = len(dataset.ratings.users), len(dataset.catalog)
-    ask = ASK.format(filters=FILTERS, users=sizes[0])
+def measure(store: Path, folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
+    places = Places(folder, Store(store).open().dataset)
+    ask = places.start + ASK
     with running(store, options.workers) as service:
         yield "ready", {"seconds": service.ready}
         wrk(service.url, ask, options.connections, 1)
         yield "ask", wrk(service.url, ask, options.connections, options.seconds)
-        yield "rate", wrk(service.url, RATE.format(users=sizes[0], movies=sizes[1]), 64, options.seconds)
+        yield "rate", wrk(service.url, places.start + RATE, 64, options.seconds)
         for connections in (CLIENTS, options.connections):
-            found = rate_then_ask(service.url, sizes, connections, options.seconds)
+            found = rate_then_ask(service.url, folder, connections, options.seconds)
             yield f"rate, then ask from {connections}", found
     if options.memory:
         with running(store, options.workers) as service:
@@ -211,11 +235,12 @@ def main() -> None:
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        store = options.store or Path(folder, "store")
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = Path(name).resolve()
+        store = options.store or folder / "store"
         if options.store is None:
             publish(store, options.movies)
-        for what, found in measure(store, options):
+        for what, found in measure(store, folder, options):
             found = {name: round(value, 2) for name, value in found.items()}
             print(f"{what:22}" + "".join(f"   {name} {value:,.2f}" for name, value in found.items()), flush=True)
             keep("service", workers=options.workers, connections=options.connections, what=what, **found)

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.environment import without_settings
+from tests.figures import missing
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,11 +24,6 @@ def console_blocks() -> Iterator[tuple[str, list[str]]]:
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
             yield command, shown
-
-
-def plain(line: str) -> str:
-    """Compare what is said, not how it is aligned: numbers differ in their last places between processors."""
-    return " ".join(re.sub(r"\d+\.\d+", "#", line).split())
 
 
 @contextmanager
@@ -44,8 +41,7 @@ def served(command: str, folder: Path, environment: dict[str, str]) -> Iterator[
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_console_blocks__say_what_is_shown(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MATINEE_")}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment = without_settings(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     address = ADDRESS
     with ExitStack() as servers:
         for command, shown in console_blocks():
@@ -60,8 +56,16 @@ def test_console_blocks__say_what_is_shown(tmp_path: Path) -> None:
                 )
                 assert done.returncode == 0, f"{command}: {done.stderr}"
                 said = done.stdout
-            missing = {plain(line) for line in shown} - {plain(line) for line in said.splitlines()}
-            assert not missing, f"{command} says\n{said}"
+            assert not missing(shown, said.splitlines()), f"{command} says\n{said}"
+
+
+def test_figures__that_went_stale_are_noticed() -> None:
+    shown = "336     Blade Runner   1982   3.560   0.0948"
+    assert missing([shown], ["336  Blade Runner  1982  3.561  0.0949", "another"]) == []
+    for said in ("3.594 0.0948", "3.560 0.0656", "3.560", "3.560 0.0948 4.8"):
+        assert missing([shown], [f"336 Blade Runner 1982 {said}"]) == [shown]
+    assert missing([shown], ["337 Blade Runner 1982 3.560 0.0948"]) == [shown]
+    assert missing(["mean 2.817"], ["mean 2.92"]) == ["mean 2.817"]
 
 
 def test_links__lead_somewhere() -> None:

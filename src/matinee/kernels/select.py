@@ -73,7 +73,7 @@ def products(X: Float32, Y: Float32, columns: Int32 | None = None, *, threads: i
     X = check.array("X", X, np.float32, None, check.rank("Y", Y))
     B, m = len(X), len(Y)
     if columns is not None:
-        columns = check.positions("columns", np.atleast_2d(columns), len(Y), None, None)
+        columns = check.positions("columns", np.atleast_2d(np.asarray(columns, np.int32)), len(Y), None, None)
         if len(columns) not in (1, B):
             raise ValueError(f"columns must be the same for all, or have {B} rows, not {len(columns)}")
         m = columns.shape[1]
