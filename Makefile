@@ -1,6 +1,6 @@
 # Matinee: every target does its own set-up in .venv. `make` lists them.
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-isa test-all check docs bench wheelhouse lock debian clean
+.PHONY: help demo test test-isa test-all test-arm64 check docs bench wheels wheelhouse lock debian clean
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RECENT)' 2>/dev/null && { echo $$p; break; }; done)
@@ -20,11 +20,12 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 USER := $(VENV)/user.stamp
 DEVELOPER := $(VENV)/developer.stamp
 INSTALLED := $(if $(wildcard $(DEVELOPER)),$(DEVELOPER),$(USER))
+TOOLS := build/release/tools
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(INSTALLED)  ## data, models and the page in one go, on 127.0.0.1:8000 or the next free port
 	@$(BIN)/matinee demo
@@ -60,10 +61,18 @@ wheelhouse: $(VENV)/build.stamp  ## collect in WHEELHOUSE=DIR what `make demo WH
 	$(BIN)/python -m pip download $(QUIET) --only-binary :all: --require-hashes -d $(or $(WHEELHOUSE),wheelhouse) -r requirements/run.txt
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip wheel $(QUIET) --no-deps --no-build-isolation -w $(or $(WHEELHOUSE),wheelhouse) .
 
+wheels: $(TOOLS).stamp  ## the source archive and wheels for Linux on x86-64 and arm64, checked, in dist
+	$(TOOLS)/bin/python release/wheels.py
+
+test-arm64: wheels  ## the tests of the kernels on an emulated arm64 (on Debian)
+	release/test_arm64.sh
+
 lock:  ## pin the dependencies anew (needs uv)
 	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) requirements/release.in --constraint requirements/build.txt -o requirements/release.txt
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(COMPILE) requirements/arm64.in --constraint requirements/dev.txt -o requirements/arm64.txt
 
 debian:  ## the Debian packages that some tests need (as root; left out elsewhere)
 	@missing=$$(for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
@@ -74,7 +83,7 @@ debian:  ## the Debian packages that some tests need (as root; left out elsewher
 	  || echo "left out, apt-get failed; the tests that use them are skipped:" $$missing; fi
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build wheelhouse .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist wheelhouse .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 
 # $(call need,COMMAND,SENTENCE): end with this one sentence unless the command succeeds
 need = $(if $(shell $(1) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -91,6 +100,11 @@ $(VENV)/pip.stamp:
 
 $(VENV)/build.stamp: $(VENV)/pip.stamp requirements/build.txt
 	$(INSTALL) --require-hashes -r requirements/build.txt
+	@touch $@
+
+$(TOOLS).stamp: requirements/release.txt
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python -m pip install $(QUIET) $(OFFLINE) --require-hashes -r requirements/release.txt
 	@touch $@
 
 $(USER): $(VENV)/build.stamp requirements/run.txt $(NATIVE) $(SOURCES)

@@ -16,6 +16,10 @@ extern const Kernels kernels;
 namespace avx512 {
 extern const Kernels kernels;
 }
+#elif defined(MATINEE_ARM64)
+namespace neon {
+extern const Kernels kernels;
+}
 #endif
 
 namespace {
@@ -34,6 +38,8 @@ std::vector<const Kernels*> available() {
 #if defined(MATINEE_X86)
     if (has_avx512()) found.push_back(&avx512::kernels);
     if (has_avx2()) found.push_back(&avx2::kernels);
+#elif defined(MATINEE_ARM64)
+    found.push_back(&neon::kernels);
 #endif
     found.push_back(&portable::kernels);
     return found;

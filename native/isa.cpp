@@ -15,7 +15,7 @@
 namespace matinee::MATINEE_ISA {
 
 static double peak(int64_t steps) {
-    constexpr int chains = kBytes == 64 ? 24 : 12;
+    constexpr int chains = kRegisters == 32 ? 24 : 12;
     F sums[chains];
     for (int i = 0; i < chains; i++) sums[i] = all((float)i);
     const F x = all(0.999f), y = all(0.001f);

@@ -1,4 +1,4 @@
-// Vectors of one instruction set, by the compilers' vector extensions: no intrinsics but for partial loads.
+// Vectors of one instruction set, by the compilers' vector extensions: intrinsics only for partial loads and masks.
 //
 // Included only from isa.cpp, which is compiled once per instruction set, inside a namespace of its own. Nothing here
 // or in the files above it may instantiate a template of the standard library: the linker would keep one copy of it
@@ -13,6 +13,8 @@
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(MATINEE_NEON)
+#include <arm_neon.h>
 #endif
 
 #if defined(__clang__)
@@ -30,6 +32,11 @@ constexpr int kBytes = 64;
 constexpr int kBytes = 32;
 #else
 constexpr int kBytes = 16;
+#endif
+#if defined(__AVX512F__) || defined(MATINEE_NEON)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
 #endif
 constexpr int kLanes = kBytes / 4;
 constexpr int kDoubles = kBytes / 8;
@@ -98,6 +105,9 @@ MATINEE_INLINE uint32_t bits_of(I mask) {
     return _mm512_movepi32_mask((__m512i)mask);
 #elif defined(__AVX2__)
     return (uint32_t)_mm256_movemask_ps((__m256)mask);
+#elif defined(MATINEE_NEON)
+    const U bit = {1, 2, 4, 8};
+    return vaddvq_u32((uint32x4_t)((U)mask & bit));
 #else
     uint32_t bits = 0;
     for (int i = 0; i < kLanes; i++) bits |= (uint32_t)(mask[i] & 1) << i;

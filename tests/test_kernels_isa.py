@@ -12,7 +12,7 @@ from matinee import kernels
 HERE = Path(__file__).parent
 TESTS = [str(HERE / f"test_kernels_{part}.py") for part in ("items", "posterior", "select", "solve", "sparse")]
 SAY = "from matinee import kernels; print(kernels.instruction_set())"
-NAMES = ("avx512", "avx2", "portable")  # the best first
+NAMES = ("avx512", "avx2", "neon", "portable")  # the best first
 
 
 def run(isa: str, *arguments: str) -> subprocess.CompletedProcess[str]:

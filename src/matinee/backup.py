@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import BigInteger, Connection, Double, Integer, Table, select
 
+from matinee import system
 from matinee.errors import StoreError, UsageError
 from matinee.live import LiveRatings
 from matinee.live.forgotten import hashed
@@ -109,9 +110,9 @@ def _appearing(folder: Path) -> Iterator[Path]:
     try:
         writing.mkdir(0o700)  # it will hold what people said, and secrets
         yield writing
-        files.sync_folder(writing)
+        system.sync_folder(writing)
         writing.rename(folder)
-        files.sync_folder(folder.parent)
+        system.sync_folder(folder.parent)
     except OSError as problem:
         raise StoreError(f"the backup {folder} cannot be written: {problem.strerror or problem}") from problem
     finally:

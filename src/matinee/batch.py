@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matinee import system
 from matinee.defaults import DEFAULT_N
 from matinee.errors import UsageError
 from matinee.kernels import Csr, check
@@ -134,9 +135,9 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True)
         yield folder
-        _sync(folder)
+        system.sync_folder(folder)
         folder.rename(target)
-        _sync(target.parent)
+        system.sync_folder(target.parent)
     except OSError as problem:
         raise UsageError(f"the output {target} cannot be written: {problem.strerror or problem}") from problem
     finally:
@@ -156,14 +157,6 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 def _part(path: Path) -> Iterator[pq.ParquetWriter]:
     with new_file(path) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         yield writer
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _in_order(pool: ThreadPoolExecutor, work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:

@@ -47,7 +47,9 @@ app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pret
 
 def main_options(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, the commit where known, and end.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say more, and show where an error comes from.")] = False,
     settings_file: Annotated[
         Path | None,
@@ -64,15 +66,16 @@ def main_options(
     program.start(verbose)
     context.default_map = settings.read(settings_file, context.command)
     if version:
-        typer.echo(f"matinee {_version()}")
+        typer.echo(_version())
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 def _version() -> str:
-    from importlib.metadata import version
+    from matinee.version import commit, version
 
-    return version("matinee")
+    known = commit()
+    return f"matinee {version()} (commit {known})" if known else f"matinee {version()}"
 
 
 app.callback(invoke_without_command=True, help=program.unwrapped(main_options.__doc__ or ""))(main_options)

@@ -107,10 +107,11 @@ def demo(
     seconds, and otherwise the embedded sample with simulated ratings. A store that holds a snapshot is served as it
     is. A busy port means the next one.
     """
-    from matinee import service
+    from matinee import service, system
     from matinee.cli import output
     from matinee.snapshot import Store
 
+    system.check_can_serve()
     tell = output.remark if as_json else output.line
     if Store(store).current_id():
         name = Store(store).manifest().data["name"]

@@ -13,8 +13,8 @@
 Symbols: B rows solved or asked at once; M rows of the other side (movies); k rank; n length of a list.
 Dtypes: factors, stars and scores float32; hyper-parameters float64; row pointers int64; positions int32.
 Every call releases the GIL, uses `threads` threads (None: MATINEE_THREADS, or one per core) and gives the same bits
-for any number of threads and any slice of rows on one instruction set. MATINEE_ISA=avx512, avx2 or portable forces an
-instruction set; otherwise the best one of the machine is taken.
+for any number of threads and any slice of rows on one instruction set. MATINEE_ISA=avx512, avx2, neon or portable
+forces an instruction set; otherwise the best one of the machine is taken.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def instruction_sets() -> list[str]:
 
 
 def instruction_set() -> str:
-    """Return which kernels run here: "avx512", "avx2" or "portable".
+    """Return which kernels run here: "avx512", "avx2", "neon" or "portable".
 
     Raises UsageError, as every other call does, where MATINEE_ISA names one this machine lacks.
     """

@@ -6,7 +6,6 @@ overwritten, however SQLite was built.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, QueuePool, create_engine, event
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 
+from matinee import system
 from matinee.errors import BusyError, LiveError
 from matinee.live.database import PATIENCE
 from matinee.live.migrations import check
@@ -132,7 +132,7 @@ class SqliteFile:
                     prepare(connection, self.name)
             finally:
                 self.close()
-            _sync_folder(self.path.parent)
+            system.sync_folder(self.path.parent)
             return _identity(self.path)
 
     @contextmanager
@@ -147,7 +147,7 @@ class SqliteFile:
     def _locked(self, path: Path, patience: float | None) -> Iterator[None]:
         """Hold a lock file, waiting for it for some seconds, or as long as it takes."""
         with self._reported():
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if not _taken(lock, patience):
                 waited = f" for {patience:g} seconds; look for one that hangs" if patience else "; wait for it to end"
@@ -198,22 +198,20 @@ def _lock_file(path: Path, name: str = "") -> Path:
 
 def _taken(lock: int, patience: float | None) -> bool:
     """Return whether the lock became ours before our patience ended; None waits as long as it takes."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if patience == 0:
-            return False
-        waiting = threading.Thread(target=_wait_and_close, args=(os.dup(lock),), daemon=True)
-        waiting.start()
-        waiting.join(patience)
-        return not waiting.is_alive()
-    return True
+    if system.try_lock(lock):
+        return True
+    if patience == 0:
+        return False
+    waiting = threading.Thread(target=_wait_and_close, args=(os.dup(lock),), daemon=True)
+    waiting.start()
+    waiting.join(patience)
+    return not waiting.is_alive()
 
 
 def _wait_and_close(lock: int) -> None:
-    """Wait for a lock, which flock cannot do for a limited time, and drop it if nobody else has it open any more."""
+    """Wait for a lock, which no system does for a limited time, and drop it if nobody else has it open any more."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        system.lock(lock)
     finally:
         os.close(lock)
 
@@ -221,14 +219,6 @@ def _wait_and_close(lock: int) -> None:
 def _identity(path: Path) -> Identity:
     found = os.stat(path)
     return found.st_dev, found.st_ino
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: BaseException | None) -> str:

@@ -16,7 +16,6 @@ star_weight=0, stranger=0.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from matinee import kernels
+from matinee import kernels, system
 from matinee.catalog import Catalog
 from matinee.defaults import DEFAULT_MIN_RATINGS
 from matinee.errors import ModelError
@@ -234,7 +233,7 @@ def check_size(n_eligible: int, min_ratings: int) -> None:
     if n_eligible == 0:
         raise ModelError(f"ease: no movie has {min_ratings} ratings; use a smaller `Ease(min_ratings=N)`")
     needed = memory_needed(n_eligible)
-    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    available = system.memory()
     log.info("ease needs about %.0f MB of memory", needed / 1e6)
     if n_eligible > MAX_EASE_MOVIES or needed > 0.8 * available:
         raise ModelError(

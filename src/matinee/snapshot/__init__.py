@@ -11,12 +11,11 @@ docs/snapshot.md describes the files.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from matinee import system
 from matinee.dataset import Dataset
 from matinee.errors import StoreError, UsageError
 from matinee.models import Model, Rater
@@ -132,7 +132,7 @@ class Store:
                 raise UsageError(f"snapshot {snapshot} is served; activate another one before removing it")
             gone = self.snapshots / f"{UNFINISHED}{snapshot}"  # a crash while deleting leaves what a publish cleans
             folder.rename(gone)
-            files.sync_folder(self.snapshots)
+            system.sync_folder(self.snapshots)
             shutil.rmtree(gone)
 
     def prune(self, keep: int = KEPT, before: str | None = None) -> Sequence[str]:
@@ -174,7 +174,7 @@ class Store:
                 files.check_hash(scratch / name, entry, f"{folder / name} is damaged; take another copy")
             with self._locked():
                 scratch.rename(self.snapshots / manifest.id)
-                files.sync_folder(self.snapshots)
+                system.sync_folder(self.snapshots)
         return manifest
 
     def tested(self, snapshot: str) -> pa.Table | None:
@@ -226,12 +226,12 @@ class Store:
                 engine=engine,
             )
             files.write_text(folder / FILE_NAME, manifest.to_json())
-            files.sync_folder(folder)
+            system.sync_folder(folder)
             with self._locked():
                 if parent is not None and self.current_id() != parent:
                     raise StoreError(f"snapshot {self.current_id()} is served by now instead of {parent}; refit again")
                 folder.rename(self.snapshots / name)
-                files.sync_folder(self.snapshots)
+                system.sync_folder(self.snapshots)
                 self._switch(name)
         return self.open(name)
 
@@ -245,7 +245,7 @@ class Store:
     def _make(self) -> None:
         if not self.snapshots.is_dir():
             self.snapshots.mkdir(parents=True, exist_ok=True)
-            files.sync_folder(self.path.parent)
+            system.sync_folder(self.path.parent)
 
     def _folder(self, snapshot: str | None) -> Path:
         name = snapshot or self.current_id()
@@ -263,7 +263,7 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with (self.path / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            system.lock(lock.fileno())
             yield
 
     @contextmanager
@@ -278,33 +278,27 @@ class Store:
         with self._writable(), self._locked():
             self._clean()
             folder.mkdir()
-            held = os.open(folder, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_EX)
+            held = system.lock_folder(folder)
+            assert held is not None, "nobody else knows its name"
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            os.close(held)
+            system.unlock_folder(folder, held)
 
     def _clean(self) -> None:
         """Remove what crashes left behind; called under the lock."""
         for file in self.path.glob(f"{NEXT}*"):
             file.unlink()
         for folder in self.snapshots.glob(f"{UNFINISHED}*"):
-            try:
-                descriptor = os.open(folder, os.O_RDONLY)
-            except FileNotFoundError:
-                continue  # its writer failed, and removed it meanwhile
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            except BlockingIOError:
-                pass  # its writer is alive
-            finally:
-                os.close(descriptor)
+            with suppress(FileNotFoundError):  # its writer failed, and removed it meanwhile
+                held = system.lock_folder(folder)
+                if held is not None:  # else its writer is alive
+                    shutil.rmtree(folder, ignore_errors=True)
+                    system.unlock_folder(folder, held)
 
     def _switch(self, name: str) -> None:
         fresh = self.path / f"{NEXT}{secrets.token_hex(4)}"
         files.write_text(fresh, f"{name}\n")
         fresh.replace(self.path / "current")
-        files.sync_folder(self.path)
+        system.sync_folder(self.path)

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matinee import system
 from matinee.errors import StoreError
 
 CHUNK = 1 << 22
@@ -162,13 +163,4 @@ def copy_folder(source: Path, target: Path) -> None:
                 shutil.copyfileobj(found, copy, CHUNK)
                 copy.flush()
                 os.fsync(copy.fileno())
-    sync_folder(target)
-
-
-def sync_folder(path: Path) -> None:
-    """Put a folder's entries on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    system.sync_folder(target)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import NullPool
 from sqlalchemy.exc import DatabaseError
 
 from matinee.errors import UsageError
@@ -54,12 +55,19 @@ class Study:
         return study
 
     def _create(self, file: str | Path | None) -> Any:
+        storage = None if file is None else self._storage(file)
+        return self._optuna.create_study(
+            study_name="matinee",
+            storage=storage,
+            direction="minimize" if self._course.lower_is_better else "maximize",
+            load_if_exists=True,
+        )
+
+    def _storage(self, file: str | Path) -> Any:
+        """Open the file with connections that are closed after each use, as Optuna closes none."""
         try:
-            return self._optuna.create_study(
-                study_name="matinee",
-                storage=None if file is None else f"sqlite:///{Path(file).absolute()}",
-                direction="minimize" if self._course.lower_is_better else "maximize",
-                load_if_exists=True,
+            return self._optuna.storages.RDBStorage(
+                f"sqlite:///{Path(file).absolute()}", engine_kwargs={"poolclass": NullPool}
             )
         except DatabaseError as error:
             raise UsageError(f"cannot keep a study in {file}: {error.orig}; name a new file") from None

@@ -34,6 +34,7 @@ from granian.log import LOGGING_CONFIG, LogLevels
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
+from matinee import system
 from matinee.errors import MatineeError, UsageError
 from matinee.service import logs
 from matinee.service.policy import DEFAULT_POLICY, Policy
@@ -213,6 +214,7 @@ def serve(
     Raises UsageError for a busy port, an impossible option, or an address where strangers could do everything,
     StoreError and LiveError where there is nothing to serve.
     """
+    system.check_can_serve()
     settings = Settings.of(store, live, tutorial_scale, log, policy, Plan(refit_every, refit_after, refits))
     check(settings, host)
     with listen(host, port, next_free_port, workers) as listeners:

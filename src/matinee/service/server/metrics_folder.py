@@ -6,13 +6,14 @@ ends the worker that writes it, and the store's disk is the one that ratings fil
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from matinee import system
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PREFIX = "matinee-metrics-"
@@ -36,7 +37,7 @@ def counting_together() -> Iterator[None]:
         else:
             os.environ[FOLDER] = before
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        system.unlock_folder(folder, lock)
 
 
 def _locked_folder() -> tuple[Path, int]:
@@ -44,20 +45,18 @@ def _locked_folder() -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         with suppress(FileNotFoundError):  # another service, which starts too, removed it before it was locked
-            lock = os.open(folder, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if folder.exists():
+            lock = system.lock_folder(folder)
+            if lock is not None and folder.exists():
                 return folder, lock
-            os.close(lock)
+            if lock is not None:
+                system.unlock_folder(folder, lock)
 
 
 def _sweep() -> None:
     """Remove our own folders that no process has locked."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # another user's, or removed meanwhile
-            lock = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError where its service runs
+            lock = system.lock_folder(folder)
+            if lock is not None:  # else its service runs
                 shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+                system.unlock_folder(folder, lock)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from matinee import system
 from matinee.errors import EngineError, UsageError
 from matinee.progress import Progress
 from matinee.spark.engine.cluster import Cluster, check_java, check_master, pyspark_session
@@ -96,7 +97,7 @@ def _start(session: Any, cluster: Cluster, spark_log: Any) -> Any:
 
 def _heap() -> str:
     """Return half of this machine's memory: more than Spark's 1 GB, which ends at a few million ratings."""
-    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}m"
+    return f"{system.memory() // 2**21}m"
 
 
 @contextmanager
