@@ -136,6 +136,7 @@ def test_what_the_document_forbids__is_refused_as_it_says(app: Flask, name: str)
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", TAKING)
 def test_whatever_is_asked_at_length__is_answered_as_the_document_says(app: Flask, name: str) -> None:
     ask(app, sensible(OPERATIONS[name]), 150, allowed=True)

@@ -412,6 +412,7 @@ def test_kill_9_of_processes_that_write_at_once__loses_nothing_acknowledged(path
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_kill_9_a_hundred_times__loses_nothing_acknowledged(path):
     assert kill_writers_at_random(path, rounds=50, processes=2, draw=random.Random(1)) > 1_000
 

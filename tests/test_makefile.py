@@ -87,6 +87,7 @@ def test_python_without_a_part__one_line_says_what_to_install(tools: Path, lacki
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_wheelhouse__sets_up_everything_without_a_network(tmp_path: Path) -> None:
     project, wheels = tmp_path / "project", tmp_path / "wheels"
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)

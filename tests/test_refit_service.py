@@ -197,6 +197,7 @@ def test_a_state__says_nothing_of_the_refit_before_it(store, live):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_refit_after__so_many_ratings_by_itself_and_one_at_a_time_though_two_services_watch(store, live):
     with started(store.path, workers=1, refit_after=10) as one, started(store.path, workers=1, refit_after=10):
         live.rate("early", {str(movie): 3.0 for movie in range(1, 6)})
@@ -219,6 +220,7 @@ def test_refit_every__reads_its_options_from_the_settings_file(store, tmp_path, 
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_for(store, live):
     good = store.current_id()
     live.rate("newcomer", {"1": 3.0})

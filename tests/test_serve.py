@@ -289,6 +289,7 @@ def test_block_false__returns_a_handle_that_answers_and_stops(store):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_script_without_a_guard__may_call_serve_and_leaves_no_server_behind(store, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

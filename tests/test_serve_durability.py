@@ -131,6 +131,7 @@ def test_kill_9_in_the_middle_of_writes__loses_nothing_acknowledged(store, kill)
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_kill_9_a_hundred_times__loses_nothing_acknowledged(store):
     draw = random.Random(1)
     acknowledged = kill_everything(store, 50, draw) + kill_workers(store, 50, draw)

@@ -304,7 +304,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=[pytest.mark.slow, pytest.mark.once])])
 def test_publish__killed_at_any_moment_leaves_a_good_snapshot_served(store: Store, rounds: int) -> None:
     draw = random.Random(0)
     for _ in range(rounds):
@@ -356,7 +356,7 @@ while not publish(step):
 """
 
 
-@pytest.mark.parametrize("stride", [6, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [6, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.once])])
 def test_publish__killed_before_any_of_its_steps_leaves_a_good_snapshot_served(store: Store, stride: int) -> None:
     ends: list[tuple[str, bool]] = []
     command = [sys.executable, "-c", PUBLISH_KILLED_AT_EACH_STEP, os.fspath(store.path), str(stride)]

@@ -161,6 +161,7 @@ def test_yarn_without_its_settings__says_where_to_name_them(folder: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_data_that_is_not_there__is_named(folder: Path) -> None:
     missing = complaint(folder, ("train", "none.csv", *LOCAL))
     assert missing == "there is no file or folder none.csv that Spark can read; name a CSV or Parquet file or folder"
@@ -175,6 +176,7 @@ def test_data_that_is_not_there__is_named(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_damaged_parquet_part__is_named(folder: Path) -> None:
     columns = {"userId": range(1_000), "movieId": range(1_000), "rating": [3.0] * 1_000}
     (folder / "parts").mkdir()
@@ -191,6 +193,7 @@ def test_a_damaged_parquet_part__is_named(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_part_with_other_columns__is_named_and_not_read_in_their_place(folder: Path) -> None:
     (folder / "parts").mkdir()
     (folder / "parts" / "0.csv").write_text(RATINGS)
@@ -206,6 +209,7 @@ def test_a_part_with_other_columns__is_named_and_not_read_in_their_place(folder:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_folders_of_something_else__are_told_apart(folder: Path) -> None:
     for name in ("ml-1m/ratings.dat", "store/snapshots/x", "store/current", "empty/_SUCCESS"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -220,6 +224,7 @@ def test_folders_of_something_else__are_told_apart(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_what_java_says_of_its_settings__is_told(folder: Path) -> None:
     memory = complaint(
         folder, ("train", "ratings.csv", "--engine", "spark", "--spark-conf", "spark.driver.memory=lots")
@@ -231,6 +236,7 @@ def test_what_java_says_of_its_settings__is_told(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_ctrl_c__ends_training_without_a_trace(folder: Path) -> None:
     command = ("train", "ratings.csv", "--iterations", "200", "--no-measure", "--store", "store", *LOCAL)
     with subprocess.Popen(
@@ -304,12 +310,14 @@ print(java.poll())
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_java_that_does_not_end__is_killed() -> None:
     ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (0, f"{-signal.SIGKILL}\n"), ended.stderr
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_an_output_that_exists__is_kept(folder: Path) -> None:
     trained = run(folder, "train", "ratings.csv", "--no-measure", "--store", "store", *LOCAL)
     assert trained.returncode == 0, trained.stderr

@@ -13,7 +13,7 @@ from matinee.models.als import ALS
 from matinee.snapshot import Store
 from matinee.spark.engine import Cluster, Source, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 pytest.importorskip("pyspark")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cluster.py"

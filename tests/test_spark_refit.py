@@ -23,7 +23,7 @@ from matinee.snapshot import Snapshot, Store
 from matinee.snapshot.histories import HistoryFiles, StoredRatings
 from matinee.spark.engine import Cluster, Source, spark_session, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 pytest.importorskip("pyspark")
 
 CLUSTER = Cluster(

@@ -106,6 +106,7 @@ def test_sizes_that_cannot_be__are_refused_with_the_rule(size: tuple[int, int, i
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_at_the_tutorials_size__popularity_is_skewed_like_movielens() -> None:
     ratings = synthetic(229_772, 27_300, 21_000_000, rng=0).ratings
     counts = ratings.movie_counts
