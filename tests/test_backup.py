@@ -123,7 +123,7 @@ def test_a_backup__is_for_its_owner_alone_and_replaces_nothing(store, tmp_path):
         assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
         with pytest.raises(UsageError, match="exists already"):
             copies.backup(store, live, tmp_path / "backup")
-        with pytest.raises(StoreError, match="cannot be written"):
+        with pytest.raises(StoreError, match="cannot write the backup"):
             copies.backup(store, live, tmp_path / "nowhere" / "backup")
     assert [path.name for path in tmp_path.iterdir() if "writing" in path.name] == []
 

@@ -69,7 +69,7 @@ def test_batch__refuses_an_output_that_exists(tmp_path: Path) -> None:
 
 def test_batch__names_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"the output .* cannot be written: Not a directory"):
+    with pytest.raises(UsageError, match=r"cannot write the output .*: Not a directory"):
         batch_recommend(BY_STARS, tmp_path / "file" / "out")
 
 

@@ -41,7 +41,7 @@ def said(result: Result) -> str:
 
 
 def test_refit__publishes_what_people_said_and_says_so_in_one_line(matinee: Run, store: Path) -> None:
-    assert "Nothing new was said" in said(matinee("refit", "--store", store))
+    assert "No new ratings" in said(matinee("refit", "--store", store))
     rate(store, "~new", m1=4.0, m2=2.0)
     line = said(matinee("refit", "--store", store, "--threads", 1))
     snapshot = Store(store).open()

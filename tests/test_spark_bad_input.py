@@ -231,7 +231,7 @@ def test_what_java_says_of_its_settings__is_told(folder: Path) -> None:
     )
     assert memory.startswith("Spark failed: Invalid maximum heap size: -Xmxlots; ")
     found = complaint(folder, ("train", "ratings.csv", *LOCAL, "--set", "spark.checkpoint_dir=/proc/none"), 2)
-    assert found.startswith("spark.checkpoint_dir /proc/none cannot be written (")
+    assert found.startswith("spark.checkpoint_dir: Spark cannot write /proc/none (")
     assert found.endswith("; name a folder that executors reach")
 
 

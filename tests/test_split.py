@@ -146,7 +146,7 @@ def test_parse__says_what_can_be_written(text: str) -> None:
 
 def test_time_splits__need_timestamps() -> None:
     for text in ("by-time", "leave-last:1"):
-        with pytest.raises(DataError, match="no timestamps"):
+        with pytest.raises(DataError, match="the ratings have none"):
             split.parse(text, make_ratings(dated=False))
 
 

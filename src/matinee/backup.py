@@ -91,7 +91,7 @@ def restore(folder: Path, store: Store, live: LiveRatings) -> Backup:
 
 
 def read(folder: Path) -> Backup:
-    """Return what a backup says of itself. Raises StoreError where this is none, or of a newer Matinee."""
+    """Return a backup's description. Raises StoreError where it is not a backup, or of a newer Matinee."""
     try:
         said: dict[str, Any] = json.loads((folder / ABOUT).read_text("utf-8"))
         entries = {name: Entry(**entry) for name, entry in said.pop("files").items()}
@@ -108,13 +108,13 @@ def _appearing(folder: Path) -> Iterator[Path]:
     """Make a folder beside the one that is wanted, and rename it when the block has filled it."""
     writing = folder.with_name(f".{folder.name}.writing-{secrets.token_hex(4)}")
     try:
-        writing.mkdir(0o700)  # it will hold what people said, and secrets
+        writing.mkdir(0o700)  # it holds live ratings and secrets
         yield writing
         system.sync_folder(writing)
         writing.rename(folder)
         system.sync_folder(folder.parent)
     except OSError as problem:
-        raise StoreError(f"the backup {folder} cannot be written: {problem.strerror or problem}") from problem
+        raise StoreError(f"cannot write the backup {folder}: {problem.strerror or problem}") from problem
     finally:
         shutil.rmtree(writing, ignore_errors=True)
 

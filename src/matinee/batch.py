@@ -64,7 +64,7 @@ def batch_recommend(
     """Write the n best movies of every user of the snapshot into the new folder `out`; return how many rows.
 
     The lists are those of `Recommender.recommend` without live ratings, best first, users in the snapshot's order, in
-    the columns of SCHEMA. The result does not depend on `threads`; `progress` is told how many users are done.
+    the columns of SCHEMA. The result does not depend on `threads`; `progress` receives the number of users done.
     Raises UsageError where `out` exists or cannot be written, and what the filters raise.
     """
     allowed = recommender.allowed(filters or Filters())
@@ -139,7 +139,7 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
         folder.rename(target)
         system.sync_folder(target.parent)
     except OSError as problem:
-        raise UsageError(f"the output {target} cannot be written: {problem.strerror or problem}") from problem
+        raise UsageError(f"cannot write the output {target}: {problem.strerror or problem}") from problem
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

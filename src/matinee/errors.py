@@ -1,16 +1,16 @@
 """Every error Matinee raises on purpose.
 
     MatineeError                 one clear line: the value, the rule, the next step      exit code 1
-    +-- UsageError               an option or argument that cannot be meant              exit code 2
+    +-- UsageError               an invalid option or argument              exit code 2
     +-- DataError                a file or table that breaks a rule; names file and line
     +-- FetchError               a download that failed or does not match its checksum
     +-- UnknownUserError         a user id nobody has rated with
     +-- UnknownMovieError        a movie id or title the catalogue does not hold
     |   +-- AmbiguousTitleError  a title that several movies share; lists them
-    +-- ModelError               a model that cannot be fitted or asked on this data
+    +-- ModelError               a model that does not fit this data
     +-- StoreError               a store or snapshot that is missing, damaged or foreign
-    +-- EngineError              Spark cannot be started, or lost its cluster
-    +-- LiveError                the database of live ratings cannot be read or written
+    +-- EngineError              Spark does not start, or lost its cluster
+    +-- LiveError                the database of live ratings is away or unreadable
         +-- BusyError            another process holds the lock
     +-- MissingError             a rating, mark or room that is not there
     +-- FullRoomError            a room that takes nobody else
@@ -28,7 +28,7 @@ class MatineeError(Exception):
 
 
 class UsageError(MatineeError):
-    """An option or argument that cannot be meant."""
+    """An invalid option or argument."""
 
 
 class DataError(MatineeError):
@@ -69,7 +69,7 @@ class AmbiguousTitleError(UnknownMovieError):
 
 
 class ModelError(MatineeError):
-    """A model that cannot be fitted or asked on this data."""
+    """A model that does not fit this data."""
 
 
 class StoreError(MatineeError):
@@ -77,11 +77,11 @@ class StoreError(MatineeError):
 
 
 class EngineError(MatineeError):
-    """Spark, or the Java under it, is missing, cannot be started or reached, or failed on the way."""
+    """Spark, or the Java under it, is missing, does not start or answer, or failed on the way."""
 
 
 class LiveError(MatineeError):
-    """The database of live ratings cannot be read or written."""
+    """The database of live ratings is away or unreadable."""
 
 
 class BusyError(LiveError):

@@ -43,7 +43,7 @@ class Split:
     train        the ratings a model may see; same users and movies (positions) as the data set
     histories    (n_users, n_movies) what is folded in for each user when asked: the training ratings, or
                  for visitors who are held out of training the few ratings they reveal
-    validation   pairs to choose by, None where there are none
+    validation   pairs to choose by, or None
     test         pairs to measure on
     protocol     one line that says how the split was made, printed with every result
     """
@@ -63,7 +63,7 @@ def generator(rng: int | np.random.Generator) -> np.random.Generator:
 def random(ratings: Ratings, proportions: str = "7:3", rng: int | np.random.Generator = 0) -> Split:
     """Draw every rating into train, validation and test ("6:2:2"), or train and test ("7:3").
 
-    Raises UsageError where the proportions cannot be meant, DataError where a part would be empty.
+    Raises UsageError where the proportions are invalid, DataError where a part would be empty.
     """
     shares = read_proportions(proportions)
     cuts = [_cut(ratings.n, shares, part) for part in range(1, len(shares))]
@@ -77,14 +77,14 @@ def folds(ratings: Ratings, k: int = 5, rng: int | np.random.Generator = 0) -> t
     Raises UsageError where k is not from 2 to the number of ratings.
     """
     if not 2 <= k <= ratings.n:
-        raise UsageError(f"folds:{k} needs from 2 to {ratings.n} folds, no more than there are ratings")
+        raise UsageError(f"folds:{k} must be from 2 to {ratings.n}, the number of ratings")
     fold = generator(rng).permutation(ratings.n) % k
     protocol = f"each of {k} random folds of the ratings in turn{_seed(rng)}"
     return tuple(_from_parts(ratings, fold == f, 2, protocol) for f in range(k))
 
 
 def leave_last_k(ratings: Ratings, k: int = 1) -> Split:
-    """Ask about everyone's last k ratings; who has no more than k keeps them all in training.
+    """Ask about everyone's last k ratings; people with k or fewer keep all of them in training.
 
     Ratings of the same second are ordered by movie. Raises DataError where the ratings have no timestamps, UsageError
     where k is not positive.
@@ -217,9 +217,7 @@ def _timestamps(ratings: Ratings) -> NDArray[np.int64]:
     if not ratings.n:
         raise DataError("there are no ratings to split by time")
     if ratings.timestamps is None:
-        raise DataError(
-            "the ratings have no timestamps, so they cannot be split by time; use a random split such as 7:3"
-        )
+        raise DataError("a split by time needs timestamps, and the ratings have none; use a random split such as 7:3")
     return ratings.timestamps
 
 

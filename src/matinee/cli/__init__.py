@@ -50,7 +50,9 @@ def main_options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version, the commit where known, and end.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more, and show where an error comes from.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Print more, with a traceback where a command fails.")
+    ] = False,
     settings_file: Annotated[
         Path | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""backup, restore, live migrate: what an operator does with everything that people said."""
+"""backup, restore, live migrate: live ratings and the served snapshot in a folder, and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 @databases.callback(invoke_without_command=True)
 def about(context: typer.Context) -> None:
-    """Look after the database of what people said."""
+    """Maintain the database of live ratings."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -33,7 +33,7 @@ def about(context: typer.Context) -> None:
 def backup(
     folder: Folder, store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None, as_json: AsJson = False
 ) -> None:
-    """Write the served snapshot and all that people said into a new folder, while the service runs.
+    """Write the served snapshot and all live ratings into a new folder, while the service runs.
 
     It holds API keys (hashed) and the secrets of visitors' cookies too: keep it as safe as the store.
     """

@@ -46,8 +46,8 @@ def create(
 ) -> None:
     """Make an API key and print it, this once: only its hash is stored.
 
-    Programs send it as `Authorization: Bearer mk_...`. From the first key on, a service answers nobody without one but
-    visitors of its page; running services know it within seconds.
+    Programs send it as `Authorization: Bearer mk_...`. With the first key, a service stops answering
+    clients without one, except visitors of its page; running services follow within seconds.
     """
     from matinee.cli import output
     from matinee.live.identities import create_key
@@ -81,7 +81,7 @@ def list_all(store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None
 def revoke(
     name: Name, store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None, as_json: AsJson = False
 ) -> None:
-    """Let an API key in no more; running services refuse it within seconds."""
+    """Revoke an API key; running services refuse it within seconds."""
     from matinee.cli import output
     from matinee.live.identities import revoke_key
 
@@ -89,7 +89,7 @@ def revoke(
         revoke_key(opened, name)
     if as_json:
         return output.document({"name": name, "revoked": True})
-    return output.line(f"key {name} is let in no more")
+    return output.line(f"Revoked key {name}")
 
 
 def rotate_secrets(

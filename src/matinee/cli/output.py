@@ -33,12 +33,12 @@ TITLE_WIDTH = 22  # columns that a title keeps where the terminal is narrow
 
 
 def complain(message: str) -> None:
-    """Say in one line on standard error why a command fails."""
+    """Print on standard error, in one line, why a command fails."""
     _console(sys.stderr).print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
 
 
 def remark(message: str) -> None:
-    """Say on standard error what one should know besides the result."""
+    """Print on standard error what a reader must know beside the result."""
     _console(sys.stderr).print(escape(message), soft_wrap=True)
 
 

@@ -2,7 +2,7 @@
 
     0     fine
     1     failed, and one clear line on standard error says why and what to do
-    2     an option or argument that cannot be meant
+    2     an invalid option or argument
     130   interrupted by Ctrl-C
 
 Every option `--some-name` can also be given as the variable MATINEE_SOME_NAME.

@@ -1,4 +1,4 @@
-"""refit: what people said since, into the next snapshot."""
+"""refit: live ratings into the next snapshot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refit(
     store: StoreOption = options.DEFAULT_STORE,
     live: LiveOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Publish even where nothing new was said or the candidate is worse.")
+        bool, typer.Option("--force", help="Publish even without new ratings, or where the candidate is worse.")
     ] = False,
     keep: Keep = 3,
     threads: Threads = None,
@@ -31,11 +31,12 @@ def refit(
     spark_conf: spark_options.SparkConf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the served snapshot's models anew with what people said since, and serve them unless they are worse.
+    """Fit the served snapshot's models again with the live ratings, and serve them unless they are worse.
 
-    Running services follow within seconds. A candidate that is worse than what is served, on ratings that neither has
-    seen, is refused with exit code 1. Older snapshots than the newest few are deleted, and those with people who were
-    forgotten. What Spark trained, Spark refits, where it was trained unless --master says otherwise.
+    Running services follow within seconds. A candidate that is worse than the served snapshot, on ratings that
+    neither has seen, is refused with exit code 1. Older snapshots than the newest few are deleted, and those with
+    people who were forgotten. Spark refits a snapshot that Spark trained, on the same master unless --master names
+    another.
     """
     from matinee.cli import output
     from matinee.refit import refit
@@ -51,12 +52,14 @@ def refit(
     elif outcome.result != "refused":
         output.line(_said(outcome))
     if outcome.result == "refused":
-        raise ModelError(f"not published, {outcome.why}; see who said so much, or publish it with --force")
+        raise ModelError(
+            f"not published, {outcome.why}; look for users with very many new ratings, or publish it with --force"
+        )
 
 
 def _said(outcome: Outcome) -> str:
     if outcome.result == "unchanged":
-        return f"Nothing new was said; snapshot {outcome.snapshot} is served on"
+        return f"No new ratings; snapshot {outcome.snapshot} stays in service"
     left_out = f"; {outcome.left_out:,} live ratings of unknown movies or off the scale left out" * bool(
         outcome.left_out
     )

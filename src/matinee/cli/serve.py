@@ -43,7 +43,7 @@ def serve(
     log: Annotated[
         str, typer.Option(metavar="text|json", help="Log warnings for people, or everything for machines.")
     ] = "text",
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let whoever reaches it do everything.")] = False,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Give every client full access.")] = False,
     behind_proxy: Annotated[
         int, typer.Option(metavar="N", min=0, help="Proxies before it whose word on client, host and https is taken.")
     ] = 0,
@@ -54,7 +54,8 @@ def serve(
         float, typer.Option(metavar="X", help="Requests a second of one client, in each worker.")
     ] = 100,
     refit_every: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Refit so often, where anything was said: 90s, 10m, 6h or 1d.")
+        str | None,
+        typer.Option(metavar="TIME", help="Refit at this interval, if there are new ratings: 90s, 10m, 6h or 1d."),
     ] = None,
     refit_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Refit sooner, after so many ratings.")

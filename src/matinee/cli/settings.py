@@ -30,7 +30,7 @@ FILE_NAME = "matinee.toml"
 def read(path: Path | None, group: Any) -> dict[str, Any]:
     """Return the defaults of the group's commands as Click takes them; without a path, those of ./matinee.toml if any.
 
-    Raises UsageError naming the file and what in it cannot be meant.
+    Raises UsageError naming the file and what in it is invalid.
     """
     if path is None and not Path(FILE_NAME).is_file():
         return {}
@@ -40,9 +40,9 @@ def read(path: Path | None, group: Any) -> dict[str, Any]:
     except FileNotFoundError:
         raise UsageError(f"there is no settings file {path}") from None
     except OSError as problem:
-        raise UsageError(f"{path} cannot be read: {problem.strerror}") from None
+        raise UsageError(f"cannot read {path}: {problem.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise UsageError(f"{path} cannot be read as TOML: {problem}") from None
+        raise UsageError(f"{path} is not valid TOML: {problem}") from None
     return _defaults(path, group, given, {})
 
 

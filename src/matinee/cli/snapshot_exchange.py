@@ -42,7 +42,7 @@ def import_spark(
     path: SavedModel,
     movies: Movies = None,
     ratings: TrainedOn = None,
-    reg: Annotated[float | None, typer.Option(metavar="X", help="Its regParam, where no ratings tell.")] = None,
+    reg: Annotated[float | None, typer.Option(metavar="X", help="Its regParam, where no ratings are given.")] = None,
     implicit: Annotated[bool, typer.Option("--implicit", help="It was trained with implicitPrefs.")] = False,
     alpha: Annotated[float | None, typer.Option(metavar="X", help="Its alpha, with --implicit.")] = None,
     nonnegative: Annotated[bool, typer.Option("--nonnegative", help="It was trained as nonnegative.")] = False,
@@ -76,7 +76,7 @@ def import_spark(
     if imported.disagrees:
         output.remark(
             f"the ratings do not fit a model that is {imported.objective}: its users, refitted, differ by "
-            f"{_part(imported)}; to find it out from the ratings, do not say it"
+            f"{_part(imported)}; leave the option out to estimate it from the ratings"
         )
     elif imported.differing and (twice := imported.snapshot.dataset.facts.duplicates):
         output.remark(

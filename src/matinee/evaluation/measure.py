@@ -48,7 +48,7 @@ class Sums:
         return Sums(self.names, self.totals + other.totals, self.weights + other.weights)
 
     def averages(self, multiplicity: Float) -> Float:
-        """Return (R, K) the metrics where each person counts as often as said (R, P); NaN where nothing was asked."""
+        """Return (R, K) the metrics where each person counts as often as given (R, P); NaN where nothing was asked."""
         with np.errstate(invalid="ignore", divide="ignore"):
             means = (multiplicity @ self.totals.T) / (multiplicity @ self.weights.T)
         roots = np.array([name.startswith("rmse") for name in self.names])

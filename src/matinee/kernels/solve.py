@@ -120,7 +120,7 @@ def _side(
     (M, k), B = (len(Y), check.rank("Y", Y)), rows.n_rows
     check.columns("rows", rows, M)
     if alpha is not None and (row_weight is not None or other_weight is not None or other_offset is not None):
-        raise ValueError("alpha is for implicit ratings and cannot be combined with weights or offsets")
+        raise ValueError("alpha is for implicit ratings, without weights or offsets")
     if b0 is not None:
         b0 = check.array("b0", np.atleast_2d(b0), np.float64, None, k)
         if len(b0) not in (1, B):

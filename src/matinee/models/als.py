@@ -4,7 +4,7 @@
 
 It starts at the movies and ends with the users, so a folded-in user of the data equals the trained one. What the model
 cannot say, it leaves to the `bias` baseline: histories with fewer than `min_history` ratings of movies it knows, and
-movies without ratings. What people said of such movies is not counted.
+movies without ratings. Ratings of such movies are not counted.
 
 Symbols: X (n_users, k), Y (n_movies, k) float32 factors; B people; m movies.
 """
@@ -62,11 +62,11 @@ class ALS:
     ) -> AlsModel:
         """Learn the movies' factors; `catalog` is not used.
 
-        `progress` is told the training RMSE after each iteration.
+        `progress` receives the training RMSE after each iteration.
         Raises ModelError where there are no ratings, or reg is not positive.
         """
         if not ratings.n:
-            raise ModelError("als cannot be fitted without ratings; read a file that has some")
+            raise ModelError("als needs ratings, and the data has none; read a file that has some")
         if not (self.reg > 0 and 1 <= self.rank <= 512 and self.iterations >= 1):
             raise ModelError(
                 f"als needs reg > 0, a rank from 1 to 512 and at least one iteration, not reg={self.reg:g}, "

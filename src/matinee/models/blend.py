@@ -43,7 +43,7 @@ class Blend:
     def fit(
         self, ratings: Ratings, catalog: Catalog, *, threads: int | None = None, progress: Progress | None = None
     ) -> BlendModel:
-        """Fit both. Raises ModelError where either cannot be fitted."""
+        """Fit both. Raises ModelError where either fails."""
         ease = self.ease.fit(ratings, catalog, threads=threads)
         return BlendModel(self, ease, self.ials.fit(ratings, catalog, threads=threads, progress=progress))
 

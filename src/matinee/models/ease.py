@@ -252,7 +252,7 @@ def item_weights(A: Float32) -> Float32:
         raise ModelError("ease: the Gram matrix is not positive definite; use a larger `Ease(reg=X)`")
     P, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed:
-        raise ModelError("ease: the Gram matrix cannot be inverted; use a larger `Ease(reg=X)`")
+        raise ModelError("ease: the Gram matrix is singular; use a larger `Ease(reg=X)`")
     return normalise(P)
 
 

@@ -57,7 +57,7 @@ def default_rater() -> Config:
 def default_ranker(ratings: Ratings) -> Config | None:
     """Return the ranker that is fitted where none is named: `ease`, `ials` where it would not fit, or none.
 
-    There is none where no movie has the ratings that `ease` asks for.
+    None where no movie has the ratings that `ease` needs.
     """
     ease: Any = by_name("ease")()
     eligible = int((ratings.movie_counts >= ease.min_ratings).sum())

@@ -1,7 +1,7 @@
 """Refit: snapshot + live ratings -> next snapshot.
 
 live.everything()  one consistent read
-overlay            the snapshot's data with what people said over it
+overlay            the snapshot's data with live ratings over it
 holdout            a measuring fit without a tenth of the ratings, always the same tenth
 gate               is it worse than the present snapshot's measuring fit?
 final fit          everything, published by one rename; or the present models over data without forgotten people
@@ -53,12 +53,12 @@ __all__ = [
 class Outcome:
     """What a refit did.
 
-    result     "published", "refused" as the candidate is worse, or "unchanged" where nothing new was said
+    result     "published", "refused" as the candidate is worse, or "unchanged" without new ratings
     why        one line for people
     parent     the snapshot that it began from
     snapshot   the one that is served now
     verdict    how the candidate did beside the present one, None where nothing could be compared
-    left_out   live ratings of movies that nobody described, or outside the data's scale
+    left_out   live ratings of unknown movies, or outside the data's scale
     removed    ids of the snapshots that were deleted
     seconds    it took
     """
@@ -107,9 +107,9 @@ def refit(
     cluster: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Fit the served snapshot's models anew with what people said since, and publish them unless they are worse.
+    """Fit the served snapshot's models again with the live ratings, and publish them unless they are worse.
 
-    force     publish even where nothing new was said or the candidate is worse
+    force     publish even without new ratings, or where the candidate is worse
     keep      how many snapshots stay, the newest; those that hold forgotten people never do
     cluster   settings of Spark's `Cluster` other than those that the snapshot was trained with, if Spark did it
 
@@ -125,7 +125,7 @@ def refit(
         removed = remove_holders(store, said.forgotten)
         with _candidate(store, present, said, threads, cluster, progress) as candidate:
             if not force and candidate.is_same():
-                outcome = Outcome("unchanged", "nothing new was said", present.id, present.id)
+                outcome = Outcome("unchanged", "no new ratings", present.id, present.id)
             else:
                 outcome = _outcome(store, present, said, candidate, as_of, force, keep)
         removed = (*removed, *outcome.removed, *remove_holders(store, live.forgotten()))
@@ -178,7 +178,7 @@ def _outcome(
 
 
 def _cleared(present: Snapshot, said: LiveContents, candidate: Candidate) -> tuple[str, str]:
-    """Take forgotten people out of what stays served; return its id, and what is to be said of it."""
+    """Take forgotten people out of what stays served; return its id, and a note about it."""
     if not holds(present, said.forgotten):
         return present.id, ""
     cleared = candidate.without_forgotten()

@@ -83,12 +83,12 @@ class OnCluster:
 
     @property
     def left_out(self) -> int:
-        """Live ratings of movies that nobody described, or outside the data's scale."""
+        """Live ratings of unknown movies, or outside the data's scale."""
         return int(self.said.ratings.num_rows - self._live.num_rows)
 
     def is_same(self) -> bool:
         """Return whether a model would learn the same from it as from what is served."""
-        phase(self.spark, "looking at what was said")
+        phase(self.spark, "reading live ratings")
         people = {*self.said.forgotten.numbers, *map(hashed, pc.unique(self._live["user"]).to_pylist())}
         return self._catalog.table.equals(self.present.dataset.catalog.table) and refitting.same(
             self.spark, self._before.kept, self._rows.rows, people

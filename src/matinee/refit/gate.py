@@ -47,7 +47,7 @@ class Verdict:
 
     @property
     def worse(self) -> bool:
-        """Whether the candidate is worse beyond what other people could have said and another start have done."""
+        """Whether the candidate is worse by more than other people or another start could explain."""
         return self.low > self.by_chance * self.before
 
     def __str__(self) -> str:

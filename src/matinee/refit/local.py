@@ -31,7 +31,7 @@ class Here:
 
     @property
     def left_out(self) -> int:
-        """Live ratings of movies that nobody described, or outside the data's scale."""
+        """Live ratings of unknown movies, or outside the data's scale."""
         return self._overlaid[1]
 
     def is_same(self) -> bool:

@@ -1,6 +1,6 @@
-"""Overlay: the data of a snapshot with what people said since.
+"""Overlay: the data of a snapshot with the live ratings.
 
-Live ratings win by user and movie, deleted ones remove, of forgotten people only what they said afterwards is left,
+Live ratings win by user and movie, deleted ones remove, of forgotten people only later ratings are left,
 movies that were added are there and may replace a description. Nothing else changes, so the same overlay again changes
 nothing.
 """
@@ -39,9 +39,9 @@ class _Rows(NamedTuple):
 
 
 def overlay(dataset: Dataset, said: LiveContents) -> tuple[Dataset, int]:
-    """Return the data with what people said over it, and how many live ratings were left out.
+    """Return the data with live ratings over it, and how many live ratings were left out.
 
-    Left out are those of movies that nobody described and those outside the data's scale: answers leave them out too.
+    Left out are those of unknown movies and those outside the data's scale: answers leave them out too.
     Of users, those with ratings are kept.
     """
     catalog = with_added(dataset.catalog, said.movies)
@@ -103,7 +103,7 @@ def _remembered(ratings: Ratings, forgotten: Forgotten, users: Ids, movies: Ids)
 
 
 def _joined(old: _Rows, live: _Rows) -> _Rows:
-    """Return the live ratings that were not deleted, and the old ones about which nothing was said."""
+    """Return the live ratings that were not deleted, and the old ones without a live rating."""
     spoke = np.zeros(max(old.users.max(initial=-1), live.users.max(initial=-1)) + 1, bool)
     spoke[live.users] = True
     maybe = np.flatnonzero(spoke[old.users])

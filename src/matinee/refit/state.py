@@ -2,7 +2,7 @@
 
     asked -> starting -> running -> published, unchanged, refused or failed
 
-Whoever asks writes "asked"; of the services that see it one writes "starting" and starts the program that does it.
+A client that asks writes "asked"; one of the services that see it writes "starting" and starts the program.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STARTS_WITHIN = timedelta(minutes=2)
 State = Mapping[str, Any]
 """{"state": as above, with "published", "unchanged" and "refused" the fields of an Outcome, whose `result` it is;
 "asked", "began", "ended": times; "why": one line; of the last refit that did not fail, through all that follow:
-"changes": what `changes` said when it began; "since": when that was}"""
+"changes": what `changes` returned when it began; "since": when that was}"""
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def learned(last: State | None) -> dict[str, Any]:
 
 
 def changes(live: LiveRatings) -> int:
-    """Return a number that grows with everything that people said, and with movies that were added."""
+    """Return a number that grows with every change of live ratings and added movies."""
     counted = [
         select(func.coalesce(func.sum(table.c.revision), 0)).scalar_subquery() for table in (USERS, FORGOTTEN)
     ] + [select(func.count()).select_from(table).scalar_subquery() for table in (FORGOTTEN, MOVIES)]

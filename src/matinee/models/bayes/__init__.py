@@ -94,11 +94,11 @@ class Bayes:
     ) -> BayesModel:
         """Run the chain and keep its samples.
 
-        `progress` is told the training RMSE of each sweep's draw, in stars.
+        `progress` receives the training RMSE of each sweep's draw, in stars.
         Raises ModelError where there are no ratings.
         """
         if not ratings.n:
-            raise ModelError("bayes cannot be fitted without ratings; read a file that has some")
+            raise ModelError("bayes needs ratings, and the data has none; read a file that has some")
         log.info("bayes needs about %.0f MB of memory", memory_needed(self, ratings) / 1e6)
         with threadpool_limits(1, "blas"):
             return _fit(self, ratings, catalog, threads, progress)

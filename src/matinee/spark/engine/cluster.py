@@ -64,7 +64,7 @@ class Cluster:
 
     @classmethod
     def of(cls, said: Mapping[str, Any] | None, **others: Any) -> Cluster:
-        """Return what `described` said, with other settings where they are given."""
+        """Return the cluster that `described` wrote, with other settings where they are given."""
         return cls(**{**{name: value for name, value in (said or {}).items() if name != "name"}, **others})
 
     def described(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def check_java() -> None:
     java = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
     if java is None:
         raise EngineError(
-            f"Spark needs Java, and there is none{f' in JAVA_HOME={home}' if home else ''}; {INSTALL_JAVA}"
+            f"Spark needs Java, which is not installed{f' in JAVA_HOME={home}' if home else ''}; {INSTALL_JAVA}"
         )
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
@@ -110,7 +110,7 @@ def check_java() -> None:
 
 
 def check_master(master: str) -> None:
-    """Raise EngineError where no master is told or nobody listens at its address: Spark would try for a minute."""
+    """Raise EngineError where the master is incomplete or not listening: Spark would try for a minute."""
     kind, _, addresses = master.partition("://")
     if kind == "yarn" and not (os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR")):
         raise EngineError(
@@ -130,7 +130,7 @@ def check_master(master: str) -> None:
 
 
 def _host_and_port(kind: str, address: str) -> tuple[str, int]:
-    """Return where a master is; Kubernetes is at https's port unless said. Raises ValueError where it is neither."""
+    """Return a master's host and port; Kubernetes has the port of https by default. Raises ValueError."""
     found = urlsplit(address if "://" in address else f"//{address}")
     port = found.port or (443 if kind == "k8s" else None)
     if not found.hostname or port is None:

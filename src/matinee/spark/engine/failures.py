@@ -41,7 +41,7 @@ def one_line(cluster: Cluster, spark_log: Any) -> Iterator[None]:
                 "version, and what its log says"
             ) from problem
         raise EngineError(
-            f"Spark failed: {(said or _last_word(spark_log)).rstrip('.')}; `matinee --verbose` shows all it said"
+            f"Spark failed: {(said or _last_word(spark_log)).rstrip('.')}; `matinee --verbose` shows the whole message"
         ) from problem
 
 
@@ -79,7 +79,7 @@ def reason(problem: Exception) -> str | None:
         return (
             f"{unread} has {found} in its column {column}, where a file beside it has {wanted}; write all parts alike"
         )
-    return f"{unread} cannot be read ({root.rstrip('.')}); copy it again, or leave it out"
+    return f"Spark cannot read {unread} ({root.rstrip('.')}); copy it again, or leave it out"
 
 
 def _other_columns(said: str) -> str:

@@ -185,6 +185,6 @@ def _check_shared(histories: HistoryFiles) -> None:
         next(histories.blocks_of(next(iter(histories.files)), 1))
     except Exception as problem:
         raise EngineError(
-            f"what the executors wrote into {histories.folder} cannot be read here: put the store on storage that "
+            f"the driver cannot read what the executors wrote into {histories.folder}: put the store on storage that "
             "they share with this machine, or name such storage with --histories ADDRESS"
         ) from problem

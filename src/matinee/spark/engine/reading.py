@@ -149,7 +149,7 @@ def new_folder(spark: Any, named: str, address: str) -> Iterator[str]:
     try:
         yield address
     except BaseException:
-        with suppress(Exception):  # of why the block failed is to be told
+        with suppress(Exception):  # the block's own failure is the one to report
             system.delete(hadoop, True)
         raise
 
@@ -208,7 +208,7 @@ def _beside(folder: Any) -> str:
 def _some_file(path: str, files: Any) -> Any:
     """Return the path of a file of data in a folder, one of Parquet first: there may be notes beside it.
 
-    Raises DataError where there is none.
+    Raises DataError where none is found.
     """
     found = list(islice(_data_files(files), MOST_LOOKED_AT))
     if not found:
@@ -235,7 +235,7 @@ def _is_parquet(spark: Any, file: Any) -> bool:
 
 
 def _check_kinds(path: str, kinds: Mapping[str, str], layout: Layout) -> None:
-    """Raise DataError where a column holds what cannot be read as what it is for."""
+    """Raise DataError where the type of a column does not fit its use."""
     for what, holds in HOLDS.items():
         column = getattr(layout, what)
         if column is not None and not holds.fullmatch(kinds[column]):

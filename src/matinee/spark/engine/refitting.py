@@ -1,6 +1,6 @@
-"""Refitting: a snapshot's histories with what people said since, and the tenth of them that no measuring fit sees.
+"""Refitting: a snapshot's histories with the live ratings, and the tenth of them that no measuring fit sees.
 
-    histories in Parquet + what was said  --overlaid-->  rows  --histories-->  the next histories
+    histories in Parquet + live ratings  --overlaid-->  rows  --histories-->  the next histories
     histories  --marked-->  (user, number, movie, rating, held)  --asked-->  at most 10,000 people, on the driver
 
 A rating is held out by a hash of its user's and its movie's id, so it is the same tenth in every snapshot.
@@ -24,7 +24,7 @@ MOST_ASKED = 10_000
 
 
 def overlaid(spark: Any, kept: ClusterHistories, live: pa.Table, forgotten: Collection[str]) -> Opened:
-    """Return the rows of histories with what was said over them.
+    """Return the rows of histories with live ratings over them.
 
     live        user, movie, stars (null: deleted) and at; wins by user and movie
     forgotten   SHA-256 of the ids of people of whom only what is in `live` is left
@@ -103,7 +103,7 @@ def _users(ids: Collection[str]) -> pa.Table:
 
 
 def _rated(people: Any, has_times: bool, *columns: str) -> Any:
-    """Return one row for each rating: user, position, stars, time (0 where there is none)."""
+    """Return one row for each rating: user, position, stars, time (0 where it is unknown)."""
     from pyspark.sql import functions as F
 
     lists = ["movies", "stars", *(["times"] if has_times else [])]

@@ -43,7 +43,7 @@ def spark_session(cluster: Cluster, progress: Progress | None = None) -> Iterato
 
     `progress` is called with tasks done and tasks in all while the block runs; `phase` names the step.
     Raises EngineError where Java, pyspark or the cluster is missing, or Spark fails, UsageError for settings that
-    cannot be meant.
+    are invalid.
     """
     spark_session = pyspark_session()
     active = spark_session.getActiveSession()
@@ -66,7 +66,7 @@ def spark_session(cluster: Cluster, progress: Progress | None = None) -> Iterato
 
 
 def phase(spark: Any, name: str) -> None:
-    """Name what Spark does from now on, for whoever waits."""
+    """Name the step that Spark does from now on, for progress and the log."""
     log.info("Spark: %s", name)
     spark.conf.set(PHASE, name)
 
@@ -190,7 +190,7 @@ def _checkpoints(folder: str | None, spark: Any) -> Iterator[None]:
         spark.sparkContext.setCheckpointDir(folder)
     except Exception as problem:
         raise UsageError(
-            f"spark.checkpoint_dir {folder} cannot be written ({reason(problem)}); name a folder that executors reach"
+            f"spark.checkpoint_dir: Spark cannot write {folder} ({reason(problem)}); name a folder that executors reach"
         ) from problem
     try:
         yield

@@ -80,7 +80,7 @@ def prepare(
     found = reading.opened(spark, source)
     movies = _movies(spark, found.movies)
     with ExitStack() as places:
-        elsewhere = histories and places.enter_context(folder(spark, store, histories))  # said before hours of reading
+        elsewhere = histories and places.enter_context(folder(spark, store, histories))  # refused before reading
         survey = reading.surveyed(found, source)
         ids = Ids(pa.concat_arrays([survey.movies, *movies["movie"].cast(pa.string()).chunks]))
         place = elsewhere or places.enter_context(folder(spark, store, None))

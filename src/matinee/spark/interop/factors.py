@@ -31,7 +31,7 @@ def read_factors(folder: Path, rank: int) -> SavedFactors:
     """Read one side of a model, all parts of it.
 
     Raises DataError naming the part that is damaged, or the id whose factors are not `rank` finite numbers or are
-    there twice, and where there are none at all.
+    there twice, and where the folder has no factors.
     """
     parts = [_part(path, rank) for path in visible(folder)]
     if not sum(len(part.ids) for part in parts):

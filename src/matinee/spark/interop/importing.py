@@ -3,7 +3,7 @@
     explicit   `als` is the rater, and orders
     implicit   `ials` is the ranker; `bias` shows stars, since this model knows none
 
-The histories are those of the ratings. Without ratings there are none: then only visitors are answered.
+The histories are those of the ratings. Without ratings there are no histories, and only visitors get answers.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Imported:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the ratings speak against what the model is said to have minimised."""
+        """Whether the ratings contradict the parameters that the caller gave."""
         return self.difference is not None and self.difference > AGREES
 
 
@@ -105,7 +105,7 @@ def import_model(
     """Publish what Spark saved at `path` as a snapshot that is served from then on.
 
     movies     titles and genres, a file or data frame; ids are matched as strings
-    ratings    what the model was trained on: the users' histories, and what tells `said` where it is unknown
+    ratings    what the model was trained on: the users' histories, from which missing parameters are estimated
     scale      what stars can be where there are no ratings: MovieLens' own unless given
 
     Raises DataError where a file is missing, damaged or does not fit the others, UsageError where `said` lacks what
@@ -175,7 +175,7 @@ def _within(found: Mapping[str, Estimate | None]) -> dict[str, float]:
 
 
 def _without_users(said: Said, has_ratings: bool) -> Objective:
-    """Return what was said, where no user tells more. Raises UsageError naming what is missing."""
+    """Return the given parameters where no user can confirm them. Raises UsageError naming what is missing."""
     why = "none of the ratings' users is in the model" if has_ratings else "a saved model does not tell"
     if said.reg is None:
         raise UsageError(f"{why} its regParam; give it as --reg, or its ratings as --ratings DATA to find it out")
@@ -185,7 +185,7 @@ def _without_users(said: Said, has_ratings: bool) -> Objective:
 
 
 def _is_nonnegative(model: SparkModel, said: Said) -> bool:
-    """Return whether users are folded in as nonnegative: as said, or where the factors show it."""
+    """Return whether users are folded in as nonnegative: as given, or where the factors show it."""
     sides = model.users.factors, model.movies.factors
     if said.nonnegative and min(side.min() for side in sides) < 0:
         raise UsageError("some factors are negative, so the model was not trained as nonnegative; leave it out")

@@ -29,11 +29,11 @@ READABLE = (MLLIB, ML, "PipelineModel", *TUNED)
 
 @dataclass(frozen=True)
 class Saved:
-    """One folder that Spark saved: `kind` is the last word of its class, `said` its metadata."""
+    """One folder that Spark saved: `kind` is the last word of its class, `metadata` the JSON of its metadata."""
 
     path: Path
     kind: str
-    said: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
     def param(self, name: str, default: Any = None) -> Any:
         """Return a parameter: as it was set, or its default as saved (from Spark 2.4 on)."""
@@ -41,7 +41,7 @@ class Saved:
         return defaults.get(name, default)
 
     def _map(self, name: str) -> dict[str, Any]:
-        found = self.said.get(name, {})
+        found = self.metadata.get(name, {})
         return dict(found) if isinstance(found, Mapping) else {}
 
 
@@ -62,23 +62,23 @@ def visible(folder: Path) -> list[Path]:
 
 
 def open_saved(path: Path) -> Saved:
-    """Read the metadata of a folder. Raises DataError where there is none or it is not JSON."""
+    """Read the metadata of a folder. Raises DataError where it is missing or not JSON."""
     folder = path / "metadata"
     lines = (line for part in visible(folder) for line in _lines(part))
     first = next((line for line in lines if line.strip()), None)
     try:
-        said = json.loads(first or "")
-        kind = str(said["class"]).rpartition(".")[2]
+        metadata = json.loads(first or "")
+        kind = str(metadata["class"]).rpartition(".")[2]
     except (ValueError, TypeError, KeyError):
         raise DataError(f"{folder} holds no metadata of Spark's (one line of JSON); save the model again") from None
-    return Saved(path, kind, said)
+    return Saved(path, kind, metadata)
 
 
 def _lines(part: Path) -> list[str]:
     try:
         return part.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
-        raise DataError(f"{part} cannot be read as text ({problem}); save the model again") from None
+        raise DataError(f"{part} is not readable as text ({problem}); save the model again") from None
 
 
 def find(name: str | os.PathLike[str]) -> Found:

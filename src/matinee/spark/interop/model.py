@@ -53,7 +53,7 @@ def read_model(path: str | os.PathLike[str]) -> SparkModel:
     """
     found = find(path)
     als = found.als
-    rank = als.said.get("rank")
+    rank = als.metadata.get("rank")
     if not isinstance(rank, int) or rank < 1:
         raise DataError(f"{als.path / 'metadata'} names no rank, so this is not a whole ALS model; save it again")
     folders = ("data/user", "data/product") if als.kind == MLLIB else ("userFactors", "itemFactors")
@@ -62,7 +62,7 @@ def read_model(path: str | os.PathLike[str]) -> SparkModel:
         _side(read_factors(als.path / folder, rank), _labels(found, column), column)
         for folder, column in zip(folders, columns, strict=True)
     )
-    version = als.said.get("sparkVersion")
+    version = als.metadata.get("sparkVersion")
     return SparkModel(users, movies, tuned_params(found), f"{als.kind} of Spark {version}" if version else als.kind)
 
 

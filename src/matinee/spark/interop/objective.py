@@ -6,8 +6,8 @@ Spark solves users last, so at the true parameters every stored user x is the so
     implicit   (Y^T Y + sum alpha |r| y y^T + reg n+ I) x = sum_{r > 0} (1 + alpha |r|) y
 
 which is linear in reg and alpha: k equations for one or two unknowns, by each user. Of a nonnegative x only the
-equations of its positive entries hold. The medians over users stand, whoever's ratings changed meanwhile. Factors and
-the sums that made them are float32, which all users share, so no number of users tells more than the terms of one
+equations of its positive entries hold. Medians over the users are robust against ratings that changed since. Factors
+and the sums that made them are float32, which all users share, so no number of users tells more than the terms of one
 user's equations do when each is half a unit off in its last place: an estimate is the roundest number within that.
 
 Symbols: Y (n_movies, k) movies' factors; n a user's ratings, n+ those above 0.

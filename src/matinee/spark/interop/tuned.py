@@ -47,7 +47,7 @@ def _of_estimator(estimator: Saved) -> dict[str, Any]:
 def _chosen(tuning: Saved) -> dict[str, Any]:
     """Return PARAMS of the best candidate; None for one on which the candidates that may be best differ."""
     candidates = [_read(candidate) for candidate in tuning.param("estimatorParamMaps", [])]
-    metrics = [float(one) if one is not None else math.nan for one in tuning.said.get(TUNED[tuning.kind], [])]
+    metrics = [float(one) if one is not None else math.nan for one in tuning.metadata.get(TUNED[tuning.kind], [])]
     best = _best(open_saved(tuning.path / "evaluator"))
     if best and len(metrics) == len(candidates) and metrics and not any(map(math.isnan, metrics)):
         return candidates[metrics.index(best(metrics))]
@@ -69,4 +69,4 @@ def _read(candidate: list[Mapping[str, Any]]) -> dict[str, Any]:
     try:
         return {one["name"]: json.loads(str(one["value"])) for one in candidate if one["name"] in PARAMS}
     except (ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"the tuning's estimatorParamMaps cannot be read ({problem}); name its bestModel") from None
+        raise DataError(f"estimatorParamMaps is unreadable ({problem}); name the folder bestModel in it") from None
