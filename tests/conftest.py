@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from matinee.cli import app
 from matinee.datasets.synthetic import synthetic
 from matinee.models.als import ALS
 from matinee.recommender import Recommender
+from matinee.service.server.metrics_folder import counting_together
 
 settings.register_profile("any machine", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("any machine")
@@ -25,6 +28,39 @@ def pytest_report_header() -> str:
     return f"instruction set: {kernels.instruction_set()}"
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None]:
+    """End with one sentence for each kind of test that was left out, why and how to get it; then the counts follow."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"left out, {count} {'test' if count == 1 else 'tests'}: {reason}")
+    if "not slow" in config.option.markexpr:
+        terminalreporter.write_line("left out, the slow tests: `make test-all` runs them")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give the tests a home of their own, where programs keep caches, and a temporary folder that must end empty."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder stays where it is
+    root = Path(tempfile.mkdtemp(prefix="matinee-tests-"))
+    root.chmod(0o755)  # PostgreSQL runs as another user
+    home, temporary = root / "home", root / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+        with counting_together():  # as the next service does, which removes what killed ones left
+            pass
+        left = [path.name for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
+    shutil.rmtree(root)
+    assert not left, f"the tests left {left} in the temporary folder"
+
+
 @pytest.fixture(scope="session")
 def movielens() -> Callable[[str], Path]:
     """Return the folder of a real MovieLens release by its name; skips where there is none."""
@@ -32,7 +68,7 @@ def movielens() -> Callable[[str], Path]:
     def folder(name: str) -> Path:
         data = os.environ.get("MATINEE_DATA")
         if not data:
-            pytest.skip("set MATINEE_DATA to a folder that holds MovieLens releases")
+            pytest.skip("MATINEE_DATA is not set; name a folder that `matinee fetch ml-latest-small` wrote to")
         path = Path(data) / name
         if not path.is_dir():
             pytest.skip(f"MATINEE_DATA holds no {name}")

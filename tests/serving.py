@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 SERVE = "import json, sys; from matinee.service import serve; serve(sys.argv[1], port=0, **json.loads(sys.argv[2]))"
-PATIENCE = 30  # seconds, for busy machines
+PATIENCE = 120  # seconds, for busy machines
 
 
 class Server:
     """`serve` as the main program of a process in its own group, as a terminal or a service manager starts it."""
 
     def __init__(self, store: Path, **options: object) -> None:
-        command = [sys.executable, "-c", SERVE, str(store), json.dumps({"workers": 2, **options})]
+        command = [sys.executable, "-c", SERVE, str(store), json.dumps(options)]
         self.process = subprocess.Popen(
             command, process_group=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.environment import without_settings
+from tests.serving import PATIENCE
 from typer.testing import Result
 
 from matinee import datasets
@@ -47,7 +48,7 @@ def running(*arguments: object, folder: Path, **variables: str) -> Iterator[tupl
             yield said, process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
 
 def address(said: list[str]) -> str:
@@ -55,11 +56,13 @@ def address(said: list[str]) -> str:
 
 
 def get(url: str, body: bytes | None = None) -> object:
-    with urllib.request.urlopen(url, body, timeout=30) as answer:
+    with urllib.request.urlopen(url, body, timeout=PATIENCE) as answer:
         return json.loads(answer.read())
 
 
-def test_serve__answers_the_tutorials_three_urls(store: Path, tmp_path: Path) -> None:
+def test_serve__answers_the_tutorials_three_urls_and_its_ratings_count_on_the_command_line(
+    matinee: Run, store: Path, tmp_path: Path
+) -> None:
     with running("serve", "--store", store, "--port", 0, "--tutorial-scale", "1:10", folder=tmp_path) as (
         said,
         process,
@@ -71,16 +74,10 @@ def test_serve__answers_the_tutorials_three_urls(store: Path, tmp_path: Path) ->
         assert len(top) == 10  # type: ignore[arg-type]
         assert all(1 <= stars <= 10 for _, stars, _ in top)  # type: ignore[attr-defined]
         assert len(get(f"{url}me/ratings/500")) == 1  # type: ignore[arg-type]
+        get(f"{url}ann/ratings", b"500,5\n")
+        listed = json.loads(matinee("recommend", "--user", "ann", "-n", 1000, "--store", store, "--json").stdout)
+        assert "500" not in {row["movie"] for row in listed["rows"]}
     assert process.returncode == 0
-
-
-def test_rating_posted_to_a_server__counts_on_the_command_line(matinee: Run, store: Path, tmp_path: Path) -> None:
-    with running("serve", "--store", store, "--port", 0, folder=tmp_path) as (said, _):
-        get(f"{address(said)}ann/ratings", b"500,5\n")
-        listed = json.loads(matinee("recommend", "--user", "ann", "-n", 1000, "--store", store, "--json").stdout)[
-            "rows"
-        ]
-    assert "500" not in {row["movie"] for row in listed}
 
 
 def test_busy_port__is_one_line(matinee: Run, store: Path) -> None:
@@ -108,7 +105,7 @@ def test_demo__says_which_data_it_shows_and_takes_the_next_free_port(tmp_path: P
         with running("demo", "--port", port, folder=tmp_path, MATINEE_DATA=str(tmp_path / "data")) as (said, _):
             assert "ml-latest-small" in said[0]
             assert f":{port}/" not in said[-1]
-            assert urllib.request.urlopen(address(said), timeout=30).status == 200
+            assert urllib.request.urlopen(address(said), timeout=PATIENCE).status == 200
 
 
 def test_serve_for_programs__prints_json_alone(store: Path, tmp_path: Path) -> None:
@@ -116,7 +113,7 @@ def test_serve_for_programs__prints_json_alone(store: Path, tmp_path: Path) -> N
         with running(*command, "--store", store, "--port", 0, "--json", folder=tmp_path) as (said, process):
             assert process.stdout
             url = json.loads("".join([*said, process.stdout.readline()]))["url"]
-            assert urllib.request.urlopen(url, timeout=30).status == 200
+            assert urllib.request.urlopen(url, timeout=PATIENCE).status == 200
 
 
 def test_demo_again__serves_what_is_in_the_store(store: Path, tmp_path: Path) -> None:
@@ -129,4 +126,4 @@ def test_demo_again__serves_what_is_in_the_store(store: Path, tmp_path: Path) ->
 def test_demo_in_an_empty_folder__needs_nothing(tmp_path: Path) -> None:
     with running("demo", "--port", 0, folder=tmp_path) as (said, _):
         assert "simulated ratings" in said[0] or "ml-latest-small" in said[0]
-        assert urllib.request.urlopen(address(said), timeout=30).status == 200
+        assert urllib.request.urlopen(address(said), timeout=PATIENCE).status == 200

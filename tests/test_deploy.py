@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.serving import PATIENCE
 from tests.test_cli_serving import address, running
 
 import matinee as mt
@@ -20,7 +21,6 @@ from matinee.service.auth import Policy
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 NAME = "films.example.org"
-PATIENCE = 20  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,16 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return chain, key
 
 
-@pytest.fixture
-def nginx(tmp_path: Path, store: Path) -> Iterator[tuple[int, int, Path, mt.service.RunningServer]]:
+@pytest.fixture(scope="module")
+def nginx(
+    tmp_path_factory: pytest.TempPathFactory, store: Path
+) -> Iterator[tuple[int, int, Path, mt.service.RunningServer]]:
     """The site as it is shipped, in a real nginx with a certificate and ports of ours, before a real service."""
     if not (program := shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")):
         pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed (Debian: apt-get install openssl)")
+    tmp_path = tmp_path_factory.mktemp("nginx")
     secure, plain = free_port(), free_port()
     chain, key = certificate(tmp_path)
     running = mt.serve(store, port=0, block=False, policy=Policy(no_auth=True, behind_proxy=1, allowed_hosts=(NAME,)))

@@ -21,6 +21,7 @@ def run(isa: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.once
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", NAMES)
 def test_every_instruction_set__passes_the_same_tests(isa):
     if isa not in kernels.instruction_sets():

@@ -108,3 +108,37 @@ def test_wheelhouse__sets_up_everything_without_a_network(tmp_path: Path) -> Non
 
 def _may_cut_the_network() -> bool:
     return subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode == 0
+
+
+def test_what_is_left_out__is_said_in_the_last_lines(tmp_path: Path) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    for file in (ROOT / "tests").glob("*.py"):
+        if not file.name.startswith("test_"):
+            shutil.copy(file, tests)
+    (tests / "test_some.py").write_text(
+        "import pytest\n"
+        "def test_real(movielens): movielens('ml-latest-small')\n"
+        "@pytest.mark.parametrize('time', [1, 2])\n"
+        "def test_more(time): pytest.skip('wrk is not installed (apt-get install wrk)')\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "not slow",
+        "-o",
+        "pythonpath=.",
+        "--basetemp",
+        str(tmp_path / "base"),
+        "tests",
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "MATINEE_DATA"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-4:-1] == [
+        "left out, 1 test: MATINEE_DATA is not set; name a folder that `matinee fetch ml-latest-small` wrote to",
+        "left out, 2 tests: wrk is not installed (apt-get install wrk)",
+        "left out, the slow tests: `make test-all` runs them",
+    ]

@@ -34,10 +34,16 @@ RATER = ALS(rank=4, iterations=3, intervals=False)
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in Linux' /proc")
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "store"
+    train(DATA, folder, rater=RATER, ranker=None, measure=False)
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path):
-    train(DATA, tmp_path / "store", rater=RATER, ranker=None, measure=False)
-    return Store(tmp_path / "store")
+def store(trained, tmp_path):
+    return Store(shutil.copytree(trained, tmp_path / "store"))
 
 
 @pytest.fixture
@@ -47,8 +53,8 @@ def live(store):
 
 
 @pytest.fixture
-def server(store):
-    with started(store.path, workers=2) as running:
+def server(store, request):
+    with started(store.path, workers=getattr(request, "param", 1)) as running:
         yield running
 
 
@@ -101,6 +107,7 @@ class Asking:
             thread.join()
 
 
+@pytest.mark.parametrize("server", [2], indirect=True, ids=["two workers"])
 def test_a_refit_that_an_admin_asks_for__is_served_soon_with_the_new_user_and_no_request_fails(server, store):
     first = store.current_id()
     with Asking(f"{server.url}api/v1/users/7/recommendations?n=5") as asking:
@@ -161,11 +168,11 @@ def test_a_refit_that_ended_with_its_service__is_repeated_by_the_next_one(store,
     live.rate("newcomer", {"1": 3.0})
     with (store.path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # it cannot publish
-        with started(store.path, workers=1, refit_every=0.5) as server:
+        with started(store.path, refit_every=0.5) as server:
             wait_until(lambda: (refit.state(live) or {}).get("state") == "running", "it does not run")
             server.end()
     assert refit.state(live)["state"] == "failed"
-    with started(store.path, workers=1, refit_every=0.5):
+    with started(store.path, refit_every=0.5):
         wait_until(lambda: refit.state(live)["state"] == "published", "nobody repeats it")
     assert refit.state(live)["snapshot"] == store.current_id()
 
@@ -199,7 +206,7 @@ def test_a_state__says_nothing_of_the_refit_before_it(store, live):
 @pytest.mark.slow
 @pytest.mark.once
 def test_refit_after__so_many_ratings_by_itself_and_one_at_a_time_though_two_services_watch(store, live):
-    with started(store.path, workers=1, refit_after=10) as one, started(store.path, workers=1, refit_after=10):
+    with started(store.path, refit_after=10) as one, started(store.path, refit_after=10):
         live.rate("early", {str(movie): 3.0 for movie in range(1, 6)})
         time.sleep(6)
         assert refit.state(live) is None
@@ -226,7 +233,7 @@ def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_f
     live.rate("newcomer", {"1": 3.0})
     refit.refit(store, live)
     refit.activate(store, live, good)
-    with started(store.path, workers=1, refit_every=0.5) as server:
+    with started(store.path, refit_every=0.5) as server:
         live.rate("newcomer", {"2": 4.0})
         time.sleep(7)
         assert (store.current_id(), refit.state(live)["state"]) == (good, "published")
@@ -317,7 +324,7 @@ def test_follow__switches_to_a_snapshot_whose_first_search_is_as_fast_as_any(cli
 
 
 def test_a_service_on_postgresql__refits_what_is_said_there(store, postgres):
-    with started(store.path, workers=1, live=postgres.database()) as server:
+    with started(store.path, live=postgres.database()) as server:
         rate_ten(server, "newcomer")
         assert send(f"{server.url}api/v1/admin/refit")[0] == 202
         ended(server, "published")
@@ -328,12 +335,12 @@ def test_a_service_with_no_refits__leaves_one_that_is_asked_for_there_to_another
     pulled = Store(shutil.copytree(store.path / "snapshots", tmp_path / "pulled" / "snapshots").parent)
     pulled.activate(store.current_id())
     where = str(store.path / "live.sqlite3")
-    with started(pulled.path, workers=1, live=where, refits=False) as server:
+    with started(pulled.path, live=where, refits=False) as server:
         live.rate("newcomer", {"1": 3.0})
         assert send(f"{server.url}api/v1/admin/refit")[0] == 202
         time.sleep(3)
         assert refit.state(live)["state"] == "asked"
-        with started(store.path, workers=1):
+        with started(store.path):
             assert ended(server, "published")["snapshot"] == store.current_id()
         assert len(pulled.ids()) == 1
 

@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from tests.serving import PATIENCE, Server, ask, send, started, wait_until
+from tests.serving import PATIENCE, ask, send, started, wait_until
 
 import matinee.service
 from matinee.datasets.synthetic import synthetic
@@ -38,8 +38,17 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lo
 
 @pytest.fixture
 def server(store):
+    with started(store, workers=2, **TUTORIAL) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(published, tmp_path_factory):
+    """A service for tests that neither end it nor change its snapshot."""
+    store = shutil.copytree(published, tmp_path_factory.mktemp("shared") / "store", symlinks=True)
     with started(store, **TUTORIAL) as running:
         yield running
+        assert running.end() == (0, "")
 
 
 def is_running(pid):
@@ -49,27 +58,26 @@ def is_running(pid):
         return False
 
 
-def test_the_tutorials_conversation__works_over_real_http(server, tmp_path):
+def test_the_tutorials_conversation__works_over_real_http(shared, tmp_path):
     (tmp_path / "user_ratings.file").write_bytes(TUTORIAL_FILE)
-    before = ask(f"{server.url}0/ratings/top/25")
+    before = ask(f"{shared.url}0/ratings/top/25")
     if curl := shutil.which("curl"):
-        command = [curl, "--silent", "--data-binary", f"@{tmp_path}/user_ratings.file", f"{server.url}0/ratings"]
+        command = [curl, "--silent", "--data-binary", f"@{tmp_path}/user_ratings.file", f"{shared.url}0/ratings"]
         answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout)
     else:
-        answer = ask(f"{server.url}0/ratings", TUTORIAL_FILE)
+        answer = ask(f"{shared.url}0/ratings", TUTORIAL_FILE)
     assert answer[0] == ["0", "260", 9.0]
     assert len(answer) == 10
-    assert len(ask(f"{server.url}0/ratings/top/25")) == 25
-    assert ask(f"{server.url}0/ratings/top/25") != before
-    assert len(ask(f"{server.url}0/ratings/500")) == 1
-    assert server.end() == (0, "")
+    assert len(ask(f"{shared.url}0/ratings/top/25")) == 25
+    assert ask(f"{shared.url}0/ratings/top/25") != before
+    assert len(ask(f"{shared.url}0/ratings/500")) == 1
 
 
-def test_ids_that_are_not_utf_8__are_refused_so_that_no_two_are_one_person(server):
+def test_ids_that_are_not_utf_8__are_refused_so_that_no_two_are_one_person(shared):
     for path in ("users/%ff/ratings/1", "users/ann/ratings/%fe", "users/a%80b/ratings/1"):
-        status, answer = send(f"{server.url}api/v1/{path}", "PUT", {"stars": 4})
+        status, answer = send(f"{shared.url}api/v1/{path}", "PUT", {"stars": 4})
         assert (status, "characters of UTF-8" in answer["detail"]) == (400, True), (path, answer)
-    assert send(f"{server.url}api/v1/users/%C3%A9/ratings/1", "PUT", {"stars": 4})[1]["user"] == "é"
+    assert send(f"{shared.url}api/v1/users/%C3%A9/ratings/1", "PUT", {"stars": 4})[1]["user"] == "é"
 
 
 def test_a_killed_worker__is_replaced_again_and_again_and_no_visitor_is_turned_away(server):
@@ -86,7 +94,7 @@ def test_when_the_watching_process_is_killed__no_worker_stays_and_ratings_are_ke
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    with started(store, **TUTORIAL) as server:
+    with started(store, workers=2, **TUTORIAL) as server:
         ask(f"{server.url}ann/ratings", b"1,8\n260,9")
         workers = server.workers()
         assert len(workers) == 2
@@ -173,8 +181,8 @@ def test_sigterm__cuts_off_nobody_who_goes_on_asking_on_one_connection(store):
     outcomes, go_on = [], threading.Event()
     go_on.set()
     for _ in range(3):
-        with started(store) as server, ExitStack() as stopped:
-            threads = [threading.Thread(target=talk, args=(server.url, outcomes, go_on)) for _ in range(40)]
+        with started(store, workers=2) as server, ExitStack() as stopped:
+            threads = [threading.Thread(target=talk, args=(server.url, outcomes, go_on)) for _ in range(20)]
             for thread in threads:
                 thread.start()
                 stopped.callback(thread.join)
@@ -254,7 +262,7 @@ def test_a_worker_that_comes_when_the_snapshot_is_damaged__serves_the_one_before
     first = Store(store).current_id()
     dataset = synthetic(300, 950, 30_000, rng=1)
     second = Recommender.fit(dataset, rater=ALS(rank=4, iterations=2, intervals=False)).publish(store).id
-    with started(store, workers=1) as server:
+    with started(store) as server:
         assert ask(f"{server.url}readyz")["snapshot"] == second
         catalog = store / "snapshots" / second / "catalog.arrow"
         catalog.rename(store / "away")
@@ -270,7 +278,7 @@ def test_a_worker_that_comes_when_the_snapshot_is_damaged__serves_the_one_before
 
 def test_trouble__ends_when_somebody_goes_back_to_what_is_served(store):
     first = Store(store).current_id()
-    with started(store, workers=1) as server:
+    with started(store) as server:
         (store / "snapshots" / "29990101-000000-00000").mkdir()
         (store / "current").write_text("29990101-000000-00000")
         wait_until(lambda: ask(f"{server.url}api/v1/status")["trouble"] is not None, "no trouble is said")
@@ -366,7 +374,7 @@ def test_metrics__add_up_all_workers_and_those_that_died(server):
 
 def test_metrics__say_no_more_of_trouble_that_a_dead_worker_had(store):
     current = Store(store).current_id()
-    with started(store, workers=1) as server:
+    with started(store) as server:
         (store / "current").write_text("29990101-000000-00000")
         wait_until(lambda: counted(server.url, "matinee_snapshot_trouble") == 1, "no trouble is counted")
         [worker] = server.workers()
@@ -377,16 +385,16 @@ def test_metrics__say_no_more_of_trouble_that_a_dead_worker_had(store):
 
 
 def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(store):
-    server = Server(store, log="json", **TUTORIAL)
-    request = urllib.request.Request(
-        f"{server.url}a-secret/ratings/top/5?token=secret", headers={"X-Request-Id": "mine"}
-    )
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-        assert answer.headers["X-Request-Id"] == "mine"
-    for killed in server.workers():
-        os.kill(killed, signal.SIGKILL)
-        ask(f"{server.url}healthz")
-    code, said = server.end()
+    with started(store, workers=2, log="json", **TUTORIAL) as server:
+        request = urllib.request.Request(
+            f"{server.url}a-secret/ratings/top/5?token=secret", headers={"X-Request-Id": "mine"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            assert answer.headers["X-Request-Id"] == "mine"
+        for killed in server.workers():
+            os.kill(killed, signal.SIGKILL)
+            ask(f"{server.url}healthz")
+        code, said = server.end()
     logged = [json.loads(line) for line in said.splitlines()]
     assert [line["level"] for line in logged if "Unexpected exit" in line["message"]] == ["error", "error"]
     [line] = [line for line in logged if line.get("request") == "mine"]

@@ -96,13 +96,19 @@ def assert_kept(store, acknowledged):
             assert {movie for person, movie in acknowledged if person == user} <= set(live.ratings(user))
 
 
+def wait_for(writers, draw):
+    """Wait for some acknowledgements and then for a moment of any length, so that the kill comes in any step."""
+    wait_until(lambda: len(writers.acknowledged) > 10, "the server answers too slowly")
+    time.sleep(draw.uniform(0, 0.1))
+
+
 def kill_everything(store, rounds, draw):
     """Kill all processes in the middle of writes, and return the ratings that were acknowledged before."""
     acknowledged = []
     for number in range(rounds):
-        server = Server(store)
+        server = Server(store, workers=2)
         writers = Writers(server.url, f"all{number}")
-        time.sleep(draw.uniform(0.05, 0.4))
+        wait_for(writers, draw)
         server.end(signal.SIGKILL, group=True)
         acknowledged += writers.stop()
     return acknowledged
@@ -111,10 +117,10 @@ def kill_everything(store, rounds, draw):
 def kill_workers(store, rounds, draw):
     """Kill one worker after the other in the middle of writes, and return the ratings that were acknowledged."""
     acknowledged = []
-    with started(store) as server:
+    with started(store, workers=2) as server:
         for number in range(rounds):
             writers = Writers(server.url, f"one{number}")
-            time.sleep(draw.uniform(0.05, 0.2))
+            wait_for(writers, draw)
             killed = draw.choice(sorted(server.workers()))
             os.kill(killed, signal.SIGKILL)
             wait_until(lambda killed=killed: len(server.workers() - {killed}) == 2, "the worker was not replaced")
@@ -141,7 +147,7 @@ def test_kill_9_a_hundred_times__loses_nothing_acknowledged(store):
 
 @needs_strace
 def test_every_success__is_answered_after_a_disk_sync_of_what_was_written(store, tmp_path):
-    with started(store, workers=1) as server:
+    with started(store) as server:
         send(rating(server.url, "ann", 1), "PUT", STARS)
         with traced(server, "-y", "-s", "40", "-e", WRITES, "-o", str(tmp_path / "trace")):
             for movie in range(2, 7):
@@ -180,20 +186,19 @@ def traced(server, *options):
 
 
 @needs_strace
-@pytest.mark.parametrize("error", ["EROFS", "EIO", "ENOSPC"])
-def test_a_disk_that_refuses_to_be_written__is_said_and_then_forgotten(store, error):
-    with started(store, workers=1) as server:
+def test_a_disk_that_refuses_to_be_written__is_said_and_then_forgotten(store):
+    with started(store) as server:
         assert put(server.url, "ann", 1)[0] == 200
-        with traced(
-            server, "-P", f"{store}/live.sqlite3-wal", "-e", f"inject=pwrite64:error={error}", "-o", "/dev/null"
-        ):
-            status, retry_after, detail = put(server.url, "ann", 2)
-            listed = ask(f"{server.url}api/v1/users/ann/recommendations?n=5")
-        assert (status, int(retry_after) > 0, str(store) in detail) == (503, True, False)
-        assert len(listed["items"]) == 5
-        assert put(server.url, "ann", 3)[0] == 200
-        assert {row["movie"] for row in ask(f"{server.url}api/v1/users/ann/ratings")["items"]} == {"1", "3"}
-        assert re.search("live ratings .*: .*disk", server.end()[1])
+        for error in ("EROFS", "EIO", "ENOSPC"):
+            inject = f"inject=pwrite64:error={error}"
+            with traced(server, "-P", f"{store}/live.sqlite3-wal", "-e", inject, "-o", "/dev/null"):
+                status, retry_after, detail = put(server.url, "ann", 2)
+                listed = ask(f"{server.url}api/v1/users/ann/recommendations?n=5")
+            assert (status, int(retry_after) > 0, str(store) in detail) == (503, True, False)
+            assert len(listed["items"]) == 5
+            assert put(server.url, "ann", 3)[0] == 200
+            assert {row["movie"] for row in ask(f"{server.url}api/v1/users/ann/ratings")["items"]} == {"1", "3"}
+        assert len(re.findall("live ratings .*: .*disk", server.end()[1])) >= 3
 
 
 @pytest.fixture
@@ -235,24 +240,24 @@ def put_is_kept(url, user):
     return bool(ask(f"{url}api/v1/users/{user}/ratings")["items"])
 
 
-@pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_a_database_that_is_away__is_said_until_it_is_back(store, postgres, how):
-    with started(store, live=postgres.database()) as server:
+def test_a_database_that_is_away__is_said_until_it_is_back(store, postgres):
+    with started(store, live=postgres.database(), workers=2) as server:
         assert put(server.url, "ann", 1)[0] == 200
-        postgres.stop(how)
-        try:
-            for status, retry_after, detail in (put(server.url, "ann", 2) for _ in range(4)):
-                assert (status, int(retry_after) > 0) == (503, True)
-                assert "postgres" not in detail.lower(), detail
-            assert ask(f"{server.url}healthz")["status"] == "ok"
-        finally:
-            postgres.start()
-        wait_until(lambda: put(server.url, "ann", 3)[0] == 200, "the database is back and not used")
-        assert {row["movie"] for row in ask(f"{server.url}api/v1/users/ann/ratings")["items"]} == {"1", "3"}
+        for how in ("fast", "immediate"):
+            postgres.stop(how)
+            try:
+                for status, retry_after, detail in (put(server.url, "ann", 2) for _ in range(4)):
+                    assert (status, int(retry_after) > 0) == (503, True)
+                    assert "postgres" not in detail.lower(), detail
+                assert ask(f"{server.url}healthz")["status"] == "ok"
+            finally:
+                postgres.start()
+            wait_until(lambda: put(server.url, "ann", 3)[0] == 200, "the database is back and not used")
+            assert {row["movie"] for row in ask(f"{server.url}api/v1/users/ann/ratings")["items"]} == {"1", "3"}
 
 
 def test_a_worker_that_comes_while_the_database_is_away__says_so_until_it_is_back(store, postgres):
-    with started(store, live=postgres.database(), workers=1) as server:
+    with started(store, live=postgres.database()) as server:
         assert put(server.url, "ann", 1)[0] == 200
         postgres.stop("fast")
         try:
@@ -292,13 +297,10 @@ def movies_of(url, user):
 
 
 def test_sigterm_under_load__fails_no_request_that_was_taken(store):
-    with started(store) as server:
+    with started(store, workers=2) as server:
         writers = Writers(server.url, "load")
         wait_until(lambda: len(writers.acknowledged) > 200, "the server answers too slowly")
-        begun = time.monotonic()
-        code, said = server.end()
-        assert (code, said) == (0, "")
-        assert time.monotonic() - begun < 10
+        assert server.end() == (0, "")
         acknowledged = writers.stop()
     assert writers.others == []
     assert_kept(store, acknowledged)

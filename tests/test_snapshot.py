@@ -356,7 +356,7 @@ while not publish(step):
 """
 
 
-@pytest.mark.parametrize("stride", [6, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.once])])
+@pytest.mark.parametrize("stride", [12, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.once])])
 def test_publish__killed_before_any_of_its_steps_leaves_a_good_snapshot_served(store: Store, stride: int) -> None:
     ends: list[tuple[str, bool]] = []
     command = [sys.executable, "-c", PUBLISH_KILLED_AT_EACH_STEP, os.fspath(store.path), str(stride)]

@@ -1,4 +1,4 @@
-"""What goes wrong with Spark, as people meet it: each in a process of its own, one line and no trace."""
+"""What goes wrong with Spark, as people meet it: one line and no trace; where Java starts, in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.environment import without_settings
+from typer.testing import Result
 
 from matinee.spark.engine import Cluster
 from matinee.spark.engine.failures import one_line
@@ -40,6 +41,25 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
         text=True,
         check=False,
     )
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(matinee: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Return what gives the one line that a command fails with before Java starts; it leaves nothing in the folder."""
+    monkeypatch.chdir(folder)
+
+    def run_here(arguments: Sequence[str], code: int = 1, **variables: str) -> str:
+        before = sorted(folder.rglob("*"))
+        result = matinee(*arguments, **variables)
+        assert (result.exit_code, result.stdout) == (code, ""), result
+        assert result.stderr.count("\n") == 1, result.stderr
+        assert sorted(folder.rglob("*")) == before
+        return str(result.stderr).removeprefix("error: ").rstrip("\n")
+
+    return run_here
 
 
 def complaint(folder: Path, arguments: Sequence[str], code: int = 1, **variables: str) -> str:
@@ -68,11 +88,11 @@ def saying(version: str) -> str:
 TRAIN = ("train", "ratings.csv", "--engine", "spark")
 
 
-def test_without_java__says_how_to_get_it(folder: Path) -> None:
+def test_without_java__says_how_to_get_it(folder: Path, refused: Refused) -> None:
     why = "Spark needs Java, and there is none in JAVA_HOME=/nowhere; install Java 17"
-    assert complaint(folder, TRAIN, JAVA_HOME="/nowhere").startswith(why)
+    assert refused(TRAIN, JAVA_HOME="/nowhere").startswith(why)
     (folder / "empty").mkdir()
-    found = complaint(folder, TRAIN, JAVA_HOME="", PATH=str(folder / "empty"))
+    found = refused(TRAIN, JAVA_HOME="", PATH=str(folder / "empty"))
     assert found.startswith("Spark needs Java, and there is none; install Java 17")
 
 
@@ -85,10 +105,10 @@ def test_without_java__says_how_to_get_it(folder: Path) -> None:
         ("\x7fELF of another machine", "does not say its version"),
     ],
 )
-def test_with_the_wrong_java__names_it(folder: Path, script: str, found: str) -> None:
+def test_with_the_wrong_java__names_it(folder: Path, refused: Refused, script: str, found: str) -> None:
     home = java(folder, script)
     why = f"Spark needs Java 17 or newer, and {home}/bin/java {found}; install Java 17"
-    assert complaint(folder, ("tune", "ratings.csv", "--engine", "spark"), JAVA_HOME=home).startswith(why)
+    assert refused(("tune", "ratings.csv", "--engine", "spark"), JAVA_HOME=home).startswith(why)
 
 
 def test_without_pyspark__says_how_to_get_it(folder: Path) -> None:
@@ -117,14 +137,14 @@ def test_with_an_older_pyspark__names_it(folder: Path) -> None:
     ],
 )
 def test_settings_that_cannot_be_meant__are_refused_before_spark_starts(
-    folder: Path, options: tuple[str, ...], rule: str
+    refused: Refused, options: tuple[str, ...], rule: str
 ) -> None:
-    assert complaint(folder, (*TRAIN, *options), 2, JAVA_HOME="/nowhere").startswith(rule)
+    assert refused((*TRAIN, *options), 2, JAVA_HOME="/nowhere").startswith(rule)
 
 
-def test_candidates_that_cannot_be_meant__are_refused_before_spark_starts(folder: Path) -> None:
+def test_candidates_that_cannot_be_meant__are_refused_before_spark_starts(refused: Refused) -> None:
     tune = ("tune", "ratings.csv", "--engine", "spark", "--ranks", "4,600")
-    assert "not reg=0.1, rank=600" in complaint(folder, tune, 2, JAVA_HOME="/nowhere")
+    assert "not reg=0.1, rank=600" in refused(tune, 2, JAVA_HOME="/nowhere")
 
 
 def free_port() -> int:
@@ -134,9 +154,9 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("kind", ["spark://", "k8s://", "k8s://https://"])
-def test_a_master_that_nobody_answers_for__is_named(folder: Path, kind: str) -> None:
+def test_a_master_that_nobody_answers_for__is_named(folder: Path, refused: Refused, kind: str) -> None:
     home, master = java(folder, saying("17.0.9")), f"{kind}127.0.0.1:{free_port()}"
-    found = complaint(folder, (*TRAIN, "--master", master), JAVA_HOME=home)
+    found = refused((*TRAIN, "--master", master), JAVA_HOME=home)
     assert found == f"no Spark master answers at {master}; start it, or check host and port"
 
 
@@ -149,14 +169,14 @@ def test_a_master_that_nobody_answers_for__is_named(folder: Path, kind: str) -> 
         ("spark://127.0.0.1:seven", "--master is spark://HOST:PORT, not 'spark://127.0.0.1:seven'"),
     ],
 )
-def test_a_master_that_cannot_be_meant__is_refused(folder: Path, master: str, rule: str) -> None:
+def test_a_master_that_cannot_be_meant__is_refused(folder: Path, refused: Refused, master: str, rule: str) -> None:
     home = java(folder, saying("21"))
-    assert complaint(folder, (*TRAIN, "--master", master), 2, JAVA_HOME=home) == rule
+    assert refused((*TRAIN, "--master", master), 2, JAVA_HOME=home) == rule
 
 
-def test_yarn_without_its_settings__says_where_to_name_them(folder: Path) -> None:
+def test_yarn_without_its_settings__says_where_to_name_them(folder: Path, refused: Refused) -> None:
     home = java(folder, saying("21"))
-    found = complaint(folder, (*TRAIN, "--master", "yarn"), JAVA_HOME=home, HADOOP_CONF_DIR="", YARN_CONF_DIR="")
+    found = refused((*TRAIN, "--master", "yarn"), JAVA_HOME=home, HADOOP_CONF_DIR="", YARN_CONF_DIR="")
     assert found.startswith("--master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR")
 
 

@@ -73,7 +73,7 @@ def test_train__stopped_in_the_middle_leaves_the_previous_snapshot_served(tmp_pa
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.3)
     process.send_signal(how)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode != 0
     assert Store(tmp_path).verify().id == before
     assert train(DATA, tmp_path, rater=RATER, ranker=None, measure=False).id == Store(tmp_path).current_id() != before
