@@ -136,3 +136,7 @@ def test_parse__says_what_a_scale_is(text: str, message: str) -> None:
 def test_parse__reads_steps() -> None:
     assert Scale.parse("0.5:5:0.5") == Scale(0.5, 5, 0.5)
     assert Scale.parse("0:1:0.1") == Scale(0, 1, 0.1)
+
+
+def test_scale__has_no_number_that_float32_does_not_hold() -> None:
+    assert not any(Scale(0.5, 5, 0.5).has(stars) for stars in (-7.8e272, 1e39, float("inf"), float("nan")))

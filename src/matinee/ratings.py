@@ -113,7 +113,8 @@ class Scale:
 
     def has(self, stars: float) -> bool:
         """Return whether this is a rating of the scale, as closely as float32 holds one."""
-        return bool(self.holds(np.array([stars], np.float32))[0])
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite there, and on no scale
+            return bool(self.holds(np.array([stars], np.float32))[0])
 
     def holds(self, stars: Stars) -> NDArray[np.bool_]:
         """Return (n,) whether each number is a rating of the scale.
