@@ -1,8 +1,8 @@
 """Spark's ALS models in and out of a store, without Spark: only Parquet files and lines of JSON.
 
-what Spark saved  --metadata, factors, tuned-->  SparkModel  --objective-->  reg, alpha
-SparkModel, movies, ratings  --data, served-->  snapshot                                  (importing)
-snapshot  --factored-->  users and movies with their factors  -->  what Spark loads       (exporting)
+what Spark saved  --saved, model-->  SparkModel  --objective-->  reg, alpha
+SparkModel, movies, ratings  --dataset-->  snapshot            (importing)
+snapshot  -->  users and movies with their factors  -->  what Spark loads   (exporting)
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from matinee.errors import DataError, UsageError
 from matinee.kernels import Csr
 from matinee.ratings import Scale
 from matinee.snapshot import Snapshot, Store
-from matinee.spark.interop.data import dataset_of, movie_factors, witnesses
+from matinee.spark.interop.dataset import Learned, dataset_of, folded, models, movie_factors, witnesses
 from matinee.spark.interop.model import SparkModel, read_model
 from matinee.spark.interop.objective import (
     Estimate,
@@ -31,7 +31,6 @@ from matinee.spark.interop.objective import (
     estimate_implicit,
     looks_nonnegative,
 )
-from matinee.spark.interop.served import Learned, folded, models
 
 WITNESSES = 1_000
 """Users who are folded in and compared with their stored factors."""
