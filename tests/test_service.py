@@ -190,7 +190,7 @@ def test_without_a_tutorial_scale__stars_are_the_datas_own(dataset, model, live)
 def test_health_readiness_and_status__say_what_is_served(client, dataset, live):
     live.rate("ann", {"1": 4})
     assert client.get("/healthz").json == {"snapshot": "first", "status": "ok"}
-    assert client.get("/readyz").json == {"status": "ready", "snapshot": "first"}
+    assert client.get("/readyz").json == {"status": "ready", "snapshot": "first", "trouble": None}
     status = client.get("/api/v1/status").json
     assert status["snapshot"] == "first"
     assert status["live"] == {"ratings": 1}

@@ -96,7 +96,10 @@ class Ease:
     def load(self, arrays: Arrays) -> EaseModel:
         """Return the model whose `arrays()` these are."""
         n_movies, mean, spread = arrays["facts"]
-        inputs = Inputs(arrays["eligible"], int(n_movies), float(mean), float(spread), self.star_weight)
+        eligible = arrays["eligible"]
+        if len(eligible) and (eligible[0] < 0 or eligible[-1] >= n_movies or np.any(eligible[1:] <= eligible[:-1])):
+            raise ValueError("ease: eligible is not ascending, or outside the catalogue")
+        inputs = Inputs(eligible, int(n_movies), float(mean), float(spread), self.star_weight)
         return EaseModel(self, inputs, arrays["weights"], arrays["discount"], arrays["stranger"])
 
 

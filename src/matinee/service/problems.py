@@ -35,6 +35,10 @@ class ConflictError(MatineeError):
     """What is asked for does not go together with how things stand now."""
 
 
+class NotReadyError(MatineeError):
+    """The process answers, and what it answers is not what visitors should get."""
+
+
 class TooManyRequestsError(MatineeError):
     """Whoever asks has asked too much of late, and may ask again after so many seconds."""
 
@@ -57,6 +61,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     ModelError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     LiveError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     MatineeError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 RETRY_AFTER = "5"  # seconds
@@ -79,7 +84,7 @@ def problem(status: int, detail: str) -> Response:
 
 def of_matinee(error: MatineeError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status is HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, NotReadyError):
         log.error("%s", error)
         answer = problem(status, AWAY)
         answer.headers["Retry-After"] = RETRY_AFTER

@@ -4,6 +4,7 @@
         snapshots/20261123-104437-3f2a1/    manifest.json and Arrow files; never rewritten
         snapshots/.writing-...              a snapshot in the making; left by a crash, cleaned by the next publish
         current                             the id that is served
+        checks/                             what is known of the snapshots' bytes
         lock                                held while publishing and activating
 
 docs/snapshot.md describes the files.
@@ -29,7 +30,8 @@ from matinee.dataset import Dataset
 from matinee.errors import StoreError, UsageError
 from matinee.models import Model, Rater
 from matinee.snapshot import files
-from matinee.snapshot.contents import read_dataset, read_model, write_dataset, write_models
+from matinee.snapshot.checks import Checks
+from matinee.snapshot.contents import check_model, read_dataset, read_model, write_dataset, write_models
 from matinee.snapshot.manifest import FILE_NAME, Manifest, read
 
 DEFAULT_STORE = "matinee-store"
@@ -64,6 +66,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = Path(path if path is not None else os.environ.get("MATINEE_STORE", DEFAULT_STORE))
         self.snapshots = self.path / "snapshots"
+        self.checks = Checks(self.path)
 
     def current_id(self) -> str | None:
         """Return the id of the snapshot that is served, None where none was published."""
@@ -93,24 +96,36 @@ class Store:
         """Return the manifest of a snapshot, by default the current one. Raises StoreError where there is none."""
         return read(self._folder(snapshot))
 
-    def open(self, snapshot: str | None = None) -> Snapshot:
-        """Map a snapshot, by default the current one; sizes are checked, hashes are not.
+    def open(self, snapshot: str | None = None, *, damaged: bool = False) -> Snapshot:
+        """Map a snapshot, by default the current one; sizes and what indexes other files are checked, hashes are not.
+
+        damaged   open one of which `checks` found that a file differs from its checksum, too
 
         Raises StoreError naming the file that is missing, damaged or not ours.
         """
         folder = self._folder(snapshot)
         manifest = read(folder)
+        if not damaged and (damage := self.damage(manifest.id)) is not None:
+            raise StoreError(damage)
         rater, ranker = (read_model(folder, manifest, role) for role in ("rater", "ranker"))
         if not hasattr(rater, "predict"):
             raise StoreError(f"{folder / FILE_NAME} names no model that knows stars as its rater; train again")
-        return Snapshot(folder, manifest, read_dataset(folder, manifest), cast(Rater, rater), ranker)
+        dataset = read_dataset(folder, manifest)
+        for role, model in (("rater", rater), ("ranker", ranker)):
+            check_model(folder, role, model, len(dataset.catalog))
+        return Snapshot(folder, manifest, dataset, cast(Rater, rater), ranker)
+
+    def damage(self, snapshot: str) -> str | None:
+        """Return what a check of the bytes found wrong with a snapshot, None where nothing is known to be."""
+        name = self.checks.damaged(snapshot)
+        return None if name is None else _damaged(self.snapshots / snapshot / name)
 
     def verify(self, snapshot: str | None = None) -> Manifest:
         """Check every byte of a snapshot against its checksums. Raises StoreError naming the damaged file."""
         folder = self._folder(snapshot)
         manifest = read(folder)
-        for name, entry in manifest.files.items():
-            files.check_hash(folder / name, entry)
+        for name in self.checks.check(manifest.id, manifest.files, again=True):
+            raise StoreError(_damaged(folder / name))
         self.open(manifest.id)
         return manifest
 
@@ -134,6 +149,7 @@ class Store:
             folder.rename(gone)
             system.sync_folder(self.snapshots)
             shutil.rmtree(gone)
+            self.checks.remove(snapshot)
 
     def prune(self, keep: int = KEPT, before: str | None = None) -> Sequence[str]:
         """Delete all but the newest `keep` snapshots and the one that is served, and return the ids of the deleted.
@@ -302,3 +318,7 @@ class Store:
         files.write_text(fresh, f"{name}\n")
         fresh.replace(self.path / "current")
         system.sync_folder(self.path)
+
+
+def _damaged(file: Path) -> str:
+    return f"{file} is damaged: its checksum is not the one written with it; activate another snapshot"

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from matinee import catalog, search
 from matinee.catalog import Catalog
 from matinee.dataset import Dataset
-from matinee.errors import StoreError, UsageError
+from matinee.errors import MatineeError, StoreError, UsageError
 from matinee.ids import Ids
 from matinee.kernels import Csr
 from matinee.models import Model
 from matinee.models.registry import from_json, to_json
-from matinee.ratings import Ratings, Totals
+from matinee.ratings import History, Ratings, Totals, batch
 from matinee.search import TitleIndex
 from matinee.snapshot import files
 from matinee.snapshot.files import Entry
@@ -168,10 +169,17 @@ def _matrix(folder: Path, tables: Mapping[str, pa.Table]) -> Csr:
     starts = files.column(tables["offsets.arrow"], "start")
     movies, stars = (files.column(tables["ratings.arrow"], name) for name in ("movie", "stars"))
     lengths = {name: table.num_rows for name, table in tables.items()}
+    if _outside(movies, lengths["catalog.arrow"]):
+        raise StoreError(f"{folder / 'ratings.arrow'} does not fit catalog.arrow: other movies; train again")
     fits = len(starts) == lengths["users.arrow"] + 1 and starts[0] == 0 and starts[-1] == len(movies)
     if not fits or np.any(starts[1:] < starts[:-1]):
         raise StoreError(f"{folder / 'offsets.arrow'} does not fit users.arrow and ratings.arrow; train again")
     return Csr(starts, movies, stars, lengths["catalog.arrow"])
+
+
+def _outside(positions: NDArray[np.int32], n: int) -> bool:
+    """Return whether one of these positions is not of n rows; a negative one is a large one without its sign."""
+    return bool(len(positions)) and int(positions.view(np.uint32).max()) >= n
 
 
 def write_models(folder: Path, models: Mapping[str, Model | None]) -> tuple[dict[str, Entry], dict[str, Any]]:
@@ -203,3 +211,19 @@ def read_model(folder: Path, manifest: Manifest, role: str) -> Model | None:
         raise StoreError(
             f"{folder / FILE_NAME}: the {role} cannot be read ({problem}); train again with this version"
         ) from None
+
+
+def check_model(folder: Path, role: str, model: Model | None, n_movies: int) -> None:
+    """Raise StoreError where a model does not fit the catalogue: it is asked once, for somebody who rated one movie."""
+    if model is None:
+        return
+    try:
+        asked = History(np.zeros(1, np.int32), np.ones(1, np.float32))
+        with np.errstate(all="ignore"):
+            scores = model.scores(model.fold_in(batch([asked], n_movies)))
+    except (ValueError, IndexError, TypeError, OverflowError, MatineeError) as problem:
+        raise StoreError(f"the {role} of snapshot {folder.name} is damaged ({problem}); activate another one") from None
+    if scores.shape != (1, n_movies):
+        raise StoreError(f"{folder}: the {role} does not fit catalog.arrow: other movies; activate another snapshot")
+    if np.isnan(scores).any() or np.isposinf(scores).any():
+        raise StoreError(f"the {role} of snapshot {folder.name} is damaged: it has no numbers; activate another one")

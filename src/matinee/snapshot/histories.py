@@ -267,8 +267,14 @@ class StoredRatings(Ratings):
         return counts
 
     def get(self, user: str) -> History | None:
-        """Return the ratings of the user with this external id, or None where it is unknown."""
-        return self.histories.get(user)
+        """Return the ratings of the user with this external id, or None where it is unknown.
+
+        Raises StoreError where a file is damaged.
+        """
+        found = self.histories.get(user)
+        if found is not None and len(found) and int(found.movies.view(np.uint32).max()) >= len(self.movies):
+            raise StoreError(f"{self.histories.folder} is damaged: it names other movies; activate another snapshot")
+        return found
 
 
 @contextmanager

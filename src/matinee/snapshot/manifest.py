@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from matinee.snapshot.files import Entry
 
 FORMAT = 2  # 1 had the factors of `bayes` sample by sample; it is read, too
 FILE_NAME = "manifest.json"
+CHECKSUM = "checksum"  # of all else that a manifest says; older ones have none
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ class Manifest:
     engine: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
-        """Return the manifest as text."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, default=str) + "\n"
+        """Return the manifest as text, with a checksum of itself."""
+        said = json.loads(json.dumps(asdict(self), default=str))
+        return json.dumps({**said, CHECKSUM: _checksum(said)}, indent=1, ensure_ascii=False) + "\n"
 
     @property
     def facts(self) -> Facts:
@@ -80,6 +83,7 @@ def read(folder: Path) -> Manifest:
         raise StoreError(f"{path} is damaged ({problem}); activate another snapshot") from None
     if not isinstance(said, dict) or not isinstance(said.get("format"), int):
         raise StoreError(f"{path} is not a manifest of Matinee's")
+    checksum = said.pop(CHECKSUM, None)
     if said["format"] > FORMAT:
         raise StoreError(
             f"{path} has format {said['format']}, newer than this Matinee reads ({FORMAT}); upgrade Matinee"
@@ -88,6 +92,8 @@ def read(folder: Path) -> Manifest:
         raise StoreError(
             f"{path} says {', '.join(unknown)}, which this Matinee does not know: a newer one wrote it; upgrade Matinee"
         )
+    if checksum is not None and checksum != _checksum(said):
+        raise StoreError(f"{path} is damaged: its checksum is not the one written with it; activate another snapshot")
     try:
         files = {name: Entry(int(entry["size"]), str(entry["sha256"])) for name, entry in said.pop("files").items()}
         manifest = Manifest(files=files, **said)
@@ -97,6 +103,10 @@ def read(folder: Path) -> Manifest:
     if any("/" in name for name in manifest.files):
         raise StoreError(f"{path} names files outside the snapshot")
     return manifest
+
+
+def _checksum(said: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _check(manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -13,7 +14,13 @@ from matinee.service.api.admin import Refit, shown
 from matinee.service.api.routing import Fields, route
 from matinee.service.api.schemas import Answered
 from matinee.service.data_facts import data_facts
+from matinee.service.problems import NotReadyError
+from matinee.service.rows import movie_rows, told_list
 from matinee.service.serving import live, recommender, serving_of
+
+TRIED = 5  # movies that the person of a trial has rated
+
+log = logging.getLogger("matinee.service")
 
 
 class Health(Answered):
@@ -26,6 +33,7 @@ class Readiness(Answered):
     """The process can answer visitors."""
 
     status: Literal["ready"]
+    trouble: str | None = Field(description="why the newest snapshot is not served, where an older one is")
 
 
 class ScaleFacts(BaseModel):
@@ -60,7 +68,7 @@ class Status(Answered):
 
     version: str
     metrics: dict[str, Any] = Field(description="the snapshot's measured quality, empty where it was not measured")
-    trouble: str | None = Field(description="why a newer snapshot cannot be served")
+    trouble: str | None = Field(description="why the newest snapshot cannot be served, such as a damaged file")
     data: DataFacts
     live: LiveFacts
     refit: Refit | None = Field(description="how the last refit went or goes, null before the first")
@@ -73,9 +81,26 @@ def healthz() -> Fields:
 
 @route("GET", "/readyz", prefix="", scope="public", summary="Can it answer visitors?", answer=Readiness)
 def readyz() -> Fields:
-    """A snapshot is open and the live ratings can be read."""
+    """A snapshot is open that is not known to be damaged, lists can be made, and the live ratings can be read."""
+    serving = serving_of(current_app)
     live().revision("")
-    return {"status": "ready"}
+    if serving.damaged:
+        raise NotReadyError(f"what is served is damaged, and there is nothing to go back to: {serving.trouble}")
+    if serving.fails:
+        raise NotReadyError("the last lists ended in an unexpected error; the service's log has the details")
+    _try_a_list()
+    return {"status": "ready", "trouble": serving.trouble}
+
+
+def _try_a_list() -> None:
+    """Make a list for somebody who likes the most rated movies. Raises NotReadyError where that fails."""
+    rows, scale = movie_rows(), recommender().dataset.ratings.scale
+    try:
+        liked = dict.fromkeys(rows.ids(rows.most_rated[:TRIED]), scale.high)
+        told_list(recommender().recommend(liked))
+    except Exception as error:
+        log.exception("a list cannot be made", exc_info=error)
+        raise NotReadyError("a list cannot be made; the service's log has the details") from None
 
 
 @route("GET", "/status", scope="public", summary="What the service answers from", answer=Status)

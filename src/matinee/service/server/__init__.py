@@ -39,6 +39,7 @@ from matinee.errors import MatineeError, UsageError
 from matinee.service import logs
 from matinee.service.policy import DEFAULT_POLICY, Policy
 from matinee.service.server import connections
+from matinee.service.server.checking import Checking
 from matinee.service.server.granian_worker import LANES, run_worker
 from matinee.service.server.listener import BACKLOG, listen, stop_taking
 from matinee.service.server.metrics_folder import counting_together
@@ -231,9 +232,15 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
         logs.start(settings.log)
     refits = Refits(settings.store, settings.live, settings.refit)
     told, stay = multiprocessing.Pipe(duplex=False)
-    with _spawning(), counting_together(), refits, told, stay:
+    checking = Checking(settings.store)
+
+    def begin(url: str) -> None:
+        announce(url)
+        checking.begin()
+
+    with _spawning(), counting_together(), refits, checking, told, stay:
         server = _Server(listeners, stay, settings.log)
-        threading.Thread(target=_announce_when_ready, args=(server, announce), daemon=True).start()
+        threading.Thread(target=_announce_when_ready, args=(server, begin), daemon=True).start()
         load = partial(_load_app, settings, told, server.bind_port)
         try:
             server.serve(target_loader=load, wrap_loader=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response
 
-from matinee import refit
 from matinee.errors import LiveError, MatineeError
 from matinee.live import LiveRatings
 from matinee.recommender import Recommender
@@ -25,13 +25,15 @@ from matinee.service.app import create_app
 from matinee.service.rows import rows_of
 from matinee.service.server import connections
 from matinee.service.serving import Serving, serving_of
-from matinee.service.settings import KILL_TIMEOUT, Settings
-from matinee.snapshot import Snapshot, Store
+from matinee.service.settings import KILL_TIMEOUT, Settings, opened
+from matinee.snapshot import Store
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 LOOK_EVERY = 1.0  # seconds between looks at the store's current snapshot
+
+log = logging.getLogger("matinee.service")
 
 
 class Late:
@@ -86,7 +88,7 @@ def load_app(settings: Settings, stay: Connection, port: int) -> Flask | Late:
 
 def _made(settings: Settings, stay: Connection) -> Flask:
     live, store = LiveRatings(settings.live), Store(settings.store)
-    snapshot, trouble = opened(store, live)
+    snapshot, trouble = opened(store, live, damaged=True)
     app = create_app(
         Recommender.of(snapshot, live=live),
         live,
@@ -96,6 +98,7 @@ def _made(settings: Settings, stay: Connection) -> Flask:
     )
     serving = serving_of(app)
     if trouble is not None:
+        serving.damaged = store.damage(snapshot.id) is not None
         serving.stay(trouble)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
     threading.Thread(target=_leave, args=(serving, stay), name="leave", daemon=True).start()
@@ -103,40 +106,30 @@ def _made(settings: Settings, stay: Connection) -> Flask:
     return app
 
 
-def opened(store: Store, live: LiveRatings) -> tuple[Snapshot, str | None]:
-    """Open the current snapshot; where that cannot be, the newest before it, or else after it, and say why.
-
-    So a worker that takes the place of another answers as the others do, which still have a snapshot open that was
-    damaged since. One with ratings of people who were forgotten since is never opened instead.
-    """
-    try:
-        return store.open(), None
-    except MatineeError as error:
-        held = refit.holders(store, live.forgotten())
-        for snapshot in _nearest(store):
-            with suppress(MatineeError):
-                if snapshot not in held:
-                    return store.open(snapshot), str(error)
-        raise
-
-
-def _nearest(store: Store) -> Sequence[str]:
-    current = ""
-    with suppress(MatineeError):
-        current = store.current_id() or ""
-    return sorted(store.ids(), key=lambda snapshot: snapshot > current)
-
-
 def follow(serving: Serving, store: Store) -> None:
     """Answer from the store's current snapshot, if it is another one than now and can be opened."""
     try:
         current = store.current_id()
-        if current == serving.recommender.snapshot_id:
+        is_whole = not serving.damaged and store.damage(serving.recommender.snapshot_id) is None
+        if current == serving.recommender.snapshot_id and is_whole:
             serving.trouble = None
         elif current is not None:
             serving.switch(warmed(Recommender.of(store.open(), live=serving.live)))
     except MatineeError as error:
-        serving.stay(str(error))
+        serving.stay(str(error), _instead(serving, store))
+    except Exception as error:
+        log.exception("the newest snapshot fails where it should be tried", exc_info=error)
+        serving.stay(f"the newest snapshot fails where it is tried: {type(error).__name__}: {error}")
+
+
+def _instead(serving: Serving, store: Store) -> Recommender | None:
+    """Return the nearest snapshot that is not known to be damaged, where the one that is served is."""
+    serving.damaged = store.damage(serving.recommender.snapshot_id) is not None
+    if serving.damaged:
+        with suppress(MatineeError):
+            snapshot, _ = opened(store, serving.live)
+            return warmed(Recommender.of(snapshot, live=serving.live))
+    return None
 
 
 def warmed(recommender: Recommender) -> Recommender:
