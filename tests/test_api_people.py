@@ -250,9 +250,17 @@ def test_ratings_in_json__are_found_by_id_title_or_imdb_id_and_what_is_not_is_to
     assert answer["stored"] == 3
     assert answer["revision"] == 1
     assert answer["unmatched"] == [
-        {"line": 4, "what": "Nothing Such", "reason": "no movie here has this title"},
-        {"line": 5, "what": "", "reason": "the line names no movie"},
+        {"line": 4, "file": "", "what": "Nothing Such", "reason": "no movie here has this title"},
+        {"line": 5, "file": "", "what": "", "reason": "the line names no movie"},
     ]
+    assert answer["groups"] == [
+        {"kind": "unknown", "reason": "not in the data", "lines": 1},
+        {"kind": "nameless", "reason": "without a movie", "lines": 1},
+    ]
+    assert [(one["line"], one["movie"], one["why"]) for one in answer["loose"]] == [
+        (2, other["movie"], "the years differ by one")
+    ]
+    assert (answer["lines"], answer["loose_lines"]) == (5, 1)
     assert live.ratings("ann") == {row["movie"]: 4.0, other["movie"]: 3.5, third["movie"]: 1.0}
 
 
@@ -281,7 +289,7 @@ def test_the_scale_of_ratings_in_json__may_stand_in_the_query(client: FlaskClien
         ({"ratings": [{"movie": 1, "stars": 4}]}, "ratings.0.movie is '1'"),
         ({"ratings": [{"movie": "1"}]}, "ratings.0.stars is missing"),
         ({"ratings": [{"movie": "1", "stars": 4}], "marks": [{"movie": "1", "mark": "x"}]}, "marks.0.mark is 'x'"),
-        ({"movies": []}, "is missing"),
+        ({"films": []}, "is missing"),
         ({"ratings": {"1": 4}}, "should be a valid array, such as [{"),
     ],
 )
@@ -313,15 +321,46 @@ def test_an_export_of_a_site__is_stored_and_what_is_not_matched_is_told(
 
 
 def test_a_file__may_say_its_scale_in_the_query(client: FlaskClient, live: LiveRatings) -> None:
-    data = b"movieId,rating\n1,9\n2,11\n"
-    answer = client.post(of("ann", "ratings?scale=1:10"), data=data, content_type="text/csv").json
-    assert live.ratings("ann") == {"1": 4.5}
-    assert answer["unmatched"][0]["reason"] == "11 stars are not on the scale from 1 to 10"
+    data = b"movieId,rating\n1,9\n2,4\n"
+    refused = client.post(of("ann", "ratings"), data=data, content_type="text/csv")
+    assert_problem(refused, 400, "line 2: 9 stars are not on the scale", "nothing was stored", "?scale=1:10")
+    assert live.revision("ann") == 0
+    client.post(of("ann", "ratings?scale=1:10"), data=data, content_type="text/csv")
+    assert live.ratings("ann") == {"1": 4.5, "2": 2.0}
+
+
+def test_watched_films_and_watchlists__become_marks(client: FlaskClient, live: LiveRatings) -> None:
+    data = b"movieId\n1\n2\n"
+    answer = client.post(of("ann", "ratings"), data=data, content_type="text/csv").json
+    assert (answer["stored"], answer["marked"]) == (0, {"seen": 2})
+    client.post(of("ann", "ratings?kind=watchlist"), data=b"movieId\n3\n", content_type="text/csv")
+    assert live.read("ann").marks == {"1": "seen", "2": "seen", "3": "watchlist"}
+    listed = client.get(of("ann", "recommendations"), query_string={"n": 1000, "min_ratings": 0}).json["items"]
+    assert not {"1", "2"} & {one["movie"] for one in listed}
+
+
+def test_json_of_another_site__is_read_as_its_file(client: FlaskClient, live: LiveRatings) -> None:
+    film = DATA.catalog.table.slice(40, 1).to_pylist()[0]
+    trakt = [{"rated_at": "2024-01-01", "rating": 9, "movie": {"title": film["title"], "year": film["year"]}}]
+    assert client.post(of("ann", "ratings?scale=1:10"), json=trakt).json["stored"] == 1
+    assert live.ratings("ann") == {film["movie"]: 4.5}
+    simkl = {"movies": [{"status": "plantowatch", "movie": {"title": film["title"], "year": film["year"], "ids": {}}}]}
+    assert client.post(of("ann", "ratings"), json=simkl).json["marked"] == {"watchlist": 1}
+
+
+def test_an_answer_about_many_lines__counts_all_and_shows_some(client: FlaskClient) -> None:
+    lines = "".join(f"Nothing Such {n},{2090 if n % 3 else 1990}\n" for n in range(722))
+    answer = client.post(of("ann", "ratings"), data=f"title,year\n{lines}".encode(), content_type="text/csv").json
+    assert answer["groups"] == [
+        {"kind": "newer", "reason": "newer than the data", "lines": 481},
+        {"kind": "unknown", "reason": "not in the data", "lines": 241},
+    ]
+    assert (answer["lines"], len(answer["unmatched"])) == (722, 100)
 
 
 def test_a_file_that_is_no_export__is_refused(client: FlaskClient) -> None:
     refused = client.post(of("ann", "ratings"), data=b"a,b\n1,2\n", content_type="text/csv")
-    assert_problem(refused, 400, "MovieLens, Letterboxd or IMDb")
+    assert_problem(refused, 400, "the columns 'a, b' of the file name no film", "imdb_id")
     assert_problem(client.post(of("ann", "ratings"), data=b"x", content_type="image/png"), 415, "text/csv")
 
 
@@ -380,8 +419,8 @@ def test_a_mark_of_a_movie_that_is_not_here__is_told_and_the_rest_is_stored(clie
     body = {"ratings": [{"movie": "1", "stars": 4}], "marks": [{"title": "Nothing Such", "mark": "seen"}]}
     answer = client.post(of("ann", "ratings"), json=body).json
     assert answer["stored"] == 1
-    reason = "its mark: no movie here has this title"
-    assert answer["unmatched"] == [{"line": 1, "what": "Nothing Such", "reason": reason}]
+    reason = "no movie here has this title"
+    assert answer["unmatched"] == [{"line": 1, "file": "marks", "what": "Nothing Such", "reason": reason}]
 
 
 # Forgetting

@@ -160,26 +160,49 @@ def test_wrong_question__is_answered_in_one_line(ask: Run, arguments: list[str],
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ([], ["holds no ratings", "MOVIE,STARS"]),
-        (["movie,stars"], ["holds no ratings"]),
-        (["The Matrix"], ["line 1", "not MOVIE,STARS"]),
-        (["The Matrix,five"], ["line 1", "'five'"]),
-        (["Heat,4", "Godfather, The,5"], ["line 2", "quote a title with a comma"]),
-        (["Heat,4", "Heat,5"], ["line 2", "rated twice"]),
-        (["Heat,11"], ["Heat", "outside 0.5 to 5", "1:10"]),
-        (["Heat,nan"], ["nan"]),
-        (["No Such Film,4"], ["No Such Film"]),
+        ([], ["is empty"]),
+        (["movie,stars"], ["holds no ratings", "MOVIE,STARS"]),
+        (["The Matrix"], ["'The Matrix'", "name no film"]),
+        (["The Matrix,five"], ["'The Matrix, five'", "name no film"]),
+        (["movie,stars", "The Matrix,five"], ["line 2", "'five' is not a number"]),
+        (["Heat,11"], ["line 1: 11 stars are not on the scale from 0.5 to 5", "--scale 0:100"]),
+        (["No Such Film,4"], ["line 1", "No Such Film", "no movie here has this title"]),
     ],
 )
-def test_bad_ratings_file__names_the_line(ask: Run, tmp_path: Path, lines: list[str], words: list[str]) -> None:
+def test_a_ratings_file_without_a_rating__names_the_line(
+    ask: Run, tmp_path: Path, lines: list[str], words: list[str]
+) -> None:
     file = written(tmp_path / "mine.csv", *lines) if lines else tmp_path / "mine.csv"
     file.touch()
     assert_one_line(ask("recommend", "--ratings", file), 1, *words)
 
 
-def test_ratings_file_that_is_not_text__is_refused(ask: Run, tmp_path: Path) -> None:
-    (tmp_path / "mine.csv").write_bytes(b"caf\xe9,4\n")
-    assert_one_line(ask("recommend", "--ratings", tmp_path / "mine.csv"), 1, "not UTF-8", "byte 4")
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            ["Heat,4", "Godfather, The,5"],
+            ["1 of 2 lines became nothing", "line 2: 'Godfather, The,5': it has 3"],
+        ),
+        (["Heat,4", "Heat,5"], ["1 lines name a movie again; the later counts"]),
+        (["Heat,4", "No Such Film,4"], ["1 not in the data", "line 2: 'No Such Film': no movie here has this title"]),
+        (["title,year,stars", "Heat,1996,4"], ["line 2: Heat (1996) is Heat (1995) (the years differ by one)"]),
+    ],
+)
+def test_a_ratings_file__says_what_became_of_other_lines(
+    ask: Run, tmp_path: Path, lines: list[str], words: list[str]
+) -> None:
+    result = ask("recommend", "--ratings", written(tmp_path / "mine.csv", *lines), "--json")
+    assert rows(result)
+    assert all(word in result.stderr for word in words), result.stderr
+
+
+def test_a_ratings_file__may_be_what_another_site_exports(ask: Run, tmp_path: Path) -> None:
+    seen = rows(ask("predict", "Alien", "--ratings", written(tmp_path / "mine.csv", "The Matrix,5"), "--json"))
+    imdb = ("Const,Your Rating,Title,Year", "tt0000000,10,The Matrix,1999")
+    assert rows(ask("predict", "Alien", "--ratings", written(tmp_path / "imdb.csv", *imdb), "--json")) == seen
+    watched = written(tmp_path / "watched.csv", "Date,Name,Year,Letterboxd URI", "2024-01-01,Alien,1979,u")
+    assert "Alien" not in {row["title"] for row in rows(ask("recommend", "--ratings", watched, "-n", "500", "--json"))}
 
 
 def test_no_store_yet__says_how_to_make_one(matinee: Run, tmp_path: Path) -> None:

@@ -351,7 +351,8 @@ def test_export_and_import__bring_the_same_back(app, visitor):
     csv = f"{lines}99999999,4\n"
     shown = bring(other, csv.encode(), "my.csv")
     assert "Brought in: 3 ratings." in shown
-    assert "Lines that mean no film we know: 1." in shown
+    assert "Of 4 lines: 3 rated, 0 seen, 0 on your list." in shown
+    assert "1 films that are not here" in shown
     assert "line 5: 99999999 (" in shown
     assert all(f"/films/{movie}" in open_page(other, "/mine") for movie in movies)
     assert "Brought in: 3 ratings." in bring(come(app), saved, "matinee.json")
@@ -378,6 +379,26 @@ def test_what_a_form_has_done__is_shown_once_so_that_a_reload_does_it_not_again(
         assert live.count() == stored
 
 
+def test_an_import__tells_groups_loose_matches_and_marks_in_a_visitors_words(visitor, dataset):
+    film = dataset.catalog.table.slice(0, 1).to_pylist()[0]
+    lines = f'"{film["title"]}",{film["year"] + 1}\nNothing Such,1990\nNothing Later,2090\n'
+    shown = bring(visitor, f"title,year\n{lines}".encode(), "watchlist.csv")
+    assert "Of 3 lines: 0 rated, 0 seen, 1 on your list." in shown
+    assert "1 films that are not here" in shown
+    assert "1 newer than the films here" in shown
+    assert f"is {film['title']} ({film['year']}) (the years differ by one)" in unescape(shown)
+
+
+def test_a_file_on_another_scale__is_brought_in_by_saying_so(visitor):
+    file = lambda: {"file": (BytesIO(b"movieId,rating\n1,9\n"), "my.csv")}  # noqa: E731
+    refused = visitor.post("/mine/import", data=file(), headers=BROWSER)
+    assert refused.status_code == 400
+    assert "9 stars are not on the scale" in refused.text
+    taken = visitor.post("/mine/import?from=0", data={**file(), "scale": "1:10"}, headers=BROWSER)
+    assert (taken.status_code, taken.location) == (303, "/mine?from=0#brought")
+    assert "Brought in: 1 rating." in open_page(visitor, "/mine")
+
+
 @pytest.mark.parametrize("form", ["import", "forget", "link", "unlink"])
 def test_the_address_of_a_form__leads_to_its_page(visitor, form):
     answer = visitor.get(f"/mine/{form}", headers=BROWSER)
@@ -387,7 +408,7 @@ def test_the_address_of_a_form__leads_to_its_page(visitor, form):
 def test_a_report_of_many_lines__is_shown_as_far_as_a_browser_keeps_it(visitor):
     lines = "".join(f"{n},4\n" for n in range(10_000_000, 10_002_000))
     shown = bring(visitor, f"movieId,rating\n{lines}".encode(), "my.csv")
-    assert "Lines that mean no film we know: 2,000." in shown
+    assert "2,000 films that are not here" in shown
     assert "line 11: 10000009 (" in shown
     assert shown.count("<li>line ") <= 50
 

@@ -1,61 +1,60 @@
-"""One person's ratings from a file: lines MOVIE,STARS, where MOVIE is an id or a title."""
+"""One person's ratings and marks from a file: what another site exports, or lines MOVIE,STARS."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matinee.errors import DataError
 
-HEADINGS = {"movie", "movieid", "movie_id", "title"}
+if TYPE_CHECKING:
+    from matinee.dataset import Dataset
+    from matinee.datasets.matching import Matched
+    from matinee.recommender.people import Person
+
+MOST_EXAMPLES = 5
 
 
-def read_ratings(path: Path) -> dict[str, float]:
-    """Return {movie as written: stars}; a first line of column names is left out, blank lines too.
+def read_person(path: Path, dataset: Dataset, scale: str | None) -> tuple[Person, list[str]]:
+    """Return whom a file is about, by the movies of a data set, and lines that say what became of the file's.
 
-    Raises DataError naming the line that breaks a rule.
-
-    >>> from tempfile import NamedTemporaryFile
-    >>> with NamedTemporaryFile("w", suffix=".csv") as file:
-    ...     _ = file.write('movie,stars\\n260,9\\n"Matrix, The",8.5\\n')
-    ...     file.flush()
-    ...     read_ratings(Path(file.name))
-    {'260': 9.0, 'Matrix, The': 8.5}
+    The file is read as an import over HTTP reads it; MOVIE of lines MOVIE,STARS is an id or a title. Raises DataError
+    where no line means a movie.
     """
-    found: dict[str, float] = {}
-    for number, movie, stars in _lines(path, _text(path)):
-        if movie in found:
-            raise DataError(f"{path} line {number}: {movie!r} is rated twice; leave one of the lines out")
-        found[movie] = stars
-    if not found:
-        raise DataError(f"{path} holds no ratings; it needs lines MOVIE,STARS such as 260,4.5")
-    return found
+    from matinee.datasets import exports, matching
+    from matinee.ratings import History, Scale
+    from matinee.recommender.people import Person
+
+    own = dataset.ratings.scale
+    given = None if scale is None else Scale.parse(scale)
+    export = exports.read(path.read_bytes(), given, own=own, name=path.name)
+    found = matching.match(export, dataset.catalog, own, counts=dataset.ratings.movie_counts)
+    if not found.stars and not found.marks:
+        raise DataError(f"{path} {_nothing(found)}")
+    ids = dataset.catalog.ids
+    stars = {int(ids.positions([movie])[0]): value for movie, value in found.stars.items()}
+    marks = {int(ids.positions([movie])[0]): mark for movie, mark in found.marks.items()}
+    return Person(History.of(stars), 0, marks), [f"{path}: {line}" for line in _report(found)]
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: byte {error.start + 1} cannot be read") from None
+def _nothing(found: Matched) -> str:
+    if not found.unmatched:
+        return "holds no ratings; it needs lines MOVIE,STARS such as 260,4.5, or what another site exports"
+    first = found.unmatched[0]
+    more = f", and {len(found.unmatched) - 1:,} lines more mean no movie either" if len(found.unmatched) > 1 else ""
+    return f"line {first.line}: {first.what!r}: {first.reason}{more}"
 
 
-def _lines(path: Path, text: str) -> Iterator[tuple[int, str, float]]:
-    rows = csv.reader(io.StringIO(text))
-    for row in rows:
-        fields = [field.strip() for field in row]
-        if not any(fields) or (rows.line_num == 1 and fields[0].lower() in HEADINGS):
-            continue
-        yield rows.line_num, *_rating(f"{path} line {rows.line_num}", fields)
+def _report(found: Matched) -> list[str]:
+    """Return what became of lines that are no certain ratings."""
+    from matinee.datasets.matching import GROUPS
 
-
-def _rating(place: str, fields: list[str]) -> tuple[str, float]:
-    if len(fields) != 2 or not fields[0]:
-        raise DataError(
-            f'{place}: {",".join(fields)!r} is not MOVIE,STARS; quote a title with a comma: "Matrix, The",5'
-        )
-    try:
-        return fields[0], float(fields[1])
-    except ValueError:
-        raise DataError(f"{place}: {fields[1]!r} is not a number of stars") from None
+    lines = list(found.notes)
+    if found.unmatched:
+        groups = "; ".join(f"{count:,} {GROUPS[kind]}" for kind, count in found.groups.items())
+        lines.append(f"{len(found.unmatched):,} of {found.lines:,} lines became nothing: {groups}")
+        lines += [f"line {one.line}: {one.what!r}: {one.reason}" for one in found.unmatched[:MOST_EXAMPLES]]
+    if found.loose:
+        lines.append(f"{len(found.loose):,} of {found.lines:,} lines mean a movie in all likelihood")
+        lines += [f"line {one.line}: {one.what} is {one.title} ({one.why})" for one in found.loose[:MOST_EXAMPLES]]
+    return lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from matinee.cli import options
-from matinee.cli.histories import read_ratings
+from matinee.cli.histories import read_person
 from matinee.cli.options import AsJson, ScaleOption, StoreOption
 from matinee.cli.program import command
 from matinee.defaults import DEFAULT_MIN_RATINGS, DEFAULT_N
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="A user of the data, or a visitor.")]
 RatingsFile = Annotated[
-    Path | None, typer.Option("--ratings", metavar="FILE.csv", help="Lines MOVIE,STARS; MOVIE is an id or a title.")
+    Path | None,
+    typer.Option(
+        "--ratings",
+        metavar="FILE",
+        help="Lines MOVIE,STARS, where MOVIE is an id or a title; or what another site exports.",
+    ),
 ]
 
 
@@ -47,7 +52,7 @@ def recommend(
 ) -> None:
     """List what one person should watch next, never a movie they rated."""
     options.one_of("--order", order, ("match", "stars"))
-    with _asked(store, snapshot, user, ratings) as (recommender, whom):
+    with _asked(store, snapshot, user, ratings, scale) as (recommender, whom):
         table = recommender.recommend(
             **whom,
             n=n,
@@ -69,7 +74,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict the stars that one person would give to these movies, with a 90 % interval."""
-    with _asked(store, snapshot, user, ratings) as (recommender, whom):
+    with _asked(store, snapshot, user, ratings, scale) as (recommender, whom):
         table = recommender.predict(**whom, movies=movies, scale=scale)
     _show(table, as_json, recommender)
 
@@ -91,16 +96,23 @@ def similar(
 
 @contextmanager
 def _asked(
-    store: Path, snapshot: str | None, user: str | None, ratings: Path | None
+    store: Path, snapshot: str | None, user: str | None, ratings: Path | None, scale: str | None
 ) -> Iterator[tuple[Recommender, dict[str, Any]]]:
     """Open a store with its live ratings, where there are any, and say whom a question is about."""
+    from matinee.cli import output
     from matinee.live import FILE_NAME, LiveRatings
     from matinee.recommender import Recommender
 
     if (user is None) == (ratings is None):
-        raise UsageError("name one person: --user ID, or --ratings FILE.csv with lines MOVIE,STARS")
+        raise UsageError(
+            "name one person: --user ID, or --ratings FILE.csv with lines MOVIE,STARS or what another site exports"
+        )
     if ratings is not None:
-        yield Recommender.open(store, snapshot=snapshot), {"ratings": read_ratings(ratings)}
+        opened = Recommender.open(store, snapshot=snapshot)
+        person, lines = read_person(ratings, opened.dataset, scale)
+        for line in lines:
+            output.remark(line)
+        yield opened, {"ratings": person}
     elif not (store / FILE_NAME).exists():
         yield Recommender.open(store, snapshot=snapshot), {"user": user}
     else:

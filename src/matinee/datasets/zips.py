@@ -17,11 +17,11 @@ MOST_RATIO = 100  # of what is unpacked to what was packed; a person's ratings h
 SMALL = 100_000  # bytes that may be unpacked from however few
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
-Choice = Callable[[Sequence[zipfile.ZipInfo]], zipfile.ZipInfo]
+Choice = Callable[[Sequence[zipfile.ZipInfo]], Sequence[zipfile.ZipInfo]]
 
 
-def unpacked(data: bytes, choose: Choice, most: int) -> bytes:
-    """Return one file of a zip, the one that `choose` chooses, of at most so many bytes.
+def unpacked(data: bytes, choose: Choice, most: int) -> dict[str, bytes]:
+    """Return the files of a zip that `choose` chooses, of at most so many bytes together, in its order.
 
     Raises DataError where the zip is damaged, holds too many files or too much, or is packed by another method than
     deflate.
@@ -30,7 +30,10 @@ def unpacked(data: bytes, choose: Choice, most: int) -> bytes:
         raise DataError(f"the zip holds more than {MOST_FILES:,} files; no export has so many")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            return _read(packed, choose(packed.infolist()), most)
+            files: dict[str, bytes] = {}
+            for member in choose(packed.infolist()):
+                files[member.filename] = _read(packed, member, most - sum(map(len, files.values())))
+            return files
     except DAMAGED as error:
         raise DataError(f"the zip cannot be unpacked: {error}; send the CSV in it") from None
 

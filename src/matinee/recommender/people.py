@@ -171,6 +171,8 @@ def given_by_hand(dataset: Dataset, given: Given, scale: Scale | None) -> Person
     Raises UnknownMovieError or AmbiguousTitleError naming the movie, DataError where stars are outside the scale or a
     movie is rated twice.
     """
+    if isinstance(given, Person):
+        return given
     if isinstance(given, History):
         return Person(given)
     own = dataset.ratings.scale

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, replace
-from typing import Annotated
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from matinee.datasets import exports, matching
 from matinee.datasets.exports import Export, Line, Unmatched
-from matinee.datasets.matching import Found
+from matinee.datasets.matching import GROUPS, Matched
+from matinee.datasets.sites import Kind
 from matinee.errors import UsageError
 from matinee.ratings import Scale
 from matinee.service import users
@@ -23,6 +25,8 @@ from matinee.service.auth.limits import MOST_RATINGS, checked_length
 from matinee.service.movies import added, facts
 from matinee.service.serving import live, recommender
 
+MOST_EXAMPLES = 100
+KINDS: Mapping[Mark, Kind] = {"seen": "watched", "hidden": "hidden", "watchlist": "watchlist"}
 UPLOADS = ("text/csv", "application/zip", "application/x-zip-compressed", "application/vnd.ms-excel")
 
 
@@ -90,18 +94,31 @@ class WrittenRatings(Asked):
 
 class FileScale(Asked):
     scale: str | None = Field(None, description="of the stars, where a file's are not on its site's scale")
+    kind: Literal["watched", "watchlist"] | None = Field(
+        None, description="what lines without stars are; by default what the file's name or columns say, else watched"
+    )
 
 
 class UnmatchedLine(BaseModel):
     line: int = Field(description="of a file, or the place in the list of ratings, counted from 1")
+    file: str = Field(description="of a zip, empty for a single file")
     what: str
     reason: str
+
+
+class Group(BaseModel):
+    """Lines that became nothing for one reason."""
+
+    kind: Literal["newer", "unknown", "another year", "several", "nameless", "series", "stars", "listed", "unreadable"]
+    reason: str = Field(examples=["newer than the data"])
+    lines: int
 
 
 class LooseLine(BaseModel):
     """A line that means a movie in all likelihood."""
 
     line: int
+    file: str = Field(description="of a zip, empty for a single file")
     what: str
     movie: str
     title: str
@@ -109,9 +126,17 @@ class LooseLine(BaseModel):
 
 
 class StoredRatings(AboutUser):
+    site: str = Field(description="whose file it was taken for")
+    scale: str = Field(description="of its stars")
+    lines: int = Field(description="how many were read")
     stored: int = Field(description="how many movies were rated")
-    unmatched: list[UnmatchedLine]
-    loose: list[LooseLine]
+    marked: dict[Mark, int] = Field(description="how many movies were marked as what")
+    groups: list[Group] = Field(description="of all lines that became nothing, the largest first")
+    unmatched: list[UnmatchedLine] = Field(description=f"the first {MOST_EXAMPLES} lines that became nothing")
+    loose: list[LooseLine] = Field(description=f"the first {MOST_EXAMPLES} lines whose movie is not certain")
+    loose_lines: int = Field(description="how many there are of these")
+    not_read: list[str] = Field(description="files of a zip that say nothing of movies, or nothing that is kept")
+    notes: list[str] = Field(description="what became of likes, lists and marks that gave way")
 
 
 @route("GET", "/users/{user}/ratings", scope="read", summary="What a user rated", query=Page, answer=Ratings)
@@ -170,34 +195,40 @@ def delete_rating(user: str, movie: str) -> Fields:
     scope="write", summary="Bring ratings in", query=FileScale, body=WrittenRatings, uploads=UPLOADS,
     answer=StoredRatings,
 )  # fmt: skip
-def bring_ratings(user: str, query: FileScale, body: WrittenRatings | Upload) -> Fields:
-    """JSON, or the CSV or zip that MovieLens, Letterboxd or IMDb export.
+def bring_ratings(user: str, query: FileScale, body: WrittenRatings | Upload, name: str = "") -> Fields:
+    """JSON of this interface, or the file that another site exports: CSV, zip, or the JSON of Trakt and Simkl.
 
-    Movies are found by id, by IMDb id, or by title and year, stars are mapped onto the data's scale, and lines that
-    mean no movie here are reported. In JSON, stars off their scale refuse the whole body.
+    Movies are found by IMDb id, TMDB id, id, or title and year, and stars are mapped onto the data's scale. Watched
+    movies are marked as seen, a watchlist as watchlist. Every line that became nothing is counted by its reason. Stars
+    off their scale refuse the whole body.
     """
-    scale = recommender().dataset.ratings.scale
-    export = _read(body.content, query.scale) if isinstance(body, Upload) else _written(body, scale, query.scale)
-    written = body.marks if isinstance(body, WrittenRatings) else []
-    marks = _found([one.line(number) for number, one in enumerate(written, 1)])
     data = recommender().dataset
-    found = matching.match(export, data.catalog, scale, _also(export.lines), data.ratings.movie_counts)
-    marked = {movie.movie: one.mark for movie, one in zip(marks, written, strict=True) if isinstance(movie, Found)}
-    revision = live().bring(user, found.stars, marked)
-    unmatched = [*found.unmatched, *(one for one in marks if isinstance(one, Unmatched))]
+    own = data.ratings.scale
+    export = _read(body.content, query, own, name) if isinstance(body, Upload) else _written(body, own, query.scale)
+    found = matching.match(export, data.catalog, own, _also(export.lines), data.ratings.movie_counts)
+    revision = live().bring(user, found.stars, found.marks)
+    return {"user": user, "revision": revision, **report(export, found)}
+
+
+def report(export: Export, found: Matched) -> Fields:
+    """Return what an import became."""
     return {
-        "user": user,
-        "revision": revision,
+        "site": export.site,
+        "scale": str(export.scale),
+        "lines": found.lines,
         "stored": len(found.stars),
-        "unmatched": [{"line": one.line, "what": one.what, "reason": one.reason} for one in unmatched],
-        "loose": [*map(asdict, found.loose)],
+        "marked": Counter(found.marks.values()),
+        "groups": [{"kind": kind, "reason": GROUPS[kind], "lines": n} for kind, n in found.groups.items()],
+        "unmatched": [_unmatched(one) for one in found.unmatched[:MOST_EXAMPLES]],
+        "loose": [*map(asdict, found.loose[:MOST_EXAMPLES])],
+        "loose_lines": len(found.loose),
+        "not_read": [file for file, kind in export.files.items() if not kind],
+        "notes": found.notes,
     }
 
 
-def _found(marks: list[Line]) -> list[Found | Unmatched]:
-    data = recommender().dataset
-    found = matching.find(marks, data.catalog, _also(marks), data.ratings.movie_counts)
-    return [one if isinstance(one, Found) else replace(one, reason=f"its mark: {one.reason}") for one in found]
+def _unmatched(one: Unmatched) -> Fields:
+    return {"line": one.line, "file": one.file, "what": one.what, "reason": one.reason}
 
 
 def _also(lines: Iterable[Line]) -> Collection[str]:
@@ -206,8 +237,9 @@ def _also(lines: Iterable[Line]) -> Collection[str]:
     return added() if any(line.movie and line.movie not in ids for line in lines) else ()
 
 
-def _read(content: bytes, scale: str | None) -> Export:
-    export = exports.read(content, None if scale is None else Scale.parse(scale))
+def _read(content: bytes, query: FileScale, own: Scale, name: str) -> Export:
+    scale = None if query.scale is None else Scale.parse(query.scale)
+    export = exports.read(content, scale, own=own, kind=query.kind, name=name)
     checked_length(len(export.lines))
     return export
 
@@ -226,4 +258,5 @@ def _written(body: WrittenRatings, own: Scale, asked: str | None) -> Export:
         if rule := scale.check(one.stars):
             raise UsageError(f"rating {number}: {rule}; nothing was stored")
         lines.append(one.line(number, one.stars))
-    return Export("JSON", scale, tuple(lines))
+    lines += [one.line(number)._replace(kind=KINDS[one.mark], file="marks") for number, one in enumerate(body.marks, 1)]
+    return Export(matching.OWN, scale, tuple(lines))

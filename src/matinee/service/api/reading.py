@@ -18,6 +18,7 @@ from matinee.service import bodies
 JSON = "application/json"
 MOST_SHOWN = 60
 WHAT = re.compile(r"^(Input|String|List|Tuple|Dictionary|Value error,) | after validation(?=,)")  # what a rule is of
+OF_SIMKL = re.compile(rb'\{\s*"(?:shows|anime|movies)"\s*:\s*\[\s*\{')
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -52,7 +53,7 @@ def body(model: type[BaseModel] | None, uploads: tuple[str, ...] = ()) -> BaseMo
     if uploads:
         request.max_content_length = bodies.MOST_UPLOADED
     content = bodies.content()
-    if request.mimetype in uploads:
+    if request.mimetype in uploads or (uploads and is_of_another_site(request.mimetype, content)):
         return Upload(request.mimetype, content)
     if model is None or request.mimetype != JSON:
         accepted = " or ".join([*([JSON] if model else []), *uploads])
@@ -64,6 +65,14 @@ def body(model: type[BaseModel] | None, uploads: tuple[str, ...] = ()) -> BaseMo
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise UsageError(_said("the body's ", model, error)) from None
+
+
+def is_of_another_site(kind: str, content: bytes) -> bool:
+    """Return whether a body is JSON that another site exports: a list, or, as Simkl's, lists of movies and shows."""
+    if kind != JSON:
+        return False
+    start = content[:MOST_SHOWN].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"[") or OF_SIMKL.match(start) is not None
 
 
 @lru_cache

@@ -5,7 +5,7 @@ The scripts write through /api/v1; the forms here do the same for a browser with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,11 +13,12 @@ from flask import Response, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 
+from matinee.datasets.matching import GROUPS
 from matinee.errors import UsageError
 from matinee.live import identities
 from matinee.service import auth, border, users
 from matinee.service.api import ratings
-from matinee.service.api.reading import Upload
+from matinee.service.api.reading import JSON, Upload, is_of_another_site
 from matinee.service.auth import access
 from matinee.service.auth.limits import MOST_RATINGS
 from matinee.service.bodies import MOST_UPLOADED
@@ -31,7 +32,7 @@ from matinee.service.pages.visitors import known_visitor, on_to, own, secret, vi
 from matinee.service.serving import live
 
 AT_ONCE = 50
-MOST_LINES = 50
+MOST_LINES, MOST_LOOSE = 50, 20  # shown of an import
 PLACES = {"report": "brought", "link": "elsewhere"}
 """Where the page shows what a form has done."""
 MARKS = ("watchlist", "seen", "hidden")
@@ -78,10 +79,9 @@ def bring() -> Response:
     user, file = known_visitor(), request.files.get("file")
     if file is None or not file.filename:
         raise UsageError("choose a file first; go back and pick the CSV or zip that you exported")
-    report: Any = ratings.bring_ratings(user=user, query=ratings.FileScale(scale=None), body=_exported(file))
-    t = texts()["mine"]
-    lines = [t["line"].format(**one) for one in report["unmatched"][:MOST_LINES]]
-    return _then("report", str(report["stored"]), str(len(report["unmatched"])), *lines)
+    query = ratings.FileScale(scale=request.form.get("scale") or None, kind=None)
+    answer: Any = ratings.bring_ratings(user=user, query=query, body=_exported(file), name=str(file.filename))
+    return _then("report", *_words(answer))
 
 
 @routes.post("/mine/forget")
@@ -125,9 +125,38 @@ def follow_link(token: str) -> Response:
     return auth.sign_in(on_to(url_for("pages.mine")), user)
 
 
+def _words(answer: Mapping[str, Any]) -> list[str]:
+    """Return an import's report as words that a browser keeps: counts, then what of the rest fits, with its letter."""
+    t, marked = texts()["mine"], answer["marked"]
+    counts = answer["lines"], answer["stored"], marked["seen"], marked["watchlist"], answer["loose_lines"]
+    loose = [t["loose_line"].format(**one) for one in answer["loose"][:MOST_LOOSE]]
+    lines = [t["line"].format(**one) for one in answer["unmatched"][:MOST_LINES]]
+    return [
+        *map(str, counts),
+        *(f"g{group['kind']}={group['lines']}" for group in answer["groups"]),
+        *(f"n{note}" for note in answer["notes"]),
+        *(f"o{line}" for line in loose),
+        *(f"u{line}" for line in lines),
+    ]
+
+
+def _report(words: Sequence[str]) -> dict[str, Any]:
+    """Return what the page shows of an import; nothing of what no import has said."""
+    names = ("lines", "stored", "seen", "watchlist", "loose_lines")
+    counts = _numbers(words[: len(names)])
+    if len(counts) < len(names):
+        return {}
+    of = {letter: [word[1:] for word in words[len(names) :] if word[0] == letter] for letter in "gnou"}
+    split = (group.partition("=")[::2] for group in of["g"])
+    groups = [(kind, n) for kind, text in split if kind in GROUPS for n in _numbers([text])]
+    rest = {"groups": groups, "notes": of["n"], "loose": of["o"], "unmatched": of["u"]}
+    return {"report": dict(zip(names, counts, strict=True)) | rest}
+
+
 def _then(what: str, *words: str) -> Response:
     """Return the way to the page, which shows once what a form has done."""
-    place = url_for("pages.mine", _anchor=PLACES.get(what))
+    page: dict[str, Any] = {"from": request.args["from"]} if "from" in request.args else {}
+    place = url_for("pages.mine", _anchor=PLACES.get(what), **page)
     return secret(keep(on_to(place), AFTER, (what, *words), MOMENT))
 
 
@@ -139,12 +168,12 @@ def _shown(after: Sequence[str]) -> dict[str, Any]:
         case ["link", token] if identities.opens(live(), token, visitor()):
             link = url_for("pages.link", token=token, _external=True)
             return {"link": link, "code": code(link)}
-        case ["report", *counts] if len(numbers := _numbers(counts[:2])) == 2:
-            return {"report": {"stored": numbers[0], "unmatched": numbers[1], "lines": counts[2:]}}
+        case ["report", *words]:
+            return _report(words)
     return {}
 
 
-def _numbers(texts: Sequence[str]) -> list[int]:
+def _numbers(texts: Iterable[str]) -> list[int]:
     found = (border.whole_number(text, 0, MOST_RATINGS) for text in texts)
     return [number for number in found if number is not None]
 
@@ -172,7 +201,7 @@ def _first(count: int) -> int:
 def _exported(file: FileStorage) -> ratings.WrittenRatings | Upload:
     """Return what a file holds: what was saved here as JSON, or another site's export as it is."""
     content = file.read()
-    if not content.lstrip().startswith(b"{"):
+    if not content.lstrip().startswith(b"{") or is_of_another_site(JSON, content):
         return Upload(file.mimetype, content)
     try:
         return ratings.WrittenRatings.model_validate_json(content, strict=True)
