@@ -24,7 +24,7 @@ settings.load_profile("any machine")
 
 
 def pytest_report_header() -> str:
-    """Say on which instruction set the kernels run; from here on this process has no other."""
+    """Say on which instruction set the kernels run."""
     return f"instruction set: {kernels.instruction_set()}"
 
 

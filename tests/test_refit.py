@@ -134,7 +134,7 @@ def test_refit__includes_new_people_and_movies_and_keeps_the_live_ratings(store,
     assert len(snapshot.dataset.ratings.get("~3")) == 3
     assert live.count() == 90
     listed = Recommender.of(snapshot, live=live).recommend(user="7", n=200)
-    assert "A New Film (2026)" in listed.arrow["title"].to_pylist() or "A New Film" in listed.arrow["title"].to_pylist()
+    assert "A New Film" in listed["title"]
     assert snapshot.manifest.metrics["models"][0]["rmse"] > 0
 
 
