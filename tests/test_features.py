@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matinee.kernels import Csr, transpose
-from matinee.models import features
+from matinee.models.bayes import features
 
 
 @pytest.fixture
