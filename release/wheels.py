@@ -90,9 +90,11 @@ def build(python: Python, machine: str, source: Path) -> None:
         _PYTHON_HOST_PLATFORM=f"linux-{machine}",
         SETUPTOOLS_EXT_SUFFIX=f".cpython-3{python.minor}-{machine}-linux-gnu.so",
     )
-    platform = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
     path = f"{TOOLS}:{os.environ['PATH']}"
-    run(TOOLS / "auditwheel", "repair", "--plat", platform, "--wheel-dir", DIST, *raw.iterdir(), PATH=path)
+    run(TOOLS / "auditwheel", "repair", "--plat", "auto", "--wheel-dir", DIST, *raw.iterdir(), PATH=path)
+    platform = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
+    if not any(platform in wheel.name for wheel in DIST.glob(f"*-cp3{python.minor}-*.whl")):
+        stop(f"wheels: the wheel for Python 3.{python.minor} on {machine} needs a newer glibc than {GLIBC}")
 
 
 def commit() -> str:
