@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from matinee.datasets import headers
+from matinee.datasets import headers, quoting
 from matinee.errors import DataError
 
 DELIMITERS = ("::", "\t", ";", ",", "|")
@@ -33,11 +33,15 @@ LEAST_TIME = 1_000
 
 
 class Row(NamedTuple):
-    """A line (or lines, where a quoted field has several): its fields, stripped, or the rule that it breaks."""
+    """A line (or lines, where a quoted field has several): its fields, stripped, or the rule that it breaks.
+
+    `is_clean` is False where quotes stand in the midst of a field, as no program writes them.
+    """
 
     line: int
     fields: list[str]
     rule: str = ""
+    is_clean: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,20 +79,21 @@ class Text:
             number += 1
             if '"' not in line or self.delimiter == "::":
                 if line.strip():
-                    yield self._row(number, line.rstrip("\r\n").split(self.delimiter))
+                    yield self._row(number, line.rstrip("\r\n").split(self.delimiter), '"' not in line)
                 continue
             fields, rule = _parsed(line, self.delimiter)
             taken = 0
             if rule == UNCLOSED:
                 fields, rule, taken = self._over_lines(line, ahead, lines)
-            yield Row(number, fields, rule) if rule else self._row(number, fields)
+            is_clean = bool(taken) or quoting.is_clean(line.encode("utf-8", "replace"), self.delimiter)
+            yield Row(number, fields, rule) if rule else self._row(number, fields, is_clean)
             for _ in range(taken):
                 ahead.popleft()
             number += taken
 
-    def _row(self, number: int, fields: list[str]) -> Row:
+    def _row(self, number: int, fields: list[str], is_clean: bool) -> Row:
         if len(fields) == len(self.header):
-            return Row(number, [field.strip() for field in fields])
+            return Row(number, [field.strip() for field in fields], "", is_clean)
         shown = ", ".join(self.header)[: 2 * SHOWN]
         return Row(number, fields, f"it has {len(fields)} fields where {len(self.header)} are expected ({shown})")
 
@@ -101,7 +106,7 @@ class Text:
                 ahead.append(following)
             following = ahead[more - 1]
             if self._is_row(following):
-                return [], f"{UNCLOSED}: the next row begins {more} lines below", 0
+                return [], UNCLOSED, 0
             if following.count('"') % 2:
                 fields, rule = _parsed(line + "".join(list(ahead)[:more]), self.delimiter)
                 return (fields, "", more) if not rule else ([], rule, 0)
@@ -109,7 +114,9 @@ class Text:
 
     def _is_row(self, line: str) -> bool:
         """Return whether a line is a row of its own: with all fields, and numbers where they are expected."""
-        fields = line.replace('"', "").strip().split(self.delimiter)
+        fields, rule = _parsed(line, self.delimiter)
+        if rule:
+            fields = line.replace('"', "").strip().split(self.delimiter)
         return len(fields) == len(self.header) and all(is_number(fields[at]) for at in self.numeric)
 
 
@@ -140,6 +147,8 @@ def read(
     if columns is not None:
         return _without_header(name, data, tuple(columns), delimiter, above, rows)
     first = tuple(rows[0])
+    if rule := _parsed(sample[0], delimiter)[1] if delimiter != "::" else "":
+        raise DataError(f"{name} line {above + 1}: {rule}")
     if is_header(first, named):
         return Text(name, data, first, delimiter, above + 1, numeric=_numeric(rows[1:], len(first)))
     usual = usual_columns(rows)

@@ -55,6 +55,11 @@ def plain(name: str) -> str:
     return IGNORED.sub("", TYPE.sub("", name.strip())).casefold()
 
 
+def listed(header: Sequence[str]) -> str:
+    """Return the names of columns for a message."""
+    return ", ".join(name if name.isprintable() else repr(name) for name in header)
+
+
 def find(where: str, header: Sequence[str], column: str) -> str | None:
     """Return how a header writes one of our columns, None where it has no such column.
 
@@ -96,4 +101,4 @@ def _named(where: str, header: Sequence[str], column: str, name: str | None) -> 
     alike = [other for other in header if plain(other) == plain(name)]
     if len(alike) == 1:
         return alike[0]
-    raise DataError(f"{where} has no column {name!r} for {column}: its columns are {', '.join(header)}")
+    raise DataError(f"{where} has no column {name!r} for {column}: its columns are {listed(header)}")

@@ -219,7 +219,7 @@ def _tags(source: Source) -> dict[str, list[str]]:
     tag = next((name for name in text.header if headers.plain(name) == "tag"), None)
     movie = headers.find("tags.csv", text.header, "movie")
     if movie is None or tag is None:
-        raise DataError(f"tags.csv needs columns movieId and tag; its columns are {', '.join(text.header)}")
+        raise DataError(f"tags.csv needs columns movieId and tag; its columns are {headers.listed(text.header)}")
     places = [text.header.index(movie), text.header.index(tag)]
     return _most_used(*(_tags_by_arrow(text, places) or _tags_by_line(text, places)))
 

@@ -63,7 +63,7 @@ def columns_of(where: str, header: tuple[str, ...], named: Mapping[str, str] | N
     for column in ("movie", "title"):
         if found[column] is None:
             raise DataError(
-                f"{where} has no column for {column}: its columns are {', '.join(header)}; "
+                f"{where} has no column for {column}: its columns are {headers.listed(header)}; "
                 f"name it with `movie_columns='{column}=COLUMN'`"
             )
     return {column: name for column, name in found.items() if name is not None}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 PIECE = 1 << 24
 QUOTE, LINE_END, RETURN = (ord(mark) for mark in '"\n\r')
@@ -36,11 +37,17 @@ def _is_clean(piece: bytes, delimiter: int) -> bool:
     opens, closes = quotes[::2], quotes[1::2]
     if len(opens) != len(closes):
         return False
-    lines = np.flatnonzero(marks == LINE_END)
-    if np.any(np.searchsorted(lines, opens) != np.searchsorted(lines, closes)):
+    line = np.cumsum(marks == LINE_END, dtype=np.int32)
+    if np.any(line[opens] != line[closes]):
         return False
-    padded = np.concatenate([[LINE_END], marks, [LINE_END]]).astype(np.uint8)
+    padded = np.frombuffer(b"\n" + piece + b"\n", np.uint8)
     return bool(
-        np.isin(padded[opens], (delimiter, LINE_END, QUOTE)).all()
-        and np.isin(padded[closes + 2], (delimiter, LINE_END, RETURN, QUOTE)).all()
+        _all_in(padded[opens], (delimiter, LINE_END, QUOTE))
+        and _all_in(padded[closes + 2], (delimiter, LINE_END, RETURN, QUOTE))
     )
+
+
+def _all_in(marks: NDArray[np.uint8], allowed: Sequence[int]) -> bool:
+    table = np.zeros(256, bool)
+    table[list(allowed)] = True
+    return bool(table[marks].all())

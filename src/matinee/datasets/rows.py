@@ -36,6 +36,8 @@ from matinee.ids import Ids, Positions
 from matinee.ratings import Ratings, Scale, Stars, Times
 
 OnBadRows = Literal["error", "skip"]
+Rating = tuple[str, str, float, tuple[int, float, bool] | None]
+"""User, movie, stars and time, as `times.read` gives it."""
 BLOCK = 1 << 22
 
 
@@ -153,7 +155,7 @@ class Columns:
         """Return (n,) whether each row breaks a rule."""
         bad = ~np.isfinite(self.stars) if scale is None else ~self._on(scale)
         if self.moments is not None:
-            bad |= (self.moments.seconds < 0) | (self.moments.seconds >= times.LATEST)
+            bad |= self.moments.bad()
         for ids in (self.users, self.movies):
             if ids.null_count:
                 bad |= np.asarray(pc.is_null(ids))
@@ -194,8 +196,15 @@ def _numbers(column: pa.ChunkedArray) -> Stars:
         return np.array([_number_or_nan(text) for text in column.to_pylist()], np.float32)
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or _is_flag(kind)):
         raise ValueError(f"the column of ratings holds {kind}, which is no number")
-    numbers = column.cast(pa.float64() if pa.types.is_decimal(kind) else pa.float32(), safe=False)
-    return np.asarray(pc.fill_null(numbers, pa.scalar(math.nan, numbers.type)).to_numpy(), np.float32)
+    numbers = (
+        column if kind == pa.float32() else column.cast(pa.float64() if _is_exact(kind) else pa.float32(), safe=False)
+    )
+    filled = pc.fill_null(numbers, pa.scalar(math.nan, numbers.type)) if numbers.null_count else numbers
+    return np.asarray(filled.to_numpy(), np.float32)
+
+
+def _is_exact(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(kind))
 
 
 def _is_flag(kind: pa.DataType) -> bool:
@@ -264,30 +273,39 @@ def _holds_times(kind: pa.DataType) -> bool:
 
 def read_lines(lines: Lines, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
     """Read line by line: the first bad row is an error, or bad rows are skipped and counted."""
-    ratings: list[tuple[str, str, float, tuple[int, float, bool] | None]] = []
+    ratings: list[Rating] = []
+    numbers: list[int] = []
     skipped, bad, places = 0, "", layout.places
     for row in lines.rows():
         try:
             ratings.append(_good_rating(row, places, scale, ratings))
         except ValueError as problem:
-            place = f"{lines.name} line {row.line}: {problem}"
-            if on_bad_rows == "error":
-                raise DataError(f"{place}; or leave bad rows out with `on_bad_rows='skip'`") from None
+            place = _place(lines.name, row.line, str(problem), on_bad_rows)
             skipped, bad = skipped + 1, bad or place
+        else:
+            numbers.append(row.line)
     users, movies, stars, when = zip(*ratings, strict=True) if ratings else ((), (), (), ())
-    return Columns(
-        _encoded(users),
-        _encoded(movies),
-        np.array(stars, np.float32),
-        times.of(when) if layout.timestamp else None,
-    ).rows(skipped, bad)
+    moments = times.of(when) if layout.timestamp else None
+    columns = Columns(_encoded(users), _encoded(movies), np.array(stars, np.float32), moments)
+    late = columns.bad(None)
+    if late.any():
+        at = int(late.argmax())
+        bad = bad or _place(
+            lines.name, numbers[at], f"timestamp of {when[at][0]} seconds is {times.NO_TIME}", on_bad_rows
+        )
+        return columns.where(~late).rows(skipped + int(late.sum()), bad)
+    return columns.rows(skipped, bad)
+
+
+def _place(name: str, line: int, rule: str, on_bad_rows: OnBadRows) -> str:
+    """Return where a rule is broken. Raises DataError where bad rows are errors."""
+    if on_bad_rows == "error":
+        raise DataError(f"{name} line {line}: {rule}; or leave bad rows out with `on_bad_rows='skip'`")
+    return f"{name} line {line}: {rule}"
 
 
 def _encoded(ids: Sequence[str]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(ids, pa.string())]).dictionary_encode().cast(identifiers.ENCODED)
-
-
-Rating = tuple[str, str, float, tuple[int, float, bool] | None]
 
 
 def _good_rating(row: Row, places: Sequence[int], scale: Scale | None, before: Sequence[Rating]) -> Rating:
@@ -295,6 +313,8 @@ def _good_rating(row: Row, places: Sequence[int], scale: Scale | None, before: S
     if row.rule:
         raise ValueError(row.rule)
     user, movie, stars, *when = (row.fields[at] for at in places)
+    if not row.is_clean and '"' in user + movie:
+        raise ValueError(f"a quote stands in the midst of an id, {user!r} or {movie!r}")
     rating = _rating(user, movie, stars, when[0] if when else None, scale)
     if when and before and before[0][3] is not None and rating[3] is not None and before[0][3][2] != rating[3][2]:
         raise ValueError(
@@ -327,7 +347,7 @@ def _rule_of(row: pa.Table, layout: Layout, scale: Scale | None) -> str:
     given = row[layout.rating][0].as_py()
     if math.isnan(stars):
         return "the rating is missing" if given is None or given != given else f"rating {given!r} is not a number"
-    return stars_rule(stars, scale) or f"timestamp {row[layout.timestamp][0].as_py()!r} is missing or before 1970"
+    return stars_rule(stars, scale) or f"timestamp {row[layout.timestamp][0].as_py()!r} is missing or {times.NO_TIME}"
 
 
 def stars_rule(value: float, scale: Scale | None) -> str | None:

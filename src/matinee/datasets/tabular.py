@@ -100,13 +100,12 @@ def choose(where: str, header: tuple[str, ...], names: Names) -> Layout:
 
     Raises DataError where a column is missing, naming the ones there are.
     """
-    if not all(map(str.isprintable, header)):
-        raise DataError(f"{where} is not text; name a CSV, TSV, JSON or Parquet file")
     found = headers.choose(where, header, names)
     for what in ("user", "movie", "rating"):
         if found[what] is None:
             raise DataError(
-                f"{where} has no column for {what}: its columns are {', '.join(header)}; name it with `{what}=COLUMN`"
+                f"{where} has no column for {what}: its columns are {headers.listed(header)}; "
+                f"name it with `{what}=COLUMN`"
             )
     _check_apart(where, found)
     return Layout(header, str(found["user"]), str(found["movie"]), str(found["rating"]), found["timestamp"])

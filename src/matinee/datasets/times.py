@@ -18,7 +18,9 @@ from matinee.datasets.delimited import SHOWN, is_number, number
 from matinee.ratings import Times
 
 LATEST = 2**53
+EARLY = 10**8  # March 1973
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+NO_TIME = "before 1970, or in 1970 to 1973 where others are later"
 FORMATS = ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%d-%b-%Y", "%b %d, %Y")
 """Dates that are not ISO's, and mean one day only."""
 
@@ -35,6 +37,13 @@ class Moments:
     seconds: Times
     fraction: NDArray[np.float64] | None = None
     dated: bool = False
+
+    def bad(self) -> NDArray[np.bool_]:
+        """Return (n,) whether each is missing or no time after 1970; or in its first years, where others are later."""
+        bad = (self.seconds < 0) | (self.seconds >= LATEST)
+        if len(self.seconds) and self.seconds.min() < EARLY <= self.seconds.max():
+            bad |= self.seconds < EARLY
+        return bad
 
     def order(self) -> NDArray[np.int64] | None:
         """Return the order of time (n,), the rows of one moment in theirs; None where seconds alone decide."""
@@ -124,4 +133,5 @@ def _moments(seconds: Times, fraction: NDArray[np.float64], dated: bool) -> Mome
 
 
 def _filled(column: pa.ChunkedArray, value: float) -> NDArray[np.int64]:
-    return np.asarray(pc.fill_null(column, pa.scalar(value, column.type)).to_numpy())
+    filled = pc.fill_null(column, pa.scalar(value, column.type)) if column.null_count else column
+    return np.asarray(filled.to_numpy())
