@@ -101,7 +101,7 @@ def zipped(folder: Path) -> Path:
             st.integers(1, 99),
             st.sampled_from([2, 10, 11]),
             st.integers(1, 5).map(float),
-            st.integers(1, 2_000_000_000),
+            st.integers(100_000_000, 2_000_000_000),
         ),
         min_size=1,
         max_size=40,

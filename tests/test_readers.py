@@ -120,11 +120,10 @@ def tables(draw: st.DrawFn) -> Table:
 
 @st.composite
 def garbled(draw: st.DrawFn) -> tuple[Table, str]:
-    """Draw a table, and its text with one to three faults."""
+    """Draw a table, and its text with a fault in one to three lines: two in one can make another good row."""
     table = draw(tables())
     lines = [table.delimiter.join(line) for line in [list(table.header), *table.lines]]
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(lines) - 1))
+    for at in draw(st.lists(st.integers(0, len(lines) - 1), min_size=1, max_size=3, unique=True)):
         fault = draw(st.sampled_from(["quote", "delimiter", "no delimiter", "other delimiter", "id", "moved", "cut"]))
         lines[at] = _with(draw, fault, lines[at], table.delimiter, at)
     return table, "".join(line + "\n" for line in lines)
@@ -141,10 +140,10 @@ def _with(draw: st.DrawFn, fault: str, line: str, delimiter: str, at: int) -> st
         return line.replace(delimiter, "", 1)
     if fault == "other delimiter":
         return line.replace(delimiter, draw(st.sampled_from(",;\t|")), 1)
-    if fault == "cut":
-        return line[: max(place, 1)]
     if at == 0 or len(cells) < 4:
         return line
+    if fault == "cut":
+        return line[: max(place, 1)]
     if fault == "id":
         which, odd = (
             draw(st.integers(0, 1)),

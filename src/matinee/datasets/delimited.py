@@ -147,13 +147,21 @@ def read(
     if columns is not None:
         return _without_header(name, data, tuple(columns), delimiter, above, rows)
     first = tuple(rows[0])
-    if rule := _parsed(sample[0], delimiter)[1] if delimiter != "::" else "":
-        raise DataError(f"{name} line {above + 1}: {rule}")
     if is_header(first, named):
+        _check_quotes(name, above + 1, sample[0], delimiter)
         return Text(name, data, first, delimiter, above + 1, numeric=_numeric(rows[1:], len(first)))
     usual = usual_columns(rows)
     text = _without_header(name, data, usual or _numbered(len(first)), delimiter, above, rows)
     return text if usual else replace(text, named=False)
+
+
+def _check_quotes(name: str, line: int, header: str, delimiter: str) -> None:
+    """Raise DataError where the quotes in a line of column names are not those of CSV."""
+    rule = _parsed(header, delimiter)[1] if delimiter != "::" else ""
+    if not rule and '"' in header and not quoting.is_clean(header.encode("utf-8", "replace"), delimiter):
+        rule = "a quote stands in the midst of a column's name"
+    if rule:
+        raise DataError(f"{name} line {line}: {rule}")
 
 
 def shown(text: Text) -> str:
