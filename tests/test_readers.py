@@ -188,6 +188,13 @@ def test_a_valid_file__gives_its_ratings(tmp_path: Path) -> None:
     assert ratings(file) == {("1000", "100"): 4.5}
 
 
+def test_a_quote_in_an_id__is_refused_also_where_the_row_has_several_lines(tmp_path: Path) -> None:
+    file = tmp_path / "quote.csv"
+    file.write_text('userId,movieId,rating,review\n1"0,100,4.5,"two\nlines"\n')
+    with pytest.raises(DataError, match=r"quote.csv line 2: a quote stands in the midst of an id, '1\"0'"):
+        load(file)
+
+
 @pytest.mark.parametrize("line", range(2, 6))
 def test_an_unclosed_quote__costs_its_own_row_only(tmp_path: Path, line: int) -> None:
     lines = ["userId,movieId,rating,review", *(f"{user},10,4,ok" for user in range(4))]

@@ -85,7 +85,9 @@ class Text:
             taken = 0
             if rule == UNCLOSED:
                 fields, rule, taken = self._over_lines(line, ahead, lines)
-            is_clean = bool(taken) or quoting.is_clean(line.encode("utf-8", "replace"), self.delimiter)
+            whole = " ".join([line, *list(ahead)[:taken]]).replace("\n", " ").replace("\r", " ").strip()
+            has_quote = any('"' in field for field in fields)
+            is_clean = not has_quote or quoting.is_clean(whole.encode("utf-8", "replace"), self.delimiter)
             yield Row(number, fields, rule) if rule else self._row(number, fields, is_clean)
             for _ in range(taken):
                 ahead.popleft()
