@@ -7,7 +7,9 @@ import subprocess
 import sys
 import urllib.request
 import zipfile
+from itertools import takewhile
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -61,6 +63,10 @@ def run(commands: Path, home: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def _first_document(lines: TextIO) -> str:
+    return "".join(takewhile(lambda line: line != "}\n", lines)) + "}"
+
+
 def test_the_wheel__runs_the_demo_without_a_compiler(commands: Path, tmp_path: Path) -> None:
     demo = subprocess.Popen(
         [commands / "matinee", "demo", "--port", "0", "--json"],
@@ -71,7 +77,7 @@ def test_the_wheel__runs_the_demo_without_a_compiler(commands: Path, tmp_path: P
     )
     try:
         assert demo.stdout is not None
-        with urllib.request.urlopen(json.loads(demo.stdout.readline())["url"], timeout=PATIENCE) as page:
+        with urllib.request.urlopen(json.loads(_first_document(demo.stdout))["url"], timeout=PATIENCE) as page:
             assert "<title>" in page.read().decode()
     finally:
         demo.send_signal(signal.SIGTERM)
