@@ -11,6 +11,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -147,7 +148,7 @@ def _read(
         line = _line(row.line, row.fields, layout, scale, file)
         if isinstance(line, Unmatched):
             unread.append(line)
-        elif line.kind == "rated" and not scale.has(line.stars):
+        elif line.kind == "rated" and not _is_on(scale, line.stars):
             off.append(line)
         else:
             lines.append(line)
@@ -210,9 +211,15 @@ def _line(number: int, fields: Sequence[str], layout: Layout, scale: Scale, file
         stars = delimited.number(text) if text else 0.0
     except ValueError:
         return Unmatched(number, line.what, f"{text[:SHOWN]!r} is not a number of stars", "stars", file.name)
-    if text and (scale.has(stars) or stars not in NOT_RATED):
+    if text and (stars not in NOT_RATED or _is_on(scale, stars)):
         return line._replace(stars=stars)
     return _without_stars(line, fields, layout)
+
+
+@lru_cache
+def _is_on(scale: Scale, stars: float) -> bool:
+    """Return whether stars are on a scale; a file has few that differ."""
+    return scale.has(stars)
 
 
 def _without_stars(line: Line, fields: Sequence[str], layout: Layout) -> Line | Unmatched:
