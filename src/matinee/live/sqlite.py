@@ -180,9 +180,12 @@ class SqliteFile:
 
     def _connect_to_write(self) -> sqlite3.Connection:
         connection = self._connect()
-        connection.executescript(
-            "PRAGMA query_only = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON"
-        )
+        pragmas = "query_only = OFF", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"
+        try:
+            connection.executescript(";".join(f"PRAGMA {pragma}" for pragma in pragmas))
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 

@@ -7,7 +7,6 @@ What was found of a file holds as long as it is the same file, and for a day: di
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from matinee import system
 from matinee.snapshot.files import Entry
 
 FOLDER = "checks"
@@ -101,12 +101,7 @@ class Checks:
         """Give True to one caller among all processes, False to the others."""
         self._folder.mkdir(exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
-            alone = True
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                alone = False
-            yield alone
+            yield system.try_lock(lock.fileno())
 
     def _write(self, snapshot: str, known: Mapping[str, Found]) -> None:
         """Replace what is written down; on a disk that cannot be written it is found again the next time."""

@@ -7,7 +7,6 @@ that have said nothing for the longest, by looking at the open files of this pro
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import struct
 import sys
@@ -38,12 +37,16 @@ class Connection(NamedTuple):
 
 def most() -> int:
     """Return how many connections a worker can hold with the open files that this user may have."""
+    import resource  # POSIX alone has it
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if hard == resource.RLIM_INFINITY else max(min(MOST, hard - OTHER_FILES), 1)
 
 
 def allow_most() -> None:
     """Let this process open so many files."""
+    import resource  # POSIX alone has it
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS allows less than it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most() + OTHER_FILES), hard))
