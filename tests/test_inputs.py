@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.inputs import tables
+from tests.inputs import people, tables
+from tests.inputs.people import Person
 from tests.inputs.tables import Input
 
-INPUTS = [*tables.INPUTS]
+INPUTS: list[Input | Person] = [*tables.INPUTS, *people.INPUTS]
 PAGE = Path(__file__).parent.parent / "docs" / "data.md"
 HEADING = "## Fifty kinds of input\n"
 
 
 @pytest.mark.parametrize("one", INPUTS, ids=[one.kind for one in INPUTS])
-def test_an_input__becomes_what_the_page_says(one: Input, tmp_path: Path) -> None:
+def test_an_input__becomes_what_the_page_says(one: Input | Person, tmp_path: Path) -> None:
     one.check(tmp_path)
 
 
