@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1_000_000
 MOST_UPLOADED = 5_000_000  # bytes, where files are taken
+MOST_PARTS = 20  # of a form
 RETRY_AFTER = 5  # seconds
 
 Refusal = Literal["cut", "late", "busy"]
@@ -23,7 +24,7 @@ BUSY = "more requests are waiting than can be answered soon; try again in a mome
 
 def install(app: Flask) -> None:
     """Refuse what the server did not read whole, before anything else looks at the request."""
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.config["MAX_CONTENT_LENGTH"], app.config["MAX_FORM_PARTS"] = MOST_BYTES, MOST_PARTS
     app.before_request(_refuse)
 
 

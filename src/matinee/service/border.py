@@ -6,7 +6,6 @@ Bodies have theirs in `matinee.service.bodies`, zips in `matinee.datasets.zips`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from urllib.parse import unquote_plus
 
 from matinee.errors import UsageError
@@ -35,8 +34,8 @@ def words(text: str, separator: str, most: int) -> list[str]:
     >>> words("a:b+c:d", ":", 2)
     ['a', 'b c']
     """
-    found = (unquote_plus(word) for word in text.split(separator, most)[:most])
-    return [word for word in islice(found, most) if word and len(word) <= MOST_WORD]
+    found = map(unquote_plus, text.split(separator, most)[:most])
+    return [word for word in found if word and len(word) <= MOST_WORD]
 
 
 def search_text(text: str) -> str:
@@ -53,5 +52,5 @@ def search_text(text: str) -> str:
 
 
 def first(values: Sequence[str], most: int) -> list[str]:
-    """Return the first of values that are given several times, without those that are longer than any id."""
+    """Return the first of values that are given several times, without those that are too long to be meant."""
     return [value for value in values[:most] if len(value) <= MOST_WORD]

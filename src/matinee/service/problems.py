@@ -119,5 +119,12 @@ def _detail(error: HTTPException) -> str:
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{request.path} does not take {request.method}; the Allow header lists what it takes"
     if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return f"the body is larger than {request.max_content_length:,} bytes; send the ratings in several requests"
+        parts = f", or its form has more than {request.max_form_parts} parts" if _is_of_parts() else ""
+        return (
+            f"the body is larger than {request.max_content_length:,} bytes{parts}; send the ratings in several requests"
+        )
     return error.description or "the request was refused"
+
+
+def _is_of_parts() -> bool:
+    return request.mimetype == "multipart/form-data"
