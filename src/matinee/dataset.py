@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from matinee.catalog import Catalog
 from matinee.ratings import Ratings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a data set that is probably not meant.
+
+    kind        what it is, the same in every data set: "not-rated"
+    sentence    what was found
+    remedy      what settles it, as matinee.remedies has it
+    numbers     {name: what was counted}
+    """
+
+    kind: str
+    sentence: str
+    remedy: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.remedy}"
 
 
 @dataclass(frozen=True)

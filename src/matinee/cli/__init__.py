@@ -68,7 +68,9 @@ def main_options(
     program.start(verbose)
     context.default_map = settings.read(settings_file, context.command)
     if version:
-        typer.echo(_version())
+        from matinee.cli import output
+
+        output.line(_version())
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

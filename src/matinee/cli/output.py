@@ -22,6 +22,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table as Grid
 
 from matinee.progress import Progress
+from matinee.errors import MatineeError
 from matinee.table import Table, texts
 
 if TYPE_CHECKING:
@@ -44,13 +45,16 @@ def remark(message: str) -> None:
 
 def line(text: str) -> None:
     """Print one line of a result."""
-    _console(sys.stdout).print(escape(text), soft_wrap=True)
+    with _written():
+        _console(sys.stdout).print(escape(text), soft_wrap=True)
 
 
 def document(content: Any) -> None:
     """Print JSON at once, as a service goes on after it; a number that JSON does not have becomes null."""
     knows_all_letters = "utf" in (sys.stdout.encoding or "").lower()
-    print(json.dumps(_plain(content), ensure_ascii=not knows_all_letters, indent=2, allow_nan=False), flush=True)
+    text = json.dumps(_plain(content), ensure_ascii=not knows_all_letters, indent=2, allow_nan=False)
+    with _written():
+        print(text, flush=True)
 
 
 def result(table: Table, as_json: bool, **more: Any) -> None:
@@ -98,7 +102,8 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         shown.add_column(heading, justify="right" if numeric else "left", overflow="fold", min_width=wide)
     for row in zip(*map(texts, by_column), strict=True):
         shown.add_row(*map(escape, row))
-    _console(sys.stdout).print(shown)
+    with _written():
+        _console(sys.stdout).print(shown)
 
 
 def flat(known: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -171,6 +176,19 @@ class _Lines:
 
 def _scored(name: str, value: float | None) -> str:
     return "" if value is None else f"{name} {value:.4f}"
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Raise MatineeError where standard output cannot be written; that nobody reads it any more is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise MatineeError(
+            f"standard output cannot be written: {problem.strerror}; write to another file or disk"
+        ) from problem
 
 
 def _console(stream: TextIO) -> Console:

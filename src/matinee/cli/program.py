@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ class Group(TyperGroup):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         options["standalone_mode"] = False
+        _open_closed_streams()
         try:
             code = super().main(*arguments, **options) or 0
             sys.stdout.flush()
@@ -41,7 +43,9 @@ class Group(TyperGroup):
             if _debugging():
                 raise
             code = _exit_code(error)
-            _output().complain(_message(error))
+            message = _message(error)
+            with suppress(OSError):  # standard error may be full as well
+                _output().complain(message)
         if code == INTERRUPTED:
             _output().remark("stopped by Ctrl-C")
         sys.exit(code)
@@ -91,6 +95,13 @@ def start(verbose: bool) -> None:
     log.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
+def _open_closed_streams() -> None:
+    """Let streams that the shell has closed, as by >&-, lead nowhere: no other file may get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+
+
 def _debugging() -> bool:
     return logging.getLogger("matinee").level == logging.INFO or os.environ.get("MATINEE_DEBUG", "0") != "0"
 
@@ -111,6 +122,8 @@ def _message(error: Exception) -> str:
             return "stopped"
         case OSError(strerror=str(reason), filename=str(place)):
             return f"{place}: {reason}"
+        case OSError(strerror=str(reason)):
+            return reason
         case MemoryError():
             return "not enough memory for this; use less data or a smaller model"
     return f"{type(error).__name__}: {error}; this is a fault in Matinee, MATINEE_DEBUG=1 shows where"

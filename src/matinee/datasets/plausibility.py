@@ -1,0 +1,134 @@
+"""Plausibility: what in a data set is probably not meant, and the option that settles it. Pure functions.
+
+    stars     a value that often means "not rated"; one single value or two, which are likes and not stars
+    ids       as many users or movies as ratings; rated movies without a title
+    rows      the share that was left out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.dataset import Finding
+
+Values = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+SENTINELS = (-1.0, 0.0, -9.0, -99.0, -999.0, 99.0, 999.0, 9999.0)
+"""Numbers that stand for "not rated" in many data sets."""
+HIGHEST_STARS = 10.0
+FAR = 2
+"""Of the others' range: how far a number beyond every scale stands apart."""
+OFTEN = 3
+"""Times as often as the lowest stars: 0 is then no rating."""
+FEWEST_LIKES = 3
+FEWEST_OF_TWO = 20
+FEWEST_IDS = 10
+NEARLY = 0.9
+HARDLY = 0.5
+
+
+def of_stars(values: Values, counts: Counts) -> list[Finding]:
+    """Return what is odd about the different numbers of stars, ascending, and how often each was given."""
+    values = np.asarray(values, np.float64).round(6)
+    likes = _likes(values, counts)
+    return [likes] if likes else [one for one in map(lambda at: _not_rated(values, counts, at), _ends(values)) if one]
+
+
+def of_ids(users: int, movies: int, rows: int) -> list[Finding]:
+    """Return whether a column has nearly another id in every row."""
+    found = []
+    for what, ids, others in (("user", users, movies), ("movie", movies, users)):
+        if rows >= FEWEST_IDS and ids >= NEARLY * rows and others > 1:
+            found.append(
+                Finding(
+                    f"as-many-{what}s-as-rows",
+                    f"{ids:,} {what}s in {rows:,} rows: the column of {what}s seems to be another one",
+                    f"name it with `{what}=COLUMN`",
+                    {f"{what}s": ids, "rows": rows},
+                )
+            )
+    return found
+
+
+def of_titles(titled: int, rated: int, examples: Sequence[str]) -> list[Finding]:
+    """Return whether the ids of the ratings hardly meet those of the movie table, of which some are shown."""
+    if titled >= HARDLY * rated:
+        return []
+    shown = ", ".join(map(repr, examples))
+    return [
+        Finding(
+            "movies-do-not-meet",
+            f"{titled:,} of {rated:,} rated movies have a title: the movie table has other ids, such as {shown}",
+            "name its column of ids with `movie_columns='movie=COLUMN'`, or the ratings' with `movie=COLUMN`",
+            {"titled": titled, "rated": rated},
+        )
+    ]
+
+
+def of_rows(skipped: int, rows: int, first: str) -> list[Finding]:
+    """Return how many rows were left out, and the first of them."""
+    if not skipped:
+        return []
+    return [
+        Finding(
+            "skipped-rows",
+            f"{skipped:,} of {rows:,} rows ({skipped / rows:.1%}) are left out; the first: {first.partition(';')[0]}",
+            "stop there with `on_bad_rows='error'`",
+            {"skipped": skipped, "rows": rows},
+        )
+    ]
+
+
+def _likes(values: Values, counts: Counts) -> Finding | None:
+    """One value, or two of which no scale of stars has so few."""
+    rows = int(counts.sum())
+    thumbs = bool(np.isin(values, (-1, 0, 1)).all())
+    fewest = FEWEST_LIKES if len(values) == 1 or thumbs else FEWEST_OF_TWO
+    if not 0 < len(values) <= (3 if thumbs else 2) or rows < fewest:
+        return None
+    if not thumbs and len(values) == 2 and _not_rated(values, counts, 0):
+        return None
+    shown = " or ".join(f"{value:g}" for value in values)
+    low, high = (values[0], values[-1]) if len(values) > 1 else (0.0, max(values[0], 1.0))
+    return Finding(
+        "likes",
+        f"every rating is {shown}, which looks like likes and not stars",
+        f"if these are stars, say on which scale, such as `scale='{low:g}:{high:g}'`",
+        {"values": len(values), "rows": rows},
+    )
+
+
+def _ends(values: Values) -> list[int]:
+    return [0, len(values) - 1] if len(values) > 1 else []
+
+
+def _not_rated(values: Values, counts: Counts, at: int) -> Finding | None:
+    """The lowest or highest number, where it is one that stands apart from the others."""
+    value, others = float(values[at]), np.delete(values, at)
+    if value not in SENTINELS or not _stands_apart(value, others, int(counts[at]), np.delete(counts, at)):
+        return None
+    rows = int(counts.sum())
+    named, low, high = f"{value:g}", min(value, float(others[0])), max(value, float(others[-1]))
+    return Finding(
+        "not-rated",
+        f"rating {named} stands apart from the others ({others[0]:g} to {others[-1]:g}) in {counts[at]:,} of {rows:,} "
+        "rows, and often means not rated",
+        f"leave these rows out with `not_rated={named}`, or keep them with `scale='{low:g}:{high:g}'`",
+        {"value": value, "rows": int(counts[at]), "share": float(counts[at] / rows)},
+    )
+
+
+def _stands_apart(value: float, others: Values, count: int, counts: Counts) -> bool:
+    if value == -1:
+        return bool(others[0] >= 0)
+    if value == 0:
+        if others[0] < 0 or others[-1] > HIGHEST_STARS:
+            return False
+        step = float(np.diff(others).min()) if len(others) > 1 else 0.0
+        return bool(others[0] > step or count >= OFTEN * counts[0])
+    gap = min(abs(value - others[0]), abs(value - others[-1]))
+    return bool(gap > FAR * max(others[-1] - others[0], 1.0))
