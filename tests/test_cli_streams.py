@@ -28,9 +28,7 @@ def test_a_full_disk_behind_standard_output__is_named(tmp_path: Path, command: s
     done = shell(f"{command} >/dev/full", tmp_path)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line == (
-        "error: standard output cannot be written: No space left on device; write to another file or disk"
-    )
+    assert line == ("error: standard output cannot be written: No space left on device; write to another file or disk")
 
 
 @pytest.mark.parametrize("command", ["info sample", "info nothing", "movies sample"])

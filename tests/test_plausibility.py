@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import Result
 
 from matinee.dataset import Finding
-from matinee.datasets import plausibility
+from matinee.datasets import load, plausibility
+from matinee.errors import DataError, PlausibilityWarning
+
+Run = Callable[..., Result]
 
 
 def findings(stars: dict[float, int]) -> list[Finding]:
@@ -73,7 +83,9 @@ def test_another_id_in_every_row__is_named(users: int, movies: int, rows: int, k
 
 def test_movies_without_titles__are_counted() -> None:
     [found] = plausibility.of_titles(1, 3, ["tt1", "tt2"])
-    assert str(found).startswith("1 of 3 rated movies have a title: the movie table has other ids, such as 'tt1', 'tt2';")
+    assert str(found).startswith(
+        "1 of 3 rated movies have a title: the movie table has other ids, such as 'tt1', 'tt2';"
+    )
     assert plausibility.of_titles(2, 3, ["1"]) == []
 
 
@@ -81,3 +93,147 @@ def test_rows_left_out__are_a_share() -> None:
     [found] = plausibility.of_rows(3, 120, "a.csv line 7: rating 'x' is not a number; use it")
     assert "3 of 120 rows (2.5%) are left out; the first: a.csv line 7: rating 'x' is not a number" in str(found)
     assert plausibility.of_rows(0, 120, "") == []
+
+
+INPUTS = {
+    "watched, not rated": "user_id,anime_id,rating\n1,20,-1\n1,24,-1\n1,8074,10\n3,20,8\n",
+    "implicit": '"User-ID";"ISBN";"Book-Rating"\n"11";"034545104X";"0"\n"12";"0155061224";"5"\n"13";"0446520802";"0"\n',
+    "likes": "userId,movieId,rating\n1,10,1\n1,11,1\n2,10,1\n",
+    "milliseconds": "userId,movieId,rating,time\n1,10,4,1700000000900\n1,10,3,1700000000100\n2,10,5,1700000002000\n",
+    "nanoseconds": "userId,movieId,rating,timestamp\n1,10,4,1700000000000000000\n2,10,5,1700000002000000000\n",
+    "no times": "userId,movieId,rating,time\n1,10,4,5\n1,11,3,1\n2,10,5,3\n",
+    "no times, no header": "1\t1800029486\t1\t1\n1\t1800059535\t11\t4\n2\t1800029486\t13\t5\n",
+    "another user in every row": "userId,movieId,rating\n"
+    + "".join(f"{row},{row % 3},{row % 5 + 1}\n" for row in range(20)),
+}
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Callable[[str], Path]:
+    def written(kind: str) -> Path:
+        path = tmp_path / "ratings.csv"
+        path.write_text(INPUTS[kind])
+        return path
+
+    return written
+
+
+KINDS = {
+    "watched, not rated": "not-rated",
+    "implicit": "not-rated",
+    "likes": "likes",
+    "milliseconds": "times-converted",
+    "nanoseconds": "times-converted",
+    "no times": "no-times",
+    "no times, no header": "no-times",
+    "another user in every row": "as-many-users-as-rows",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_load__warns_of_what_is_probably_not_meant(at: Callable[[str], Path], kind: str) -> None:
+    with pytest.warns(PlausibilityWarning) as warned:
+        dataset = load(at(kind))
+    [found] = dataset.facts.findings
+    assert (found.kind, str(warned[0].message)) == (KINDS[kind], str(found))
+    assert "--" not in str(found)
+
+
+SETTLED: dict[str, dict[str, Any]] = {
+    "watched, not rated": {"not_rated": -1},
+    "implicit": {"scale": "0:5"},
+    "likes": {"scale": "0:1"},
+    "milliseconds": {"timestamp": "-"},
+    "no times": {"timestamp": "time"},
+    "no times, no header": {"timestamp": "timestamp"},
+}
+
+
+@pytest.mark.parametrize("kind", SETTLED)
+def test_what_a_finding_names__settles_it(at: Callable[[str], Path], matinee: Run, kind: str) -> None:
+    assert load(at(kind), **SETTLED[kind]).facts.findings == ()
+    options = [word for name, value in SETTLED[kind].items() for word in (f"--{name.replace('_', '-')}", value)]
+    assert json.loads(matinee("info", at(kind), *options, "--json").stdout)["findings"] == []
+
+
+def test_rows_that_are_not_rated__are_left_out_and_counted(at: Callable[[str], Path]) -> None:
+    dataset = load(at("watched, not rated"), not_rated=-1)
+    assert (dataset.ratings.n, dataset.facts.unrated, str(dataset.ratings.scale)) == (2, 2, "1:10:1")
+    frame = pd.read_csv(at("watched, not rated"))
+    assert load(frame, not_rated=-1).facts.unrated == 2
+
+
+def test_times__are_converted_and_the_later_of_two_in_one_second_counts(at: Callable[[str], Path]) -> None:
+    with pytest.warns(PlausibilityWarning, match="are in milliseconds"):
+        dataset = load(at("milliseconds"))
+    assert dataset.ratings.timestamps is not None
+    assert dataset.ratings.timestamps.tolist() == [1_700_000_000, 1_700_000_002]
+    assert dataset.ratings.by_user.values.tolist() == [4, 5]
+    assert (dataset.facts.times, dataset.facts.duplicates) == ("ms", 1)
+
+
+@pytest.mark.parametrize("numbers", [[1_700_000_000, 1_700_000_000_000], [2**62, 1]])
+def test_times_on_different_scales__are_refused_with_a_way_out(tmp_path: Path, numbers: list[int]) -> None:
+    frame = {"userId": [1, 2], "movieId": [1, 1], "rating": [3, 4], "timestamp": numbers}
+    with pytest.raises(DataError, match=r"leave the times out with `timestamp='-'`"):
+        load(frame)
+    assert load(frame, timestamp="-").ratings.timestamps is None
+
+
+def test_days_in_one_number__are_dates() -> None:
+    frame = {"userId": [1, 2], "movieId": [1, 1], "rating": [3, 4], "date": [20200101, 20200102]}
+    dataset = load(frame)
+    assert dataset.ratings.timestamps is not None
+    assert dataset.ratings.timestamps.tolist() == [1_577_836_800, 1_577_923_200]
+
+
+def test_info__shows_what_was_taken_for_what_and_every_finding(at: Callable[[str], Path], matinee: Run) -> None:
+    shown = matinee("info", at("no times"))
+    assert "user: userId, movie: movieId, rating: rating, timestamp: time" in shown.stdout
+    assert "warning: column time holds numbers from 1 to 5, which are no times" in shown.stdout
+    facts = json.loads(matinee("info", at("no times"), "--json").stdout)
+    assert facts["columns"] == {"user": "userId", "movie": "movieId", "rating": "rating", "timestamp": "time"}
+    [finding] = facts["findings"]
+    assert (finding["kind"], finding["numbers"]) == ("no-times", {"lowest": 1, "highest": 5})
+    assert finding["remedy"].endswith("--timestamp time")
+
+
+def test_train__warns_and_the_snapshot_remembers(at: Callable[[str], Path], matinee: Run, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    asked = ["--rater", "bias", "--ranker", "none", "--no-measure"]
+    trained = matinee("train", at("another user in every row"), "--store", store, *asked)
+    assert trained.exit_code == 0
+    assert "warning: 20 users in 20 rows" in trained.stderr
+    [finding] = json.loads(matinee("info", store, "--json").stdout)["findings"]
+    assert finding["kind"] == "as-many-users-as-rows"
+
+
+def test_many_rows_left_out__stop_unless_that_is_asked_for(tmp_path: Path, matinee: Run) -> None:
+    path = tmp_path / "ratings.csv"
+    rows = [f"{row % 9},{row % 7},{'x' if row % 10 == 0 else row % 5 + 1}\n" for row in range(100)]
+    path.write_text("userId,movieId,rating\n" + "".join(rows))
+    with pytest.raises(DataError, match=r"10 of 100 rows \(10.0%\) are left out.*line 2.*`skip_at_most=1`"):
+        load(path, on_bad_rows="skip")
+    refused = matinee("info", path, "--on-bad-rows", "skip")
+    assert (refused.exit_code, refused.stderr.rstrip().endswith("--skip-at-most 1")) == (1, True)
+    facts = json.loads(matinee("info", path, "--on-bad-rows", "skip", "--skip-at-most", "1", "--json").stdout)
+    assert (facts["skipped"], facts["skipped_share"]) == (10, 0.1)
+    assert [found["kind"] for found in facts["findings"]] == ["skipped-rows"]
+
+
+def test_a_movie_table_with_other_ids__is_named() -> None:
+    frame = {"userId": [1, 2, 3], "movieId": [1, 2, 3], "rating": [3, 4, 5]}
+    movies = {"movieId": ["tt1", "tt2", "3"], "own": [1, 2, 3], "title": ["Up", "Heat", "Alien"]}
+    with pytest.warns(PlausibilityWarning, match="1 of 3 rated movies have a title: .* such as 'tt1', 'tt2'"):
+        assert load(frame, movies=movies).facts.titled == 1
+    assert load(frame, movies=movies, movie_columns="movie=own").facts.titled == 3
+
+
+def test_a_licence__is_named_for_what_is_in_the_data_only(tmp_path: Path) -> None:
+    titles = ["Toy Story (1995)", "Jumanji (1995)", "Grumpier Old Men (1995)"]
+    frame = {"userId": [1, 2, 3], "movieId": [1, 2, 3], "rating": [3, 4, 5]}
+    assert "MovieLens" in load(frame, movies={"movieId": [1, 2, 3], "title": titles}).facts.licence
+    assert load(frame, movies={"movieId": [1, 2, 3], "title": ["Up", "Heat", "Alien"]}).facts.licence == ""
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4,1000\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Up (2009),Drama\n")
+    assert load(tmp_path).facts.licence == ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matinee.datasets.fetch import fetch as fetch
     from matinee.datasets.synthetic import synthetic as synthetic
     from matinee.errors import MatineeError as MatineeError
+    from matinee.errors import PlausibilityWarning as PlausibilityWarning
     from matinee.evaluation import evaluate as evaluate
     from matinee.models.als import ALS as ALS
     from matinee.models.baselines import Bias as Bias
@@ -43,6 +44,7 @@ PLACES = {
     "Ease": "models.ease",
     "Filters": "recommender",
     "MatineeError": "errors",
+    "PlausibilityWarning": "errors",
     "Popular": "models.baselines",
     "Recommender": "recommender",
     "Scale": "ratings",

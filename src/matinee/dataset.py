@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from matinee.catalog import Catalog
 from matinee.ratings import Ratings
@@ -39,6 +40,11 @@ class Facts:
     duplicates     ratings dropped because a later one of the same user and movie won
     skipped        rows left out under `on_bad_rows="skip"`
     skipped_movies rows of the movie table left out likewise
+    unrated        rows left out because their stars mean "not rated"
+    titled         movies with ratings that have a title
+    columns        {"user": "userId", ...}: which column was taken for what, empty where no table was read
+    times          what times were written in: "s", "ms", "us", "ns", "date", "" where there are none
+    findings       what is probably not meant
     """
 
     name: str
@@ -48,6 +54,17 @@ class Facts:
     duplicates: int = 0
     skipped: int = 0
     skipped_movies: int = 0
+    unrated: int = 0
+    titled: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
+    times: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Facts:
+        """Return the facts in a manifest, among other things or from before some of them were written down."""
+        known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
+        return cls(**{**known, "findings": tuple(Finding(**found) for found in said.get("findings", ()))})
 
 
 @dataclass(frozen=True, eq=False)

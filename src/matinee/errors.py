@@ -35,6 +35,10 @@ class DataError(MatineeError):
     """A file or table that breaks a rule; the message names the place, the value and the rule."""
 
 
+class PlausibilityWarning(UserWarning):
+    """Something about data that is probably not meant; the message names what settles it."""
+
+
 class FetchError(MatineeError):
     """A download that failed, was refused, or does not match its checksum."""
 

@@ -9,6 +9,7 @@ import typer
 
 from matinee.cli.options import AsJson, Data, reads_data
 from matinee.cli.program import command
+from matinee.remedies import at_the_command_line
 
 BAR_WIDTH = 40
 
@@ -48,15 +49,20 @@ def info(data: Data, as_json: AsJson = False) -> None:
 
     dataset = data.read()
     facts, stars = overview.describe(dataset), overview.stars(dataset)
+    for finding in facts["findings"]:
+        finding["remedy"] = at_the_command_line(finding["remedy"])
     if as_json:
         output.document({**facts, "stars": list(stars)})
         return
-    output.facts(facts)
+    findings = facts.pop("findings")
+    output.facts(facts | {"columns": ", ".join(f"{what}: {column}" for what, column in facts["columns"].items())})
     most = max(stars["share"], default=1.0)
     bars = ["#" * round(BAR_WIDTH * share / most) for share in stars["share"]]
     given = [f"{value:g}" for value in stars["stars"]]
     output.grid(["stars", "ratings", ""], zip(given, stars["ratings"], bars, strict=True))
     output.note(stars)
+    for finding in findings:
+        output.line(f"warning: {finding['sentence']}; {finding['remedy']}")
 
 
 @reads_data
@@ -77,4 +83,6 @@ def movies(
     from matinee.cli import output
     from matinee.datasets import overview
 
-    output.result(overview.movies(data.read(), query, genre=genre, sort=sort, min_ratings=min_ratings, n=n), as_json)
+    output.result(
+        overview.movies(data.read_aloud(), query, genre=genre, sort=sort, min_ratings=min_ratings, n=n), as_json
+    )

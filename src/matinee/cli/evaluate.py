@@ -76,9 +76,9 @@ def evaluate(
             raise UsageError(
                 "--drift holds visitors out of DATA in its own way; leave out how to split and what to draw"
             )
-        output.result(_drift(data.read(), chosen, seed, min_ratings, threads), as_json)
+        output.result(_drift(data.read_aloud(), chosen, seed, min_ratings, threads), as_json)
         return
-    dataset, parts = _joined(data, *files) if files else (data.read(), protocol)
+    dataset, parts = _joined(data, *files) if files else (data.read_aloud(), protocol)
     with output.iterations("evaluating") as progress:
         report = evaluation.evaluate(
             dataset,

@@ -15,6 +15,7 @@ import typer
 
 from matinee.errors import StoreError, UsageError
 from matinee.filter_options import FILTERS, FilterOption
+from matinee.remedies import at_the_command_line
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
@@ -90,9 +91,15 @@ class Data:
             metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What stars can be, where the data does not say so."
         ),
     ] = None
+    not_rated: Annotated[
+        float | None, typer.Option(metavar="X", help='Stars that mean "not rated", such as -1: leave these rows out.')
+    ] = None
     on_bad_rows: Annotated[
         str, typer.Option(metavar="error|skip", help="Stop at a row that breaks a rule, or skip and count it.")
     ] = "error"
+    skip_at_most: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Stop where a larger share of all rows is skipped.")
+    ] = 0.05
 
     def read(self) -> Dataset:
         """Return the data set; of a store, that of its current snapshot."""
@@ -102,7 +109,16 @@ class Data:
         options: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "data"}
         if is_store(self.data):
             return _of_store(self.data, options)
-        return datasets.load(self.data, **options)
+        return datasets.read(self.data, **options)
+
+    def read_aloud(self) -> Dataset:
+        """Return the same, and say on standard error what in it is probably not meant."""
+        from matinee.cli import output
+
+        dataset = self.read()
+        for finding in dataset.facts.findings:
+            output.remark(f"warning: {at_the_command_line(str(finding))}")
+        return dataset
 
 
 def is_store(path: str | Path) -> bool:
@@ -113,8 +129,9 @@ def is_store(path: str | Path) -> bool:
 def _of_store(store: str, options: dict[str, Any]) -> Dataset:
     from matinee.snapshot import Store
 
+    defaults = {one.name: one.default for one in fields(Data)}
     for name, value in options.items():
-        if value not in (None, "error"):
+        if value != defaults[name]:
             raise UsageError(f"--{name.replace('_', '-')} says how to read a file, and {store} is a store")
     return Store(store).open().dataset
 

@@ -21,8 +21,8 @@ from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn,
 from rich.progress import Progress as Bars
 from rich.table import Table as Grid
 
-from matinee.progress import Progress
 from matinee.errors import MatineeError
+from matinee.progress import Progress
 from matinee.table import Table, texts
 
 if TYPE_CHECKING:

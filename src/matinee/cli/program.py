@@ -99,7 +99,7 @@ def _open_closed_streams() -> None:
     """Let streams that the shell has closed, as by >&-, lead nowhere: no other file may get their numbers."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _debugging() -> bool:

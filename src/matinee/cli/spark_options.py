@@ -68,7 +68,8 @@ def source(data: Data) -> Source:
     from matinee.spark.engine import Source
 
     options.one_of("--on-bad-rows", data.on_bad_rows, ("error", "skip"))
-    for option, value in (("--columns", data.columns), ("--movie-columns", data.movie_columns)):
+    read_here = {"--columns": data.columns, "--movie-columns": data.movie_columns, "--not-rated": data.not_rated}
+    for option, value in read_here.items():
         if value is not None:
             raise UsageError(f"{option} is read by the engine local only; leave --engine spark out")
     return Source(

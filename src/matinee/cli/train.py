@@ -92,7 +92,7 @@ def tune(
     else:
         with output.iterations("tuning", "score") as progress:
             tuned = tuning.tune(
-                data.read(),
+                data.read_aloud(),
                 found[0],
                 split,
                 trials=trials,
@@ -175,7 +175,7 @@ def train(
         return published(snapshot, as_json)
     logging.getLogger("matinee.models").setLevel(logging.INFO)  # a model says how much memory it needs
     chosen = configs.parsed(settings)
-    ds = data.read()
+    ds = data.read_aloud()
     rating, ordering = configs.rater_and_ranker(
         rater, ranker, config, chosen, seed, ds.ratings, rank=rank, iterations=iterations, reg=reg
     )

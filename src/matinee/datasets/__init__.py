@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 from matinee.dataset import Dataset
 from matinee.datasets import movielens, sample, tabular
 from matinee.datasets.rows import OnBadRows
-from matinee.errors import DataError
+from matinee.errors import DataError, PlausibilityWarning
 from matinee.ratings import Scale
 
+MOST_SKIPPED = 0.05
+FEW_SKIPPED = 3
+"""Bad rows that are few in any file, however small."""
 RELEASES = ("ml-latest-small", "ml-latest", "ml-32m", "ml-25m", "ml-20m", "ml-10m", "ml-1m", "ml-100k")
 
 
@@ -26,7 +30,9 @@ def load(
     movies: Any = None,
     movie_columns: Mapping[str, str] | str | None = None,
     scale: Scale | str | None = None,
+    not_rated: float | None = None,
     on_bad_rows: OnBadRows = "error",
+    skip_at_most: float = MOST_SKIPPED,
 ) -> Dataset:
     """Read a data set.
 
@@ -38,10 +44,61 @@ def load(
     movies          the movies of a table: a file or data frame
     movie_columns   which of its columns is which: {"movie": "id", "title": "name"}, or "movie=id,title=name"
     scale           what stars can be; without, a release's own, and of a table the one that its stars seem to be on
+    not_rated       a number of stars that means "not rated", such as -1: these rows are left out
     on_bad_rows     "error" stops at the first bad row, "skip" leaves bad rows out and counts them in `facts.skipped`
+    skip_at_most    the share of all rows that "skip" may leave out
 
+    `timestamp="-"` reads no times. What is probably not meant is a PlausibilityWarning, and in `facts.findings`.
     Raises DataError naming the place, the value and the rule.
     """
+    dataset = read(
+        data,
+        user=user,
+        movie=movie,
+        rating=rating,
+        timestamp=timestamp,
+        columns=columns,
+        movies=movies,
+        movie_columns=movie_columns,
+        scale=scale,
+        not_rated=not_rated,
+        on_bad_rows=on_bad_rows,
+        skip_at_most=skip_at_most,
+    )
+    for finding in dataset.facts.findings:
+        warnings.warn(str(finding), PlausibilityWarning, stacklevel=2)
+    return dataset
+
+
+def read(data: Any, *, on_bad_rows: OnBadRows = "error", skip_at_most: float = MOST_SKIPPED, **how: Any) -> Dataset:
+    """Read a data set as `load` does, without a warning: what is probably not meant is in `facts.findings`."""
+    if not 0 <= skip_at_most <= 1:
+        raise DataError(f"skip_at_most is a share from 0 to 1, not {skip_at_most}")
+    dataset = _read(data, on_bad_rows=on_bad_rows, **how)
+    skipped = next((found for found in dataset.facts.findings if found.kind == "skipped-rows"), None)
+    if skipped is not None and _is_much(dataset.facts.skipped, skipped.numbers["rows"], skip_at_most):
+        raise DataError(f"{dataset.facts.source}: {skipped.sentence}; if that is right, allow it with `skip_at_most=1`")
+    return dataset
+
+
+def _is_much(skipped: int, rows: float, share: float) -> bool:
+    return skipped > FEW_SKIPPED and skipped > share * rows
+
+
+def _read(
+    data: Any,
+    *,
+    user: str | None = None,
+    movie: str | None = None,
+    rating: str | None = None,
+    timestamp: str | None = None,
+    columns: str | Sequence[str] | None = None,
+    movies: Any = None,
+    movie_columns: Mapping[str, str] | str | None = None,
+    scale: Scale | str | None = None,
+    not_rated: float | None = None,
+    on_bad_rows: OnBadRows = "error",
+) -> Dataset:
     scale = Scale.parse(scale) if isinstance(scale, str) else scale
     options: dict[str, Any] = {
         "user": user,
@@ -51,6 +108,7 @@ def load(
         "movies": movies,
         "movie_columns": _pairs(movie_columns) if isinstance(movie_columns, str) else movie_columns,
         "scale": scale,
+        "not_rated": not_rated,
     }
     if not isinstance(data, str | Path):
         _refuse("a data frame", {"columns": columns})
@@ -61,8 +119,8 @@ def load(
         return sample.load()
     path = find(data)
     if (path.is_dir() or path.suffix.lower() == ".zip") and movielens.is_release(path):
-        _refuse(f"{path}, a MovieLens release,", options | {"scale": None})
-        return movielens.read(path, on_bad_rows, scale)
+        _refuse(f"{path}, a MovieLens release,", options | {"scale": None, "not_rated": None})
+        return movielens.read(path, on_bad_rows, scale, not_rated)
     return tabular.read_file(path, on_bad_rows=on_bad_rows, **options)
 
 

@@ -28,8 +28,6 @@ SAMPLE_BYTES = 1 << 18
 MOST_LINES = 100  # that one quoted field may have
 SHOWN = 60  # characters of what somebody wrote
 RATING_COLUMNS = ("userId", "movieId", "rating", "timestamp")
-LEAST_TIME = 1_000
-"""Seconds since 1970 below which a fourth column without a name is not taken for a time."""
 
 
 class Row(NamedTuple):
@@ -139,8 +137,8 @@ def read(
     named       names by which columns are asked for: a first line with one of these is a header
     fallback    encoding of a file that is not UTF-8; without, its bytes become lone surrogates
 
-    A file without header whose first lines are three or four numbers has the columns user, movie, rating and, where
-    they can be times, timestamp, as in ml-1m and ml-100k. Raises DataError where the file is empty or not text.
+    A file without header whose first line is three or four numbers has the columns user, movie, rating and perhaps
+    timestamp, as in ml-1m and ml-100k. Raises DataError where the file is empty or not text.
     """
     data = _as_utf8(data, fallback)
     sample, above = _sample(data, name)
@@ -152,7 +150,7 @@ def read(
     if is_header(first, named):
         _check_quotes(name, above + 1, sample[0], delimiter)
         return Text(name, data, first, delimiter, above + 1, numeric=_numeric(rows[1:], len(first)))
-    usual = usual_columns(rows)
+    usual = usual_columns(first)
     text = _without_header(name, data, usual or _numbered(len(first)), delimiter, above, rows)
     return text if usual else replace(text, named=False)
 
@@ -231,18 +229,11 @@ def _delimiter(lines: Sequence[str]) -> str:
     return best if score(best)[0] else ","
 
 
-def usual_columns(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+def usual_columns(first: Sequence[str]) -> tuple[str, ...] | None:
     """Return the columns of a file whose first line is three or four numbers, None for another."""
-    first = rows[0]
     if not (3 <= len(first) <= len(RATING_COLUMNS) and all(map(is_number, first))):
         return None
-    if len(first) == len(RATING_COLUMNS) and not all(_may_be_time(row[3]) for row in rows if len(row) > 3):
-        return (*RATING_COLUMNS[:3], "column 4")
     return RATING_COLUMNS[: len(first)]
-
-
-def _may_be_time(text: str) -> bool:
-    return not is_number(text) or number(text) >= LEAST_TIME
 
 
 def _without_header(

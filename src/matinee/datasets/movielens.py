@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,16 +22,13 @@ import pyarrow.csv as pacsv
 from matinee.catalog import MAX_TAGS
 from matinee.dataset import Dataset, Facts
 from matinee.datasets import delimited, headers, identifiers, movies, quoting
+from matinee.datasets.assembly import assemble
 from matinee.datasets.delimited import Text
 from matinee.datasets.movies import Cells, Links, MovieRows
-from matinee.datasets.rows import Layout, OnBadRows, assemble, read_text
+from matinee.datasets.rows import Layout, OnBadRows, read_text
 from matinee.errors import DataError
 from matinee.ratings import Scale
 
-LICENCE = (
-    "MovieLens data: research use, no endorsement implied, redistribution under the same conditions, no commercial use "
-    "without permission; see the data set's own README (F. M. Harper and J. A. Konstan 2015)"
-)
 COLUMNS = ("userId", "movieId", "rating", "timestamp")
 GENRES_100K = (
     "unknown",
@@ -118,7 +115,9 @@ def is_release(path: Path) -> bool:
     return tuple(map(headers.plain, header)) == tuple(map(headers.plain, COLUMNS))
 
 
-def read(path: Path, on_bad_rows: OnBadRows = "error", scale: Scale | None = None) -> Dataset:
+def read(
+    path: Path, on_bad_rows: OnBadRows = "error", scale: Scale | None = None, not_rated: float | None = None
+) -> Dataset:
     """Read a release from its folder or zip, on its own scale unless another is given.
 
     Raises DataError naming file, line, value and rule where a row is bad, unless bad rows are skipped.
@@ -127,10 +126,10 @@ def read(path: Path, on_bad_rows: OnBadRows = "error", scale: Scale | None = Non
     file = next(name for name in RATING_FILES if name in source.names)
     text, own = RATING_FILES[file](source, file)
     user, movie, rating, timestamp = text.header
-    layout = Layout(text.header, user, movie, rating, timestamp)
-    rows = read_text(text, layout, scale or own, on_bad_rows)
+    layout = Layout(text.header, user, movie, rating, timestamp, not_rated=not_rated)
+    rows = replace(read_text(text, layout, scale or own, on_bad_rows), columns=layout.taken)
     found = _movies(source, on_bad_rows)
-    return assemble(rows, found.table, scale or own, _facts(source, found.skipped))
+    return assemble(rows, found.table, scale, _facts(source, found.skipped), own=own, has_times=True)
 
 
 def movies_beside(path: Path, on_bad_rows: OnBadRows = "error") -> MovieRows | None:
@@ -143,7 +142,7 @@ def movies_beside(path: Path, on_bad_rows: OnBadRows = "error") -> MovieRows | N
 
 def _facts(source: Source, skipped_movies: int) -> Facts:
     name = source.path.stem if source.path.is_file() else source.path.resolve().name
-    return Facts(name, str(source.path), LICENCE, skipped_movies=skipped_movies)
+    return Facts(name, str(source.path), skipped_movies=skipped_movies)
 
 
 def _movies(source: Source, on_bad_rows: OnBadRows, file: str | None = None) -> MovieRows:

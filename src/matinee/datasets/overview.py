@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     """Return the facts of a data set in the order in which they are shown.
 
     `sparsity` is the share of (user, movie) pairs without a rating; `first` and `last` are days, None without
-    timestamps.
+    timestamps. `titled_movies` are the rated ones with a title, `columns` which column was taken for what, `times` the
+    unit of times, and `findings` what is probably not meant.
     """
     ratings, facts = dataset.ratings, dataset.facts
     pairs = len(ratings.users) * len(ratings.movies)
@@ -33,6 +35,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "users": len(ratings.users),
         "movies": len(ratings.movies),
         "rated_movies": int(np.count_nonzero(ratings.movie_counts)),
+        "titled_movies": facts.titled,
         "ratings": ratings.n,
         "scale": f"{ratings.scale.low:g}:{ratings.scale.high:g}"
         + (f":{step:g}" if (step := ratings.scale.step) else ""),
@@ -40,10 +43,16 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "sparsity": 1 - ratings.n / pairs if pairs else 1.0,
         "first": None if times is None else _day(int(times.min())),
         "last": None if times is None else _day(int(times.max())),
+        "times": facts.times,
         "duplicates": facts.duplicates,
         "skipped": facts.skipped,
+        "skipped_share": facts.skipped / max(ratings.n + facts.duplicates + facts.unrated + facts.skipped, 1),
+        "skipped_movies": facts.skipped_movies,
+        "unrated": facts.unrated,
+        "columns": dict(facts.columns),
         "genres": list(dataset.catalog.genre_names),
         "licence": facts.licence,
+        "findings": [asdict(finding) for finding in facts.findings],
     }
 
 

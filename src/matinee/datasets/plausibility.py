@@ -1,8 +1,9 @@
 """Plausibility: what in a data set is probably not meant, and the option that settles it. Pure functions.
 
-    stars     a value that often means "not rated"; one single value or two, which are likes and not stars
-    ids       as many users or movies as ratings; rated movies without a title
-    rows      the share that was left out
+stars     a value that often means "not rated"; one single value or two, which are likes and not stars
+ids       as many users or movies as ratings; rated movies without a title
+times     numbers in other units than seconds, or that are no times
+rows      the share that was left out
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from matinee.dataset import Finding
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+UNITS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 SENTINELS = (-1.0, 0.0, -9.0, -99.0, -999.0, 99.0, 999.0, 9999.0)
 """Numbers that stand for "not rated" in many data sets."""
 HIGHEST_STARS = 10.0
@@ -35,7 +37,7 @@ def of_stars(values: Values, counts: Counts) -> list[Finding]:
     """Return what is odd about the different numbers of stars, ascending, and how often each was given."""
     values = np.asarray(values, np.float64).round(6)
     likes = _likes(values, counts)
-    return [likes] if likes else [one for one in map(lambda at: _not_rated(values, counts, at), _ends(values)) if one]
+    return [likes] if likes else [one for one in (_not_rated(values, counts, at) for at in _ends(values)) if one]
 
 
 def of_ids(users: int, movies: int, rows: int) -> list[Finding]:
@@ -65,6 +67,33 @@ def of_titles(titled: int, rated: int, examples: Sequence[str]) -> list[Finding]
             f"{titled:,} of {rated:,} rated movies have a title: the movie table has other ids, such as {shown}",
             "name its column of ids with `movie_columns='movie=COLUMN'`, or the ratings' with `movie=COLUMN`",
             {"titled": titled, "rated": rated},
+        )
+    ]
+
+
+def of_times(column: str | None, lowest: int, highest: int, written: str) -> list[Finding]:
+    """Return what was made of a column of numbers, where they are not seconds since 1970."""
+    numbers = {"lowest": lowest, "highest": highest}
+    if column is None or written == "s":
+        return []
+    if not written:
+        return [
+            Finding(
+                "no-times",
+                f"column {column} holds numbers from {lowest} to {highest}, which are no times: it is not read",
+                f"if they are seconds since 1970, say so with `timestamp='{column}'`",
+                numbers,
+            )
+        ]
+    if written == "date":
+        return []
+    unit = UNITS[written]
+    return [
+        Finding(
+            "times-converted",
+            f"times of column {column} are in {unit}, and are converted to seconds",
+            "if they are something else, leave them out with `timestamp='-'`",
+            numbers,
         )
     ]
 

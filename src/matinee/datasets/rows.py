@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -23,8 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from matinee.catalog import SCHEMA, Catalog
-from matinee.dataset import Dataset, Facts
+from matinee.catalog import SCHEMA
 from matinee.datasets import identifiers, times
 from matinee.datasets.delimited import Row, Text, number
 from matinee.datasets.identifiers import MAX_ID as MAX_ID
@@ -32,8 +31,7 @@ from matinee.datasets.quoting import is_clean
 from matinee.datasets.scales import distinct
 from matinee.datasets.times import Moments
 from matinee.errors import DataError
-from matinee.ids import Ids, Positions
-from matinee.ratings import Ratings, Scale, Stars, Times
+from matinee.ratings import Scale, Stars, Times
 
 OnBadRows = Literal["error", "skip"]
 Rating = tuple[str, str, float, tuple[int, float, bool] | None]
@@ -43,7 +41,10 @@ BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a header are which; `timestamp` may be None. A file whose header this is has one or has not."""
+    """Which columns of a header are which; `timestamp` may be None. A file whose header this is has one or has not.
+
+    `not_rated` are stars that mean so, None where none do.
+    """
 
     header: tuple[str, ...]
     user: str = "userId"
@@ -52,11 +53,18 @@ class Layout:
     timestamp: str | None = "timestamp"
     delimiter: str = ","
     has_header: bool = True
+    not_rated: float | None = None
 
     @property
     def wanted(self) -> list[str]:
         """The names of the columns that are read."""
         return [self.user, self.movie, self.rating] + ([self.timestamp] if self.timestamp else [])
+
+    @property
+    def taken(self) -> dict[str, str]:
+        """Which column is taken for what."""
+        named = {"user": self.user, "movie": self.movie, "rating": self.rating, "timestamp": self.timestamp}
+        return {what: column for what, column in named.items() if column is not None}
 
     @property
     def places(self) -> list[int]:
@@ -72,6 +80,9 @@ class Rows:
     stars, times    (n,); `times` is None where the data has none
     skipped         rows left out
     bad             the place of the first of these and the rule that it breaks
+    unrated         rows whose stars mean "not rated", left out
+    dated           whether times are written as dates, not as numbers
+    columns         {"user": "userId", ...}: which column was taken for what
     """
 
     users: pa.ChunkedArray
@@ -80,6 +91,9 @@ class Rows:
     times: Times | None
     skipped: int = 0
     bad: str = ""
+    unrated: int = 0
+    dated: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 class Lines(Protocol):
@@ -103,9 +117,12 @@ def read_text(text: Text, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
         columns = _parsed(text, layout)
     except (pa.ArrowInvalid, ValueError):
         columns = None
-    if columns is None or columns.bad(scale).any():
+    if columns is None:
         return read_lines(text, layout, scale, on_bad_rows)
-    return columns.rows()
+    rated, unrated = columns.rated(layout.not_rated)
+    if rated.bad(scale).any():
+        return read_lines(text, layout, scale, on_bad_rows)
+    return replace(rated.rows(), unrated=unrated)
 
 
 def read_table(where: str, table: pa.Table, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Rows:
@@ -114,16 +131,17 @@ def read_table(where: str, table: pa.Table, layout: Layout, scale: Scale | None,
         columns = Columns.of(*(_chunked(table[name]) for name in layout.wanted))
     except ValueError as problem:
         raise DataError(f"{where}: {problem}; name another column") from None
-    bad = columns.bad(scale)
-    count = int(np.count_nonzero(bad))
+    stays = columns.are_rated(layout.not_rated)
+    bad = columns.bad(scale) & stays
+    count, unrated = int(np.count_nonzero(bad)), int(np.count_nonzero(~stays))
     if not count:
-        return columns.rows()
+        return replace(columns.rated(layout.not_rated)[0].rows(), unrated=unrated)
     at = int(bad.argmax())
     place = f"{where} row {at + 1}: {_rule_of(table.slice(at, 1), layout, scale)}"
     if on_bad_rows == "error":
         more = f" ({count:,} rows break a rule)" if count > 1 else ""
         raise DataError(f"{place}{more}; or leave bad rows out with `on_bad_rows='skip'`")
-    return columns.where(~bad).rows(count, place)
+    return replace(columns.where(stays & ~bad).rows(count, place), unrated=unrated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +185,15 @@ class Columns:
             return np.ones(len(self.stars), bool)
         return scale.holds(self.stars)
 
+    def are_rated(self, not_rated: float | None) -> NDArray[np.bool_]:
+        """Return (n,) whether the stars of each row mean other than "not rated"."""
+        return np.ones(len(self.stars), bool) if not_rated is None else self.stars != np.float32(not_rated)
+
+    def rated(self, not_rated: float | None) -> tuple[Columns, int]:
+        """Return the rows of which that is so, and how many others there are."""
+        keep = self.are_rated(not_rated)
+        return (self, 0) if keep.all() else (self.where(keep), int(np.count_nonzero(~keep)))
+
     def where(self, keep: NDArray[np.bool_]) -> Columns:
         mask = pa.array(keep)
         moments = None if self.moments is None else self.moments.where(keep)
@@ -174,12 +201,18 @@ class Columns:
 
     def rows(self, skipped: int = 0, bad: str = "") -> Rows:
         """Return good rows; the later of two in one second stands behind the other."""
-        seconds = None if self.moments is None else self.moments.seconds
-        order = None if self.moments is None else self.moments.order()
-        if order is None or seconds is None:
-            return Rows(self.users, self.movies, self.stars, seconds, skipped, bad)
-        places = pa.array(order)
-        return Rows(self.users.take(places), self.movies.take(places), self.stars[order], seconds[order], skipped, bad)
+        if self.moments is None:
+            return Rows(self.users, self.movies, self.stars, None, skipped, bad)
+        dated, order = self.moments.dated, self.moments.order()
+        rows = Rows(self.users, self.movies, self.stars, self.moments.seconds, skipped, bad, dated=dated)
+        return rows if order is None else taken(rows, order)
+
+
+def taken(rows: Rows, order: NDArray[np.int64]) -> Rows:
+    """Return the rows in another order."""
+    places, times = pa.array(order), None if rows.times is None else rows.times[order]
+    users, movies = rows.users.take(places), rows.movies.take(places)
+    return replace(rows, users=users, movies=movies, stars=rows.stars[order], times=times)
 
 
 def _chunked(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:
@@ -275,8 +308,11 @@ def read_lines(lines: Lines, layout: Layout, scale: Scale | None, on_bad_rows: O
     """Read line by line: the first bad row is an error, or bad rows are skipped and counted."""
     ratings: list[Rating] = []
     numbers: list[int] = []
-    skipped, bad, places = 0, "", layout.places
+    skipped, unrated, bad, places = 0, 0, "", layout.places
     for row in lines.rows():
+        if not row.rule and _is_unrated(row.fields[places[2]], layout.not_rated):
+            unrated += 1
+            continue
         try:
             ratings.append(_good_rating(row, places, scale, ratings))
         except ValueError as problem:
@@ -293,8 +329,12 @@ def read_lines(lines: Lines, layout: Layout, scale: Scale | None, on_bad_rows: O
         bad = bad or _place(
             lines.name, numbers[at], f"timestamp of {when[at][0]} seconds is {times.NO_TIME}", on_bad_rows
         )
-        return columns.where(~late).rows(skipped + int(late.sum()), bad)
-    return columns.rows(skipped, bad)
+        return replace(columns.where(~late).rows(skipped + int(late.sum()), bad), unrated=unrated)
+    return replace(columns.rows(skipped, bad), unrated=unrated)
+
+
+def _is_unrated(stars: str, not_rated: float | None) -> bool:
+    return not_rated is not None and _number_or_nan(stars) == not_rated
 
 
 def _place(name: str, line: int, rule: str, on_bad_rows: OnBadRows) -> str:
@@ -371,42 +411,15 @@ def joined(parts: Iterable[Rows]) -> Rows:
         np.concatenate(timed) if len(timed) == len(found) else None,
         sum(part.skipped for part in found),
         next((part.bad for part in found if part.bad), ""),
+        sum(part.unrated for part in found),
+        any(part.dated for part in found),
+        found[0].columns,
     )
 
 
 def _appended(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     chunks = [chunk for column in columns for chunk in column.chunks]
     return pa.chunked_array(chunks, identifiers.ENCODED).unify_dictionaries()
-
-
-def assemble(rows: Rows, movies: pa.Table, scale: Scale, facts: Facts) -> Dataset:
-    """Return the data set of these rows and movies (columns of SCHEMA); rated movies without a row are included.
-
-    Raises DataError where there are no rows.
-    """
-    if not len(rows.stars):
-        bad = f" but bad rows, such as {rows.bad}" if rows.bad else ""
-        raise DataError(f"{facts.source} holds no ratings{bad}")
-    users, user = _sorted_ids(rows.users)
-    rated, movie = _sorted_ids(rows.movies)
-    ids = Ids(pa.concat_arrays([rated.array, *movies["movie"].cast(pa.string()).chunks]))
-    movie = ids.positions(rated.array)[movie] if len(rated) else movie
-    ratings = Ratings.from_pairs(users, ids, user, movie, rows.stars, scale, rows.times)
-    facts = replace(facts, duplicates=len(user) - ratings.n, skipped=rows.skipped)
-    return Dataset(ratings, Catalog.of(ids, movies), facts)
-
-
-def _sorted_ids(column: pa.ChunkedArray) -> tuple[Ids, Positions]:
-    """Return the sorted ids that occur in a dictionary-encoded column and each row's position among them."""
-    if not column.num_chunks:
-        return Ids([]), np.empty(0, np.int32)
-    dictionary = column.chunk(0).dictionary
-    codes = np.concatenate([np.asarray(chunk.indices) for chunk in column.chunks])
-    occurs = np.zeros(len(dictionary), bool)
-    occurs[codes] = True
-    ids = Ids(dictionary.filter(pa.array(occurs)))
-    place = ids.positions(dictionary)
-    return ids, place[codes]
 
 
 def no_movies() -> pa.Table:

@@ -16,16 +16,18 @@ import pyarrow.parquet as pq
 
 from matinee.dataset import Dataset, Facts
 from matinee.datasets import delimited, files, headers, jsonlines, movies, rows
+from matinee.datasets.assembly import assemble
 from matinee.datasets.files import File
 from matinee.datasets.frames import arrow_table
 from matinee.datasets.movielens import movies_beside
 from matinee.datasets.movies import MovieRows
-from matinee.datasets.rows import Layout, OnBadRows, Rows, assemble, no_movies
-from matinee.datasets.scales import infer_scale
+from matinee.datasets.rows import Layout, OnBadRows, Rows, no_movies
 from matinee.errors import DataError
 from matinee.ratings import Scale
 
 Names = Mapping[str, str | None]
+NONE = "-"
+"""The name of a column that is not to be read."""
 RATINGS, MOVIES = "ratings.csv", "movies.csv"
 """Files of a folder that are one table of ratings and one of movies, not parts of one table."""
 
@@ -41,13 +43,15 @@ def read_file(
     movies: Any = None,
     movie_columns: Mapping[str, str] | None = None,
     scale: Scale | None = None,
+    not_rated: float | None = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Dataset:
     """Read ratings from a file, or a folder or zip of its parts; without names the usual ones are looked for.
 
     `columns` names the columns of a text file without header, in order. `movies` is a table of movies (file or data
     frame) with an id, a title and perhaps a year, genres and links, whose columns `movie_columns` names. Without
-    `scale` the scale is inferred. Raises DataError naming the file, the line and the rule.
+    `scale` the scale is inferred; rows whose stars are `not_rated` are left out; a `timestamp` of "-" is no column.
+    Raises DataError naming the file, the line and the rule.
     """
     names = {"user": user, "movie": movie, "rating": rating, "timestamp": timestamp}
     if (path / RATINGS).is_file():
@@ -55,9 +59,10 @@ def read_file(
         path, movies = path / RATINGS, beside if movies is None and beside.is_file() else movies
     parts = files.of(path)
     _check_alike(path, parts)
-    found = rows.joined([_read_part(part, names, columns, scale, on_bad_rows) for part in parts])
+    found = rows.joined([_read_part(part, names, columns, scale, not_rated, on_bad_rows) for part in parts])
     facts = Facts(path.name.removesuffix(".gz").rpartition(".")[0] or path.name, str(path))
-    return _dataset(found, movies, movie_columns, scale, on_bad_rows, facts)
+    has_times = timestamp is not None or columns is not None
+    return _dataset(found, movies, movie_columns, scale, on_bad_rows, facts, has_times)
 
 
 def read_frame(
@@ -70,14 +75,16 @@ def read_frame(
     movies: Any = None,
     movie_columns: Mapping[str, str] | None = None,
     scale: Scale | None = None,
+    not_rated: float | None = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Dataset:
     """Read ratings from a table in memory, as `frames.arrow_table` takes it."""
     where, table = "the data frame", arrow_table(frame, "the data frame")
     names = {"user": user, "movie": movie, "rating": rating, "timestamp": timestamp}
-    layout = choose(where, tuple(table.column_names), names)
-    found = rows.read_table(where, table, layout, scale, on_bad_rows)
-    return _dataset(found, movies, movie_columns, scale, on_bad_rows, Facts("data frame", "memory"))
+    layout = replace(choose(where, tuple(table.column_names), names), not_rated=not_rated)
+    found = replace(rows.read_table(where, table, layout, scale, on_bad_rows), columns=layout.taken)
+    facts, has_times = Facts("data frame", "memory"), timestamp is not None
+    return _dataset(found, movies, movie_columns, scale, on_bad_rows, facts, has_times)
 
 
 def _dataset(
@@ -87,12 +94,13 @@ def _dataset(
     scale: Scale | None,
     on_bad_rows: OnBadRows,
     facts: Facts,
+    has_times: bool,
 ) -> Dataset:
     table = no_movies()
     if movies is not None:
         read = movie_rows(movies, movie_columns, on_bad_rows)
         table, facts = read.table, replace(facts, skipped_movies=read.skipped)
-    return assemble(found, table, scale or infer_scale(found.stars), facts)
+    return assemble(found, table, scale, facts, has_times=has_times)
 
 
 def choose(where: str, header: tuple[str, ...], names: Names) -> Layout:
@@ -100,7 +108,7 @@ def choose(where: str, header: tuple[str, ...], names: Names) -> Layout:
 
     Raises DataError where a column is missing, naming the ones there are.
     """
-    found = headers.choose(where, header, names)
+    found = headers.choose(where, header, {what: name for what, name in names.items() if name != NONE})
     for what in ("user", "movie", "rating"):
         if found[what] is None:
             raise DataError(
@@ -108,7 +116,7 @@ def choose(where: str, header: tuple[str, ...], names: Names) -> Layout:
                 f"name it with `{what}=COLUMN`"
             )
     _check_apart(where, found)
-    return Layout(header, str(found["user"]), str(found["movie"]), str(found["rating"]), found["timestamp"])
+    return Layout(header, str(found["user"]), str(found["movie"]), str(found["rating"]), found.get("timestamp"))
 
 
 def _check_apart(where: str, found: Names) -> None:
@@ -135,22 +143,39 @@ def _header(part: File) -> tuple[str, ...]:
 
 
 def _read_part(
-    part: File, names: Names, columns: Sequence[str] | None, scale: Scale | None, on_bad_rows: OnBadRows
+    part: File,
+    names: Names,
+    columns: Sequence[str] | None,
+    scale: Scale | None,
+    not_rated: float | None,
+    on_bad_rows: OnBadRows,
 ) -> Rows:
+    def layout(header: tuple[str, ...]) -> Layout:
+        return replace(choose(part.name, header, names), not_rated=not_rated)
+
     if part.kind == "parquet":
-        header = _parquet_header(part)
-        layout = choose(part.name, header, names)
-        return rows.read_table(part.name, _read_parquet(part, layout.wanted), layout, scale, on_bad_rows)
-    if part.kind == "json":
+        chosen = layout(_parquet_header(part))
+        found = rows.read_table(part.name, _read_parquet(part, chosen.wanted), chosen, scale, on_bad_rows)
+    elif part.kind == "json":
         lines = jsonlines.read(part.data, part.name)
-        return rows.read_lines(lines, choose(part.name, lines.header, names), scale, on_bad_rows)
-    text = delimited.read(part.data, part.name, columns, named=[name for name in names.values() if name])
+        chosen = layout(lines.header)
+        found = rows.read_lines(lines, chosen, scale, on_bad_rows)
+    else:
+        text = _text(part, names, columns)
+        chosen = layout(text.header)
+        found = rows.read_text(text, chosen, scale, on_bad_rows)
+    return replace(found, columns=chosen.taken)
+
+
+def _text(part: File, names: Names, columns: Sequence[str] | None) -> delimited.Text:
+    named = [name for name in names.values() if name and name != NONE]
+    text = delimited.read(part.data, part.name, columns, named=named)
     if not text.named:
         raise DataError(
             f"{part.name} has no line of column names: it begins with {delimited.shown(text)}; name all columns in "
             "their order, such as `columns='user,movie,rating,timestamp'`"
         )
-    return rows.read_text(text, choose(part.name, text.header, names), scale, on_bad_rows)
+    return text
 
 
 def _parquet_header(part: File) -> tuple[str, ...]:

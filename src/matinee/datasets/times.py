@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from matinee.datasets.delimited import SHOWN, is_number, number
 from matinee.ratings import Times
 
-LATEST = 2**53
+LATEST = 2**63 - 1
 EARLY = 10**8  # March 1973
+NEWEST = 4 * 10**9  # 2096
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+FINER = ("ms", "us", "ns")
+WRITTEN_DAYS = (1900_01_01, 2100_12_31)
+"""Numbers that are days as 20200101 writes them."""
 NO_TIME = "before 1970, or in 1970 to 1973 where others are later"
 FORMATS = ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%d-%b-%Y", "%b %d, %Y")
 """Dates that are not ISO's, and mean one day only."""
@@ -135,3 +139,46 @@ def _moments(seconds: Times, fraction: NDArray[np.float64], dated: bool) -> Mome
 def _filled(column: pa.ChunkedArray, value: float) -> NDArray[np.int64]:
     filled = pc.fill_null(column, pa.scalar(value, column.type)) if column.null_count else column
     return np.asarray(filled.to_numpy())
+
+
+def in_seconds(numbers: Times, *, named: bool = False) -> tuple[Times | None, str]:
+    """Return a column of numbers as seconds since 1970, and what they were written in: "s", "ms", "us", "ns", "date".
+
+    Days such as 20200101 are dates. Numbers too small to be times are none (None, ""), unless the column was `named`.
+    Raises ValueError where they are on several of these scales, or on none.
+
+    >>> in_seconds(np.array([1_700_000_000_123, 1_700_000_001_000]))
+    (array([1700000000, 1700000001]), 'ms')
+    >>> in_seconds(np.array([20200101, 20200102]))
+    (array([1577836800, 1577923200]), 'date')
+    >>> in_seconds(np.array([1, 5, 3]))
+    (None, '')
+    """
+    if not len(numbers):
+        return numbers, "s"
+    lowest, highest = int(numbers.min()), int(numbers.max())
+    if WRITTEN_DAYS[0] <= lowest and highest <= WRITTEN_DAYS[1]:
+        days = _days(numbers)
+        if days is not None:
+            return days, "date"
+    unit = next((unit for unit, many in PER_SECOND.items() if highest < NEWEST * many), None)
+    if unit is None:
+        raise ValueError(f"timestamp {highest} is no time in seconds, ms, us or ns")
+    seconds = numbers // PER_SECOND[unit]
+    if unit == "s":
+        return (seconds, unit) if named or highest >= EARLY else (None, "")
+    if np.any((numbers > 0) & (seconds < EARLY)):
+        early = int(numbers[(numbers > 0) & (seconds < EARLY)][0])
+        raise ValueError(f"timestamps {early} and {highest} are on different scales; write all of them in seconds")
+    return seconds, unit
+
+
+def _days(numbers: Times) -> Times | None:
+    """Return seconds since 1970 of days such as 20200101, None where some is no day."""
+    written, which = np.unique(numbers, return_inverse=True)
+    texts = [f"{day // 10_000:04}-{day // 100 % 100:02}-{day % 100:02}" for day in written.tolist()]
+    try:
+        days = np.array(texts, "datetime64[s]").astype(np.int64)
+    except ValueError:
+        return None
+    return np.asarray(days[which], np.int64)

@@ -57,7 +57,7 @@ class Manifest:
     @property
     def facts(self) -> Facts:
         """Where the data came from."""
-        return Facts(**{name: self.data[name] for name in Facts.__dataclass_fields__ if name in self.data})
+        return Facts.of(self.data)
 
     @property
     def scale(self) -> Scale:

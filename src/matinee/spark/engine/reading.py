@@ -257,7 +257,7 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
             f"{path} has more than one column {twice}, and Spark does not tell capitals apart; rename or remove one, "
             "or leave --engine spark out"
         )
-    if not any(names.values()) and (columns := delimited.usual_columns([header])):
+    if not any(names.values()) and (columns := delimited.usual_columns(header)):
         timestamp = "timestamp" if "timestamp" in columns else None
         return Layout(columns, timestamp=timestamp, delimiter=delimiter, has_header=False)
     return replace(choose(path, header, dict(names)), delimiter=delimiter)
