@@ -245,8 +245,8 @@ def test_who_leaves__gets_no_list_any_more_and_has_no_say(visitor: Any) -> None:
 def test_the_last_one_who_leaves__closes_the_room(visitor: Any) -> None:
     ann, bob, room = room_of_two(visitor)
     assert [one.delete(f"{room}/members").json["members"] for one in (ann, bob)] == [1, 0]
-    assert_problem(ann.get(room), 404, "there is no such room")
-    assert_problem(ann.delete(f"{room}/members"), 404, "there is no such room")
+    assert_problem(ann.get(room), 404, "no such room")
+    assert_problem(ann.delete(f"{room}/members"), 404, "no such room")
 
 
 def test_nobody__is_put_out_of_a_room_by_another(visitor: Any) -> None:
@@ -262,7 +262,7 @@ def test_a_room_that_is_not_there__is_404(visitor: Any) -> None:
         ann.post(f"{ROOMS}/nowhere/members"),
         ann.get(f"{ROOMS}/nowhere/recommendations"),
     ):
-        assert_problem(answer, 404, "there is no such room, or its 24 hours are over; open another one")
+        assert_problem(answer, 404, "no such room, or its 24 hours are over; open another one")
 
 
 def test_an_expired_room__is_404_for_its_members_too(visitor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

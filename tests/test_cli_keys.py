@@ -70,7 +70,7 @@ def test_rotate_secrets__keeps_as_many_as_asked(matinee: Run, store: Path) -> No
     [
         (["create"], "name at least one of read, write, admin"),
         (["create", "--scope", "all"], "'all' is not a scope"),
-        (["revoke", "nobody"], "there is no API key 'nobody'"),
+        (["revoke", "nobody"], "no API key 'nobody'"),
         (["list", "--store", "nowhere"], "there is no store nowhere"),
     ],
 )

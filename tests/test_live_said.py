@@ -41,7 +41,7 @@ def test_unmark__takes_a_mark_away_and_repeated_changes_nothing(live):
 
 
 def test_a_mark_nobody_knows__is_refused(live):
-    with pytest.raises(UsageError, match="'liked' is no mark: a movie is marked as seen, hidden or watchlist"):
+    with pytest.raises(UsageError, match="a mark is seen, hidden or watchlist, not 'liked'"):
         live.mark("ann", "2", "liked")
 
 

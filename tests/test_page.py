@@ -579,8 +579,8 @@ def test_the_status_page__says_so_where_nothing_was_measured(visitor):
     [
         ("/nowhere", 404, "there is nothing at /nowhere"),
         ("/films/nothing", 404, "there is no film nothing here. search for its title"),
-        ("/rooms/nothing", 404, "there is no such room"),
-        ("/link/nothing", 404, "there is no such link"),
+        ("/rooms/nothing", 404, "no such room"),
+        ("/link/nothing", 404, "unknown link"),
         ("/?decade=abc", 400, "decade is a whole number"),
         ("/?genre=Nonsense", 400, "no movie has the genre"),
     ],

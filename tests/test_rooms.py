@@ -105,5 +105,5 @@ def test_a_full_room__takes_nobody_else_even_where_all_come_at_once(live: LiveRa
 
 
 def test_who_cannot_be__cannot_be_in_a_room(live: LiveRatings) -> None:
-    with pytest.raises(UsageError, match="cannot be the id of a user"):
+    with pytest.raises(UsageError, match="is not a valid user id"):
         rooms.open_room(live, "two\nlines")

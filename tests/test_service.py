@@ -123,8 +123,8 @@ def test_an_empty_body__stores_nothing_and_says_so_by_an_empty_list(client, live
         ("260,11", "line 2: rating 11 is outside 1 to 10"),
         ("260,nan", "line 2: rating nan is outside 1 to 10"),
         ("260,inf", "line 2: rating inf is outside 1 to 10"),
-        (",5", "line 2: '' cannot be the id of a movie"),
-        ("2\t60,5", "line 2: .* cannot be the id of a movie"),
+        (",5", "line 2: '' is not a valid movie id"),
+        ("2\t60,5", "line 2: .* is not a valid movie id"),
     ],
 )
 def test_a_bad_line__is_named_and_nothing_is_stored(client, live, line, message):
@@ -173,7 +173,7 @@ def test_a_user_of_the_data_and_a_stranger__get_different_lists(client):
 @pytest.mark.parametrize("user", ["%00", "a" * 257, "two%0Alines"])
 def test_a_user_that_cannot_be__is_refused(client, user):
     for answer in (client.get(f"/{user}/ratings/top/5"), client.get(f"/{user}/ratings/1"), post(client, "1,5", user)):
-        assert_problem(answer, 400, "cannot be the id of a user")
+        assert_problem(answer, 400, "is not a valid user id")
 
 
 def test_a_user_with_any_letters__works(client):

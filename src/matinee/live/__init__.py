@@ -1,13 +1,13 @@
-"""Live ratings, and whatever else people and operators tell a running service: in one SQL database, safe once told.
+"""Live ratings, and everything else that users and operators store in a running service: one SQL database.
 
-ratings      LiveRatings, the face of all of it
-history      what one person said, in one query
-contents     what everybody said, for a refit; forgotten, of whom nothing holds any more
+ratings      LiveRatings, the interface to all of it
+history      one user's ratings and marks, read in one query
+contents     all ratings and marks, for a refit; forgotten, the forgotten users
 changes      a group of writes in few statements
 writer       the thread that commits groups
-database     what is asked of a database: sqlite, a file; postgresql, a server, with patience for its silence
-schema       the tables; migrations, how those of an older Matinee become today's
-checks       what can be stored; dialects, what the two databases want said differently
+database     the interface of a database: sqlite, a file; postgresql, a server; patience, its network timeout
+schema       the tables; migrations, updates of the tables of an older Matinee
+checks       valid ids, stars and marks; dialects, the statements that differ between the two databases
 """
 
 from matinee.live.checks import checked_id

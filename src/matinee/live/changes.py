@@ -1,4 +1,4 @@
-"""Changes of what people said: a group of them is written in few statements, and each learns its revision."""
+"""Changes of ratings and marks: a group is written in few statements, and each change gets its revision."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from matinee.live.forgotten import hashed
 from matinee.live.schema import ABOUT_PEOPLE, FORGOTTEN, MARKS, RATINGS, USERS
 
 Key = tuple[str, str]  # user, movie
-_NOTHING: Any = object()  # what is stored where there is no row
+_NOTHING: Any = object()  # the stored value of a missing row
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one call writes about one person, all of it or nothing.
+    """What one call writes about one user, all of it or nothing.
 
     stars    {movie id: stars, or None to delete the rating}
-    marks    {movie id: mark, or None to take it away}
-    forget   delete everything about the person, and nothing else
+    marks    {movie id: mark, or None to delete it}
+    forget   delete everything about the user, and nothing else
     """
 
     user: str
@@ -54,11 +54,11 @@ def _delete(table: Table, *columns: str) -> Delete:
 
 
 def apply(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:
-    """Write changes in their order and return the revision of each one's person after it.
+    """Write changes in their order and return, for each, the revision of its user after it.
 
     at   seconds since 1970
 
-    Only what differs from what is stored is written, so a repeated change leaves no trace and keeps the revision.
+    Only differences are written, so a repeated change writes nothing and does not change the revision.
     """
     revisions: list[int] = []
     for forgets, group in groupby(changes, key=lambda change: change.forget):
@@ -67,7 +67,7 @@ def apply(connection: Connection, changes: Sequence[Change], at: int) -> list[in
 
 
 def touch(connection: Connection, movie: str) -> None:
-    """Give everybody who said something of a movie a new revision."""
+    """Give every user who rated or marked a movie a new revision."""
     people = union(*(select(table.c.user).where(table.c.movie == movie) for table in (RATINGS, MARKS)))
     connection.execute(USERS.update().where(USERS.c.user.in_(people)).values(revision=USERS.c.revision + 1))
 
@@ -89,7 +89,7 @@ def _write(connection: Connection, changes: Sequence[Change], at: int) -> list[i
 
 
 def _forget(connection: Connection, changes: Sequence[Change], at: int) -> list[int]:
-    """Delete every row about these people; a hash is left, with the revision, which never goes back, and the number."""
+    """Delete every row about these users; a hash stays, with the revision, which never decreases, and the number."""
     revisions = _revisions(connection, changes)
     forgotten = {change.user: revisions.get(change.user, 0) + 1 for change in changes}
     for table in ABOUT_PEOPLE:
@@ -100,7 +100,7 @@ def _forget(connection: Connection, changes: Sequence[Change], at: int) -> list[
 
 
 class _Values:
-    """One column of a table by user and movie: what is stored, and what of it a group changes."""
+    """One column of a table by user and movie: the stored values, and the changes of a group."""
 
     def __init__(self, connection: Connection, table: Table, column: str, keys: Sequence[Key], nothing: Any) -> None:
         self.table, self.column, self.nothing = table, column, nothing
@@ -109,7 +109,7 @@ class _Values:
         self.changed: dict[Key, Any] = {}
 
     def put(self, user: str, values: Mapping[str, Any]) -> bool:
-        """Note the values of some movies and return whether any of them is new."""
+        """Record the values of some movies and return whether any of them is new."""
         new = {
             (user, movie): value
             for movie, value in values.items()
@@ -120,7 +120,7 @@ class _Values:
         return bool(new)
 
     def store(self, connection: Connection, extra: Any) -> None:
-        """Write what has changed; a value that stands for no row deletes it."""
+        """Write the changes; `_NOTHING` deletes a row."""
         gone = [key for key, value in self.changed.items() if value is self.nothing]
         rows = [
             {"user": user, "movie": movie, self.column: value, **extra(user)}
@@ -146,7 +146,7 @@ def _revisions(connection: Connection, changes: Sequence[Change]) -> dict[str, i
 
 
 def _look_up(connection: Connection, query: TextClause, keys: Sequence[Key]) -> Iterator[Any]:
-    """Yield the rows with these keys, in queries of a size that the database takes."""
+    """Yield the rows with these keys, in queries that the database accepts."""
     for start in range(0, len(keys), dialects.PAIRS_PER_QUERY):
         some = list(keys[start : start + dialects.PAIRS_PER_QUERY])
         yield from connection.execute(query, dialects.of_pairs(some, connection.dialect.name))

@@ -1,4 +1,4 @@
-"""All that people and operators said, as of one moment: what a refit adds to a snapshot."""
+"""All live ratings and added movies, as of one moment: what a refit adds to a snapshot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RATINGS = select(*(RATINGS.c[name] for name in RATINGS_SCHEMA.names)).order_by(
 
 @dataclass(frozen=True)
 class NewMovie:
-    """A movie that the data does not know yet.
+    """A movie that is not in the data yet.
 
     genres   no genre has a | in its name
     imdb     as "tt0114709", None where unknown
@@ -43,15 +43,13 @@ class NewMovie:
     tmdb: str | None = None
 
     def row(self, at: int) -> dict[str, Any]:
-        """Return it as stored; raises UsageError for what cannot be."""
+        """Return the movie as it is stored. Raises UsageError for an invalid field."""
         checked_id(self.movie, "movie")
         if not self.title.strip() or any(not genre or "|" in genre for genre in self.genres):
-            raise UsageError(f"movie {self.movie!r} needs a title, and genres that are not empty and hold no |")
+            raise UsageError(f"movie {self.movie!r} needs a title; its genres must not be empty or contain |")
         for text in (self.title, *self.genres, self.imdb, self.tmdb):
             if text is not None and not is_line(text):
-                raise UsageError(
-                    f"movie {self.movie!r} cannot be described by {text[:40]!r}, which has a control character"
-                )
+                raise UsageError(f"movie {self.movie!r}: {text[:40]!r} has a control character; remove it")
         return {**vars(self), "genres": "|".join(sorted(self.genres)), "at": at}
 
     @classmethod
@@ -63,11 +61,11 @@ class NewMovie:
 
 @dataclass(frozen=True, eq=False)
 class LiveContents:
-    """All live ratings, and what else the next snapshot has to know.
+    """All live ratings, and what else the next snapshot needs.
 
     ratings     table of user, movie, stars (null where the rating was deleted) and at (seconds since 1970)
-    movies      those that the data did not know when they were added
-    forgotten   people of whom nothing holds that was said before
+    movies      added movies: not in the data when they were added
+    forgotten   users whose earlier ratings no longer count
     """
 
     ratings: pa.Table
@@ -83,7 +81,7 @@ class LiveContents:
 
 
 def new_movies(connection: Connection) -> tuple[NewMovie, ...]:
-    """Return the movies that the data did not know when they were added, by their ids."""
+    """Return the added movies by their ids."""
     return tuple(NewMovie.of(row) for row in connection.execute(select(MOVIES).order_by(MOVIES.c.movie)))
 
 

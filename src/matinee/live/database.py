@@ -1,4 +1,4 @@
-"""What live ratings need of a database, and which one an address names."""
+"""The interface of a database of live ratings, and which database an address names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 
 from matinee.errors import UsageError
 
-PATIENCE = 10.0  # seconds a caller waits for the other processes' turns
+PATIENCE = 10.0  # seconds a caller waits for other processes' writes
 
 
 class Database(Protocol):
-    """A place for the tables. Every method may raise LiveError: what is wrong, and what to do about it.
+    """A database with the tables. Every method may raise LiveError, whose message has the cause and the remedy.
 
-    name   how messages call it, without a password
+    name   its name in messages, without a password
     """
 
     name: str
@@ -27,19 +27,19 @@ class Database(Protocol):
         """Return the rows of one query."""
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that sees one moment and never waits for a writer."""
+        """Open a read transaction that sees one moment and never waits for a writer."""
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Open the one write transaction; it is on disk when the block ends, or undone where the block raises."""
 
     def lock(self, name: str, *, wait: bool) -> AbstractContextManager[None]:
-        """Hold a named lock, one holder across processes and machines; raise BusyError where not waiting for it."""
+        """Hold a named lock, one holder across processes and machines. Raises BusyError if held and not `wait`."""
 
     def erase(self) -> bool:
-        """Let nothing that was deleted stay in files of ours; return whether that is so, or to be tried again."""
+        """Erase deleted rows from our files; return False where that must be tried again."""
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
 
 
 def address_of(database: str | os.PathLike[str]) -> Path | str:
@@ -53,10 +53,12 @@ def address_of(database: str | os.PathLike[str]) -> Path | str:
         return f"postgresql+psycopg://{rest}"
     if is_url and (kind not in ("sqlite", "sqlite+pysqlite") or not rest.startswith("/")):
         raise UsageError(
-            f"live ratings cannot be kept in {kind}://...; name a file, sqlite:///PATH, or "
+            f"live ratings do not support {kind}://...; name a file, sqlite:///PATH, or "
             "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
         )
     path = rest.removeprefix("/") if is_url else text
     if path in ("", ":memory:"):
-        raise UsageError("live ratings need a file, or they would be lost; name a path, or sqlite:///PATH")
+        raise UsageError(
+            "live ratings need a file: an in-memory database would be lost; name a path, or sqlite:///PATH"
+        )
     return Path(path).absolute()

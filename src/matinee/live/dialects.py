@@ -1,4 +1,4 @@
-"""The statements that SQLite and PostgreSQL want said differently."""
+"""The statements that differ between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Forgotten people: only a hash of the id stays, and which forget of the database it was, a count that no clock moves.
+"""Forgotten users: only a hash of the id stays, and the number of the forget, a count that does not use a clock.
 
-A snapshot knows up to which forget it left people out (`Forgotten.mark`). Whoever was forgotten later, or in another
-database, whose count says nothing here, may be in it.
+A snapshot records up to which forget it leaves users out (`Forgotten.mark`). Users who were forgotten later, or in
+another database, which counts separately, may be in it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from matinee.live.schema import FORGOTTEN, SCHEMA
 
 
 def hashed(user: str) -> str:
-    """Return what stays of the id of somebody who was forgotten: its SHA-256 in hex."""
+    """Return what stays of a forgotten user's id: its SHA-256 in hex."""
     return hashlib.sha256(user.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """People of whom nothing holds that was said before.
+    """Users whose earlier ratings no longer count.
 
     database   which database counted
-    numbers    {hash of the id: the number of the forget}; 0 where an older Matinee wrote it down
+    numbers    {hash of the id: the number of the forget}; 0 where an older Matinee recorded it
     """
 
     database: str = ""
@@ -52,11 +52,11 @@ class Forgotten:
 
     @property
     def mark(self) -> dict[str, Any]:
-        """How far it was counted, as a manifest holds it."""
+        """The database and its number of forgets, as a manifest has it."""
         return {"database": self.database, "number": max(self.numbers.values(), default=0)}
 
     def since(self, mark: Mapping[str, Any] | None) -> Forgotten:
-        """Return those who were forgotten after a mark: all, where there is none or another database counted."""
+        """Return the users who were forgotten after a mark: all, without a mark or with another database's."""
         if mark is None or mark["database"] != self.database:
             return self
         later = {person: number for person, number in self.numbers.items() if number > mark["number"]}

@@ -1,4 +1,4 @@
-"""What one person said since the snapshot, read in one query."""
+"""One user's live ratings and marks, read in one query."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from matinee.live.schema import FORGOTTEN, MARKS, RATINGS, USERS
 
 @dataclass(frozen=True)
 class LiveHistory:
-    """What one person said since the snapshot.
+    """One user's ratings and marks added after the snapshot.
 
-    revision    counts the writes that changed something, and never goes back; 0 for a person who never wrote
+    revision    counts the writes that changed something, and never decreases; 0 for a user who never wrote
     stars       {movie id: stars, or None for a deleted rating}
     marks       {movie id: "seen", "hidden" or "watchlist"}
-    forgotten   the person wanted to be forgotten: what the snapshot says about them does not hold
+    forgotten   the user was forgotten: the snapshot's ratings of them do not count
     """
 
     revision: int = 0
@@ -41,7 +41,7 @@ class LiveHistory:
 
     @classmethod
     def of(cls, rows: Iterable[Any]) -> LiveHistory:
-        """Return the history that the rows of `HISTORY` tell."""
+        """Return the history that the rows of `HISTORY` hold."""
         revision, forgotten = 0, False
         stars: dict[str, float | None] = {}
         marks: dict[str, str] = {}

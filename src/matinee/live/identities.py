@@ -1,10 +1,10 @@
-"""Who may come in: API keys of programs, secrets that sign visitors' cookies, and links that open one's own ratings.
+"""Authentication data: API keys of programs, secrets that sign visitors' cookies, links that open a user's ratings.
 
-    create_key() -> "mk_..."       shown once; stored is its SHA-256
-    identities() -> Identities     the keys and secrets of one moment, which a service keeps for seconds
-    open_link("ann") -> token      one a person; its SHA-256 is stored, a new one closes the old one
+    create_key() -> "mk_..."       printed once; only its SHA-256 is stored
+    identities() -> Identities     the keys and secrets of one moment, which a service caches for seconds
+    open_link("ann") -> token      one per user; only its SHA-256 is stored, and a new one replaces the old one
 
-A new cookie secret is accepted at once and signs a little later, when every process of the service has heard of it.
+A new cookie secret is accepted at once and signs a little later, when every process of the service has read it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Identities:
-    """What decides who comes in.
+    """The API keys and cookie secrets of one moment.
 
     keys      by the SHA-256 of the key, in hex
     secrets   that sign cookies; all are accepted, the last one signs
@@ -53,15 +53,15 @@ class Identities:
 
 
 def create_key(live: LiveRatings, scopes: Collection[str], note: str = "") -> tuple[str, Key]:
-    """Make an API key; return what its program sends, stored nowhere, and how it is listed.
+    """Make an API key; return the key that its program sends, which is not stored, and its entry in the list.
 
-    Raises UsageError for a scope that is not one.
+    Raises UsageError for an unknown scope.
     """
     for scope in scopes:
         if scope not in SCOPES:
             raise UsageError(f"{scope!r} is not a scope; the scopes are {', '.join(SCOPES)}")
     if not scopes:
-        raise UsageError(f"a key without a scope may do nothing; name at least one of {', '.join(SCOPES)}")
+        raise UsageError(f"a key needs at least one scope; the scopes are {', '.join(SCOPES)}")
     now = int(time.time())
     secret, name = PREFIX + secrets.token_urlsafe(SECRET_BYTES), secrets.token_hex(NAME_BYTES)
     written = " ".join(scope for scope in SCOPES if scope in scopes)
@@ -77,14 +77,14 @@ def keys(live: LiveRatings) -> list[Key]:
 
 
 def revoke_key(live: LiveRatings, name: str) -> None:
-    """Let an API key in no more. Raises MissingError where there is none of this name."""
+    """Revoke an API key. Raises MissingError where no key has this name."""
     with live.writing() as connection:
         if not connection.execute(delete(KEYS).where(KEYS.c.key == name)).rowcount:
-            raise MissingError(f"there is no API key {name!r}; `matinee key list` names those there are")
+            raise MissingError(f"no API key {name!r}; `matinee key list` lists the keys")
 
 
 def identities(live: LiveRatings) -> Identities:
-    """Return the keys and cookie secrets of this moment; the first secret is made where there is none."""
+    """Return the current keys and cookie secrets; makes the first secret if needed."""
     with live.reading() as connection:
         found = _keys(connection), _secrets(connection)
     if found[1]:
@@ -98,11 +98,11 @@ def identities(live: LiveRatings) -> Identities:
 def rotate_secrets(live: LiveRatings, keep: int = KEPT) -> int:
     """Make a new cookie secret, and accept it and the `keep - 1` before it; return how many are accepted now.
 
-    Cookies that older ones signed are void; with `keep=1` those are all, so that everybody is signed out.
+    Cookies that older secrets signed become invalid; with `keep=1`, all cookies.
     Raises UsageError for a `keep` below 1.
     """
     if keep < 1:
-        raise UsageError(f"{keep} secrets cannot be kept: the new one is one of them; keep 1 or more")
+        raise UsageError(f"keep must be 1 or more, not {keep}: the new secret counts")
     with live.writing() as connection:
         _add_secret(connection)
         known = connection.execute(select(SECRETS.c.secret).order_by(SECRETS.c.at, SECRETS.c.secret)).scalars().all()
@@ -111,7 +111,7 @@ def rotate_secrets(live: LiveRatings, keep: int = KEPT) -> int:
 
 
 def open_link(live: LiveRatings, user: str) -> str:
-    """Return the token of a new link to a person's ratings, stored nowhere; the former link is closed."""
+    """Return the token of a new link to a user's ratings, which is not stored; the former link is revoked."""
     token = secrets.token_urlsafe(LINK_BYTES)
     with live.writing() as connection:
         connection.execute(delete(LINKS).where(LINKS.c.user == checked_id(user, "user")))
@@ -120,35 +120,35 @@ def open_link(live: LiveRatings, user: str) -> str:
 
 
 def close_link(live: LiveRatings, user: str) -> None:
-    """Close a person's link, if there is one."""
+    """Revoke a user's link, if there is one."""
     with live.writing() as connection:
         connection.execute(delete(LINKS).where(LINKS.c.user == user))
 
 
 def user_of_link(live: LiveRatings, token: str) -> str:
-    """Return whose ratings a link opens. Raises MissingError where there is no such link."""
+    """Return the id of the user whose ratings a link opens. Raises MissingError for an unknown link."""
     with live.reading() as connection:
         user: str | None = connection.execute(select(LINKS.c.user).where(LINKS.c.hash == hashed(token))).scalar()
     if user is None:
-        raise MissingError("there is no such link, or it was replaced or revoked; make another one where you rate")
+        raise MissingError("unknown link: it was replaced or revoked; make a new one on the page where you rate")
     return user
 
 
 def has_link(live: LiveRatings, user: str) -> bool:
-    """Return whether there is a link to a person's ratings."""
+    """Return whether there is a link to a user's ratings."""
     with live.reading() as connection:
         return connection.execute(select(LINKS.c.hash).where(LINKS.c.user == user)).first() is not None
 
 
 def opens(live: LiveRatings, token: str, user: str | None) -> bool:
-    """Return whether a link opens this person's ratings."""
+    """Return whether a link opens this user's ratings."""
     with live.reading() as connection:
         mine = select(LINKS.c.hash).where(LINKS.c.hash == hashed(token), LINKS.c.user == user)
         return connection.execute(mine).first() is not None
 
 
 def hashed(secret: str) -> str:
-    """Return how a secret is stored: its SHA-256 in hex. It has too many random bits to be guessed from that."""
+    """Return the stored form of a secret: its SHA-256 in hex. It has too many random bits to be guessed from that."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

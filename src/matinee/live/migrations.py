@@ -1,4 +1,4 @@
-"""Versions of the schema: make the tables in an empty database, and change those of an older Matinee step by step.
+"""Versions of the schema: create the tables in an empty database, and update those of an older Matinee in steps.
 
 Servers of two versions may share a database while it is upgraded, so nothing changes by itself: `matinee live migrate`
 does it, in one transaction.
@@ -16,7 +16,7 @@ from matinee.live.schema import FORGOTTEN, METADATA, SCHEMA, SCHEMA_VERSION
 
 
 def prepare(connection: Connection, database: str) -> None:
-    """Make the tables in an empty database; refuse one that is not ours, or that another version of Matinee made."""
+    """Create the tables in an empty database; refuse one that is not ours, or of another version of Matinee."""
     if version_of(connection, database) is None:
         METADATA.create_all(connection)
         connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION, database=token_hex(16)))
@@ -24,25 +24,26 @@ def prepare(connection: Connection, database: str) -> None:
 
 
 def check(connection: Connection, database: str) -> None:
-    """Refuse a database that is empty, not ours, or made by another version of Matinee."""
+    """Refuse a database that is empty, not ours, or of another version of Matinee."""
     found = version_of(connection, database)
     if found is None:
         raise LiveError(
-            f"live ratings {database}: empty, and there were tables before; put the database back, restore a backup, "
-            "or start the server anew to make empty ones"
+            f"live ratings {database}: the tables are gone; put the database back, restore a backup, or restart the "
+            "server to create empty ones"
         )
     if found < SCHEMA_VERSION:
         raise LiveError(
-            f"live ratings {database}: written by an older Matinee (schema {found}, this one needs {SCHEMA_VERSION}); "
-            "stop its servers, copy it (`matinee backup` of that version), and run `matinee live migrate`"
+            f"live ratings {database}: written by an older Matinee (schema {found}, this version needs "
+            f"{SCHEMA_VERSION}); stop its servers, copy it (`matinee backup` of that version), and run "
+            "`matinee live migrate`"
         )
 
 
 def migrate(connection: Connection, database: str) -> tuple[int, int]:
-    """Make the tables today's and return the versions before and after; what they hold stays."""
+    """Update the tables and return the versions before and after; their contents stay."""
     found = version_of(connection, database)
     if found is None:
-        raise LiveError(f"live ratings {database}: empty, nothing to migrate; a server makes its tables")
+        raise LiveError(f"live ratings {database}: empty, nothing to migrate; a server creates its tables")
     for version in range(found + 1, SCHEMA_VERSION + 1):
         _STEPS[version](connection)
     connection.execute(SCHEMA.update().values(version=SCHEMA_VERSION))
@@ -55,12 +56,12 @@ def version_of(connection: Connection, database: str) -> int | None:
     if not tables:
         return None
     if SCHEMA.name not in tables:
-        raise LiveError(f"live ratings {database}: this database holds something else; name another one")
+        raise LiveError(f"live ratings {database}: this database has other tables; name another database")
     version = int(connection.execute(select(SCHEMA.c.version)).scalar_one())
     if version > SCHEMA_VERSION:
         raise LiveError(
-            f"live ratings {database}: written by a newer Matinee (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "install that one"
+            f"live ratings {database}: written by a newer Matinee (schema {version}, this version reads up to "
+            f"{SCHEMA_VERSION}); install that version"
         )
     return version
 
@@ -71,13 +72,13 @@ def _all_tables(connection: Connection) -> None:
 
 
 def _revisions_of_the_forgotten(connection: Connection) -> None:
-    """To 3: the revision of somebody who was forgotten does not go back."""
+    """To 3: the revision of a forgotten user does not decrease."""
     if "revision" not in _columns(connection, "forgotten"):
         connection.execute(text("ALTER TABLE forgotten ADD COLUMN revision BIGINT NOT NULL DEFAULT 0"))
 
 
 def _hashes_and_numbers_of_the_forgotten(connection: Connection) -> None:
-    """To 4: of forgotten people a hash is left, and their forgets are counted in a database that has a name."""
+    """To 4: a hash of a forgotten user stays, forgets are counted, and the database has a name."""
     if "user" in _columns(connection, "forgotten"):
         connection.execute(text('ALTER TABLE forgotten RENAME COLUMN "user" TO hash'))
         connection.execute(text("ALTER TABLE forgotten ADD COLUMN number BIGINT NOT NULL DEFAULT 0"))

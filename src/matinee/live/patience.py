@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL that gives a server up which says nothing for too long.
+"""A connection to PostgreSQL that closes when the server is silent for too long.
 
-One that was stopped, or whose disk hangs, keeps its connections: its kernel confirms what is sent, so that neither
-keepalives nor a time limit of the server's own would ever end the wait.
+A server that was stopped, or whose disk hangs, keeps its connections: its kernel acknowledges packets, so that
+neither keepalives nor the server's own time limits end the wait.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import psycopg
 
 from matinee.live.database import PATIENCE
 
-SILENCE = PATIENCE + 5  # seconds: longer than a server waits for a lock before it says so
+SILENCE = PATIENCE + 5  # seconds: longer than a server waits for a lock before it reports that
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
-    """Closes itself where nothing comes or goes for `silence` seconds while it waits for an answer."""
+    """Closes itself if no data arrives or leaves for `silence` seconds while it waits for an answer."""
 
     silence = SILENCE
 
@@ -34,6 +34,6 @@ class ImpatientConnection(psycopg.Connection[Any]):
                     heard = time.monotonic()
                 elif time.monotonic() - heard > self.silence:
                     self.close()
-                    raise psycopg.OperationalError(f"it has said nothing for {self.silence:g} seconds")
+                    raise psycopg.OperationalError(f"no answer for {self.silence:g} seconds")
         except StopIteration as ended:
             return ended.value

@@ -35,18 +35,18 @@ SESSION = (
 )
 
 _REASONS = {  # by the first characters of the SQLSTATE
-    "28": "the server refuses the user or password; see the address",
-    "3D": "there is no such database; create it with createdb",
-    "42P01": "its tables are gone; restore a backup, or start a server anew to make empty ones",
-    "42501": "the user may not do this; grant it all on the database and its schema public",
-    "25006": "the server is read-only, a standby perhaps; name the primary",
+    "28": "the server refuses the user or password; check the address",
+    "3D": "no such database; create it with createdb",
+    "42P01": "its tables are gone; restore a backup, or restart a server to create empty ones",
+    "42501": "the user lacks a privilege; grant it all on the database and its schema public",
+    "25006": "the server is read-only, perhaps a standby; name the primary",
     "53100": "the server's disk is full; make room and try again",
     "53300": "the server has too many clients; raise its max_connections or start fewer workers",
     "55P03": f"another process has held the lock for {PATIENCE:g} seconds; look for one that hangs",
     "57P": "the server is shutting down or starting; wait, or start it",
 }
 
-_REFUSALS = {  # a server that refuses a connection says why in words alone
+_REFUSALS = {  # a server that refuses a connection sends no SQLSTATE, only words
     "28": re.compile("authentication failed|role .* does not exist|not permitted to log in|pg_hba.conf"),
     "3D": re.compile("database .* does not exist"),
     "53300": re.compile("too many|connection slots"),
@@ -58,7 +58,7 @@ class PostgresServer:
     """A Database in PostgreSQL.
 
     url       postgresql+psycopg://USER:PASSWORD@HOST/DATABASE
-    prepare   called in the first write transaction, with the connection and what is to be said of the database
+    prepare   called in the first write transaction, with the connection and the database's name
     """
 
     def __init__(self, url: str, prepare: Callable[[Connection, str], None]) -> None:
@@ -107,7 +107,7 @@ class PostgresServer:
             connection.close()
 
     def erase(self) -> bool:
-        """Do nothing: the files are the server's, and its VACUUM and WAL are for whoever runs it."""
+        """Do nothing: the files are the server's, and its administrator configures VACUUM and WAL."""
         return True
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class PostgresServer:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Turn what the server and the way to it raise into LiveError."""
+        """Turn errors of the server and the network into LiveError."""
         try:
             yield
         except (DBAPIError, PoolTimeoutError) as error:
@@ -136,7 +136,7 @@ def _engine(url: str) -> Engine:
         raise UsageError("PostgreSQL needs psycopg: install it with `pip install 'matinee[postgresql]'`") from None
     except (ArgumentError, ValueError):
         raise UsageError(
-            "the address of the live ratings cannot be read; write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, "
+            "the address of the live ratings is invalid; write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, "
             "with %40 for an @ in the password"
         ) from None
     event.listen(engine, "do_connect", _connect)
@@ -162,7 +162,7 @@ def _key(name: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Say what went wrong and what to do about it."""
+    """Return the cause and the remedy."""
     if isinstance(error, PoolTimeoutError):
         return f"all connections were busy for {PATIENCE:g} seconds; try again, or start more workers"
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -170,11 +170,11 @@ def _reason(error: Exception) -> str:
     code = getattr(cause, "sqlstate", None) or _refused(said)
     known = next((reason for prefix, reason in _REASONS.items() if code.startswith(prefix)), None)
     if isinstance(error, OperationalError | InterfaceError) and not code:
-        return f"the server cannot be reached; start it or see the address ({said})"
+        return f"cannot reach the server ({said}); start it or check the address"
     return known or (f"{said} (SQLSTATE {code})" if code else said)
 
 
 def _refused(said: str) -> str:
-    """Return the beginning of the SQLSTATE of a refused connection, "" where none was refused."""
+    """Return the beginning of the SQLSTATE of a refused connection, "" for other errors."""
     words = said.rpartition("FATAL: ")[2]
     return next((code for code, kind in _REFUSALS.items() if words != said and kind.search(words)), "")

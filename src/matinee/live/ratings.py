@@ -1,4 +1,4 @@
-"""Live ratings: what people said since the snapshot was made, on disk before it is acknowledged.
+"""Live ratings: ratings and marks added after the snapshot, on disk before they are acknowledged.
 
 rate(), mark(), forget()  -->  queue  -->  one writer thread: the database's lock, whole queue, COMMIT  -->  answers
 read()                    -->  a connection of the read pool; never waits for a writer
@@ -41,11 +41,11 @@ _STATE = select(STATES.c.value).where(STATES.c.name == bindparam("named"))
 class LiveRatings:
     """The live ratings in one database, shared by any number of threads and processes.
 
-    database   a path or sqlite:///PATH, the file is created where it is missing, its folder is not; or
-               postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, which must be there; tables are made where it is empty
+    database   a path or sqlite:///PATH: the file is created if it is missing, its folder is not; or
+               postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, which must exist; tables are created if it is empty
 
-    Make one in each process, after it has started. Every method may raise LiveError: the database cannot be read or
-    written, and why. It works again as soon as the cause is gone.
+    Make one in each process, after it has started. Every method may raise LiveError where reading or writing the
+    database fails. It works again as soon as the cause is gone.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as store, LiveRatings(f"{store}/live.sqlite3") as live:
@@ -69,71 +69,71 @@ class LiveRatings:
         self.close()
 
     def rate(self, user: str, stars: Mapping[str, float]) -> int:
-        """Store one person's ratings, all or none, and return the person's revision once they are on disk.
+        """Store one user's ratings, all or none, and return the user's revision once they are on disk.
 
         stars   {movie id: stars on the data's scale}
 
-        Writing what is already there changes nothing, the revision included.
-        Raises UsageError for an id or number that cannot be stored.
+        Writing the stored values again changes nothing, the revision included.
+        Raises UsageError for an invalid id or number.
         """
         return self.bring(user, stars, {})
 
     def bring(self, user: str, stars: Mapping[str, float], marks: Mapping[str, str]) -> int:
-        """Store one person's ratings and marks, all or none, as `rate` and `mark` do."""
+        """Store one user's ratings and marks, all or none, as `rate` and `mark` do."""
         checked = {checked_id(movie, "movie"): checked_mark(mark) for movie, mark in marks.items()}
         return self._writer.write(Change(checked_id(user, "user"), stars=checked_stars(stars), marks=checked))
 
     def delete(self, user: str, movie: str) -> int:
-        """Delete one rating, whether live or of the snapshot, and return the person's revision once it is on disk."""
+        """Delete one rating, live or of the snapshot, and return the user's revision once that is on disk."""
         return self._writer.write(Change(checked_id(user, "user"), stars={checked_id(movie, "movie"): None}))
 
     def mark(self, user: str, movie: str, mark: str) -> int:
-        """Mark one movie, replacing an earlier mark, and return the person's revision once it is on disk.
+        """Mark one movie, replacing an earlier mark, and return the user's revision once it is on disk.
 
         mark   seen, hidden or watchlist
         """
         return self.bring(user, {}, {movie: mark})
 
     def unmark(self, user: str, movie: str) -> int:
-        """Take the mark of one movie away and return the person's revision once that is on disk."""
+        """Delete the mark of one movie and return the user's revision once that is on disk."""
         return self._writer.write(Change(checked_id(user, "user"), marks={checked_id(movie, "movie"): None}))
 
     def forget(self, user: str) -> None:
-        """Delete everything about a person; what the snapshot says about them holds no longer.
+        """Delete everything about a user; the snapshot's ratings of them no longer count.
 
-        A hash of the id is left, with when they were forgotten, the number of the forget and how far their revision had
-        counted. In an SQLite file what is deleted is overwritten, in its log within seconds, as soon as nobody reads
-        what was before; docs/operation.md says what PostgreSQL needs.
+        A hash of the id stays, with the time and number of the forget and the last revision. An SQLite file overwrites
+        deleted rows, in its log within seconds, as soon as no reader needs them; docs/operation.md describes what
+        PostgreSQL needs.
         """
         self._writer.write(Change(checked_id(user, "user"), forget=True))
 
     def read(self, user: str) -> LiveHistory:
-        """Return what a person said, with its revision, as of one moment."""
+        """Return a user's ratings, marks and revision, as of one moment."""
         asked = user if can_be_id(user) else ""
         return LiveHistory.of(self._database.rows(HISTORY, user_id=asked, hash_of_user=hashed(asked)))
 
     def ratings(self, user: str) -> dict[str, float | None]:
-        """Return {movie id: stars, or None for a deleted rating} of one person."""
+        """Return {movie id: stars, or None for a deleted rating} of one user."""
         return dict(self.read(user).stars)
 
     def revision(self, user: str) -> int:
-        """Return how many writes have changed something for this person."""
+        """Return how many writes have changed something for this user."""
         return self.read(user).revision
 
     def count(self) -> int:
-        """Return the number of live ratings of all people, deleted ones not counted."""
+        """Return the number of live ratings of all users, deleted ones not counted."""
         return int(self._database.rows(_COUNT)[0][0])
 
     def everything(self) -> LiveContents:
-        """Return all ratings, new movies and forgotten people, as of one moment."""
+        """Return all ratings, added movies and forgotten users, as of one moment."""
         with self.reading() as connection:
             return LiveContents.of(connection)
 
     def add_movie(self, movie: NewMovie) -> str | None:
-        """Store a movie that the data does not know yet, or replace it; it is on disk afterwards.
+        """Store a movie that is not in the data yet, or replace it; it is on disk afterwards.
 
-        Return the id of another new movie with its IMDb id where there is one; then nothing is stored. Whoever said
-        something of a movie that is described anew gets a new revision, as what is shown to them has changed.
+        Return the id of another added movie with the same IMDb id if there is one; then nothing is stored. Users who
+        rated or marked a replaced movie get a new revision, because their answers change.
         """
         row = movie.row(int(time.time()))
         with self.writing() as connection:
@@ -151,22 +151,22 @@ class LiveRatings:
             return new_movies(connection)
 
     def forgotten(self) -> Forgotten:
-        """Return the people who were forgotten."""
+        """Return the forgotten users."""
         with self.reading() as connection:
             return Forgotten.of(connection)
 
     def state(self, name: str) -> dict[str, Any] | None:
-        """Return what `set_state` stored last under this name, None where nothing was."""
+        """Return what `set_state` stored last under this name, None if it stored nothing."""
         found = self._database.rows(_STATE, named=name)
         return json.loads(found[0][0]) if found else None
 
     def set_state(self, name: str, value: Mapping[str, Any]) -> None:
-        """Store something that goes to JSON and back, for all processes and later ones."""
+        """Store a JSON value for all processes and later ones."""
         with self.writing() as connection:
             _put_state(connection, name, value)
 
     def replace_state(self, name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
-        """Store a state if `before` is what is stored now, and return whether it was: of several callers, to one."""
+        """Store a state if `before` is the stored one, and return whether it was: True for one of several callers."""
         with self.writing() as connection:
             found = connection.execute(_STATE, {"named": name}).scalar()
             if (None if found is None else json.loads(found)) != before:
@@ -177,7 +177,7 @@ class LiveRatings:
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """Hold a lock in a block, one holder among all processes and machines; a crash releases it.
 
-        Raises BusyError at once where somebody holds it and `wait` is false.
+        Raises BusyError at once if another process holds it and `wait` is false.
         """
         return self._database.lock(checked_id(name, "lock"), wait=wait)
 
@@ -189,15 +189,15 @@ class LiveRatings:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that is on disk when the block ends, or did nothing where the block raises.
+        """Open a transaction that is on disk when the block ends, and does nothing if the block raises.
 
-        For what is rare; what people say goes through `rate` and `mark`, which share their disk syncs.
+        For rare writes; ratings and marks go through `rate` and `mark`, which share their disk syncs.
         """
         with self._database.writing() as connection:
             yield connection
 
     def close(self) -> None:
-        """Finish what is queued and give all connections back; may be called again."""
+        """Finish the queue and close all connections; may be called again."""
         self._writer.close()
         self._database.close()
 
@@ -208,13 +208,13 @@ def _put_state(connection: Connection, name: str, value: Mapping[str, Any]) -> N
 
 
 def migrate(database: str | os.PathLike[str]) -> tuple[int, int]:
-    """Make the tables of an older Matinee today's, and return the versions of the schema before and after.
+    """Update the tables of an older Matinee, and return the versions of the schema before and after.
 
-    All or nothing. Raises LiveError where there is nothing to migrate, or a newer Matinee made it.
+    All or nothing. Raises LiveError where there is nothing to migrate, or for the tables of a newer Matinee.
     """
     address, versions = address_of(database), []
     if isinstance(address, Path) and not address.exists():
-        raise LiveError(f"there are no live ratings in {address}; a server makes them")
+        raise LiveError(f"no live ratings in {address}; a server creates them")
     opened = _opened(database, lambda connection, name: versions.append(migrations.migrate(connection, name)))
     opened.close()
     return versions[0]

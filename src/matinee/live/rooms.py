@@ -1,8 +1,8 @@
-"""Rooms: several people who look for a movie together, for a day, found by a link that nobody can guess.
+"""Rooms: several people who look for a movie together, for a day, by a link that is too random to guess.
 
     open_room(ann) -> token  --the link-->  join(token, bob)  -->  members(token, bob) = ann, bob
 
-Only the token's SHA-256 is stored. Whoever has the link can join; only who joined learns anything.
+Only the token's SHA-256 is stored. Everyone with the link can join; only members can read the room.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ TOKEN_BYTES = 16
 
 @dataclass(frozen=True)
 class Room:
-    """Who is in a room, in the order in which they came, and until when it is open (seconds since 1970)."""
+    """A room's members, in the order in which they joined, and until when it is open (seconds since 1970)."""
 
     members: tuple[str, ...]
     expires: int
 
 
 def open_room(live: LiveRatings, user: str) -> tuple[str, Room]:
-    """Open a room with its first member; return the token that lets others in, kept nowhere, and the room."""
+    """Open a room with its first member; return the token for joining, which is not stored, and the room."""
     token, now = secrets.token_urlsafe(TOKEN_BYTES), int(time.time())
     with live.writing() as connection:
         _close_expired(connection, now)
@@ -43,24 +43,24 @@ def open_room(live: LiveRatings, user: str) -> tuple[str, Room]:
 
 
 def join(live: LiveRatings, token: str, user: str) -> Room:
-    """Let a person in, and return the room; who is in already stays in.
+    """Add a user and return the room; a member who joins again changes nothing.
 
-    Raises FullRoomError where nobody else fits in, MissingError where there is none or it has expired.
+    Raises FullRoomError for a full room, MissingError for one that does not exist or has expired.
     """
     with live.writing() as connection:
         room = _room(connection, token)
         if user in room.members:
             return room
         if len(room.members) >= MOST_MEMBERS:
-            raise FullRoomError(f"this room is full: it has {MOST_MEMBERS} members; open another one")
+            raise FullRoomError(f"the room is full: it has {MOST_MEMBERS} members; open another one")
         _add(connection, token, user, int(time.time()))
     return Room((*room.members, user), room.expires)
 
 
 def leave(live: LiveRatings, token: str, user: str) -> Room:
-    """Let a person out, and return the room without them; who is not in it stays out, and the last one closes it.
+    """Remove a user and return the room without them; the last member to leave closes the room.
 
-    Raises MissingError where there is none or it has expired.
+    Raises MissingError for a room that does not exist or has expired.
     """
     with live.writing() as connection:
         room = _room(connection, token)
@@ -72,7 +72,7 @@ def leave(live: LiveRatings, token: str, user: str) -> Room:
 
 
 def find(live: LiveRatings, token: str) -> Room:
-    """Return a room. Raises MissingError where there is none or it has expired."""
+    """Return a room. Raises MissingError for a room that does not exist or has expired."""
     with live.reading() as connection:
         return _room(connection, token)
 
@@ -80,7 +80,7 @@ def find(live: LiveRatings, token: str) -> Room:
 def _room(connection: Connection, token: str) -> Room:
     expires = connection.execute(select(ROOMS.c.expires).where(ROOMS.c.hash == _hash(token))).scalar()
     if expires is None or expires <= time.time():
-        raise MissingError("there is no such room, or its 24 hours are over; open another one")
+        raise MissingError("no such room, or its 24 hours are over; open another one")
     members = select(MEMBERS.c.user).where(MEMBERS.c.room == _hash(token)).order_by(MEMBERS.c.at, MEMBERS.c.user)
     return Room(tuple(connection.execute(members).scalars()), int(expires))
 

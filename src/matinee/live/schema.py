@@ -1,7 +1,7 @@
 """The tables of the live database.
 
-Times are seconds since 1970, UTC. What is handed out as a secret (API keys, links, rooms) is stored as its SHA-256, and
-so is the id of somebody who was forgotten.
+Times are seconds since 1970, UTC. Secrets (API keys, links, rooms) are stored as their SHA-256, and so is the id of a
+forgotten user.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCHEMA = Table(
     "schema",
     METADATA,
     Column("version", Integer, primary_key=True),
-    Column("database", String(32)),  # drawn when the tables were made: whose count of forgets it is
+    Column("database", String(32)),  # random, from the creation of the tables: forgets are counted per database
 )
 USERS = _table(
     "users",
@@ -51,7 +51,7 @@ RATINGS = _table(
     "ratings",
     _id("user"),
     _id("movie"),
-    Column("stars", Double),  # NULL: a tombstone, the person has no rating whatever the snapshot says
+    Column("stars", Double),  # NULL: a tombstone, the user deleted the rating of the snapshot
     _at(),
     Column("revision", BigInteger, nullable=False),  # the user's, when this row changed last
 )
@@ -62,14 +62,14 @@ MARKS = _table(
     Column("mark", String(16), nullable=False),  # seen, hidden or watchlist; one a movie
     _at(),
 )
-FORGOTTEN = _table(  # holds for what an import or snapshot says of the time before
+FORGOTTEN = _table(  # applies to ratings in imports and snapshots before this time
     "forgotten",
     _id("hash"),
     _at(),
-    Column("revision", BigInteger, nullable=False, server_default="0"),  # the user's, which never goes back
+    Column("revision", BigInteger, nullable=False, server_default="0"),  # the user's, which never decreases
     Column("number", BigInteger, nullable=False, server_default="0"),  # counts the forgets; 0 before schema 4
 )
-MOVIES = _table(  # those that the data does not know yet
+MOVIES = _table(  # those that are not in the data yet
     "movies",
     _id("movie"),
     Column("title", Text, nullable=False),

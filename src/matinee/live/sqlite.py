@@ -1,7 +1,7 @@
-"""Live ratings in one SQLite file: a write-ahead log, full sync, and a lock file that processes take turns by.
+"""Live ratings in one SQLite file: a write-ahead log, full sync, and a lock file, so that one process writes at a time.
 
-The lock is a file beside the database, and the kernel releases it when its holder crashes. What is deleted is
-overwritten, however SQLite was built.
+The lock is a file beside the database, and the kernel releases it when its holder crashes. Deleted rows are
+overwritten, with any build of SQLite.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from matinee.live.database import PATIENCE
 from matinee.live.migrations import check
 
 Identity = tuple[int, int]  # of a file: its device and number
-BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not know our lock
+BUSY_TIMEOUT = 5.0  # seconds SQLite waits for programs that do not use our lock
 READERS_END = 200  # milliseconds to wait for readers before the log is emptied, while writers wait too
 
 _REASONS = {
     "SQLITE_FULL": "the disk is full; make room and try again",
     "SQLITE_READONLY": "the file or its disk is read-only; make it writable and try again",
     "SQLITE_BUSY": "another program holds the database's lock; close it or wait, and try again",
-    "SQLITE_CANTOPEN": "the file cannot be opened; check that it is there and that its folder is writable",
+    "SQLITE_CANTOPEN": "cannot open the file; check that it exists and that its folder is writable",
     "SQLITE_NOTADB": "the file is not an SQLite database; name another one",
     "SQLITE_CORRUPT": "the file is damaged; restore it from a backup",
     "SQLITE_IOERR": "the disk failed; see the system's log",
@@ -46,7 +46,7 @@ class SqliteFile:
     Every list starts with `rows`, which keeps connections of its own: SQLAlchemy's pool and results take three times
     as long as the query.
 
-    prepare   called in the first write transaction, with the connection and what is to be said of the database
+    prepare   called in the first write transaction, with the connection and the database's name
     """
 
     def __init__(self, path: Path, prepare: Callable[[Connection, str], None]) -> None:
@@ -88,7 +88,7 @@ class SqliteFile:
                 self._writer.dispose()
                 raise
             if _identity(self.path) != identity:
-                raise LiveError(f"live ratings {self.name}: not stored, the file was replaced meanwhile; try again")
+                raise LiveError(f"live ratings {self.name}: not stored: the file was replaced meanwhile; try again")
 
     @contextmanager
     def lock(self, name: str, *, wait: bool) -> Iterator[None]:
@@ -96,7 +96,7 @@ class SqliteFile:
             yield
 
     def erase(self) -> bool:
-        """Empty the write-ahead log, which holds what rows were before, unless somebody still reads from it."""
+        """Empty the write-ahead log, which holds earlier rows, unless a reader still needs it."""
         with self._reported(), self._locked(_lock_file(self.path), PATIENCE):
             self._check_identity()
             with closing(self._connect()) as connection:
@@ -110,7 +110,7 @@ class SqliteFile:
         self._writer.dispose()
 
     def _idle_reader(self, identity: Identity | None) -> sqlite3.Connection | None:
-        """Take a connection to this file out of those that `rows` left, and close those to another on the way."""
+        """Take an idle connection to this file, and close idle ones to another file."""
         while self._idle:
             try:
                 opened, connection = self._idle.pop()
@@ -122,7 +122,7 @@ class SqliteFile:
         return None
 
     def _prepared(self, prepare: Callable[[Connection, str], None]) -> Identity:
-        """Create file and tables where they are missing, and return the file's identity."""
+        """Create the file and tables if they are missing, and return the file's identity."""
         if self.path.is_dir():
             raise LiveError(f"live ratings {self.name}: this is a folder; name a file in it")
         with self._reported(), self._locked(_lock_file(self.path), PATIENCE):
@@ -137,7 +137,7 @@ class SqliteFile:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Turn what the disk and the database raise into LiveError."""
+        """Turn errors of the disk and the database into LiveError."""
         try:
             yield
         except (DBAPIError, OSError, sqlite3.Error) as error:
@@ -157,9 +157,9 @@ class SqliteFile:
             os.close(lock)
 
     def _check_identity(self) -> Identity:
-        """Open anew where another file lies under the name: what is written to a deleted file would be lost.
+        """Open again if another file has the name: writes to a deleted file would be lost.
 
-        Another one is looked at as at the start, each time until it is one that can be served.
+        The new file is checked as at the start, until it passes.
         """
         found = _identity(self.path)
         if found != self._identity:
@@ -170,7 +170,7 @@ class SqliteFile:
         return found
 
     def _connect(self) -> sqlite3.Connection:
-        """Open a connection; the file must be there, as an empty one in its place would answer that nobody rated."""
+        """Open a connection to an existing file: a new, empty one would answer that no user has ratings."""
         address = f"file:{quote(str(self.path))}?mode=rw"
         connection = sqlite3.connect(
             address, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
@@ -200,7 +200,7 @@ def _lock_file(path: Path, name: str = "") -> Path:
 
 
 def _taken(lock: int, patience: float | None) -> bool:
-    """Return whether the lock became ours before our patience ended; None waits as long as it takes."""
+    """Return whether we got the lock within `patience` seconds; None waits as long as it takes."""
     if system.try_lock(lock):
         return True
     if patience == 0:
@@ -212,7 +212,7 @@ def _taken(lock: int, patience: float | None) -> bool:
 
 
 def _wait_and_close(lock: int) -> None:
-    """Wait for a lock, which no system does for a limited time, and drop it if nobody else has it open any more."""
+    """Wait for a lock in a thread, as the system has no timeout, and release it if the caller gave up."""
     try:
         system.lock(lock)
     finally:
@@ -225,7 +225,7 @@ def _identity(path: Path) -> Identity:
 
 
 def _reason(error: BaseException | None) -> str:
-    """Say what went wrong and what to do about it."""
+    """Return the cause and the remedy."""
     if isinstance(error, DBAPIError):
         error = error.orig
     code = getattr(error, "sqlite_errorname", "")

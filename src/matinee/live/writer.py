@@ -1,4 +1,4 @@
-"""The writer: one thread that commits whatever is queued as a group, and answers each caller once it is on disk."""
+"""The writer: one thread that commits the queue as a group, and answers each caller once its change is on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matinee.errors import LiveError
 from matinee.live.changes import Change, apply
 from matinee.live.database import PATIENCE, Database
 
-ERASE_AGAIN = 1.0  # seconds until erasing is tried again, where somebody still reads
+ERASE_AGAIN = 1.0  # seconds until erasing is tried again, while there is a reader
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class _Write:
 
 
 class GroupWriter:
-    """Commits changes in groups: a commit costs a disk sync, so whatever queues up during one sync shares the next.
+    """Commits changes in groups: a commit costs a disk sync, so all changes queued during one sync share the next.
 
-    After somebody was forgotten it erases what was deleted, and tries again until it is gone; so it does at the
-    start, as a process before this one may have died in between.
+    After a user is forgotten it erases the deleted rows, and tries again until they are gone; it does so at the
+    start too, because an earlier process may have died in between.
     """
 
     def __init__(self, database: Database) -> None:
@@ -40,7 +40,7 @@ class GroupWriter:
         self._thread.start()
 
     def write(self, change: Change) -> int:
-        """Return the person's revision once the change is on disk; raise LiveError where it is not."""
+        """Return the user's revision once the change is on disk. Raises LiveError if the write fails."""
         write = _Write(change)
         with self._closing:
             if self._closed:
@@ -51,13 +51,13 @@ class GroupWriter:
         except TimeoutError:
             if write.revision.cancel():
                 raise LiveError(
-                    f"live ratings {self._database.name}: not stored, no turn to write in {PATIENCE:g} seconds; "
-                    "look for another process that hangs with the lock"
+                    f"live ratings {self._database.name}: not stored, no lock after {PATIENCE:g} seconds; "
+                    "look for another process that holds it and hangs"
                 ) from None
             return write.revision.result()
 
     def close(self) -> None:
-        """Finish what is queued and end; may be called again."""
+        """Finish the queue and end; may be called again."""
         with self._closing:
             if self._closed:
                 return
@@ -79,7 +79,7 @@ class GroupWriter:
                 self._committed(group, revisions)
 
     def _next(self) -> _Write | None:
-        """Return what is queued first, None at the end; while there is something to erase, try that now and then."""
+        """Return the first change of the queue, None at the end; meanwhile, try to erase if needed."""
         while True:
             try:
                 return self._queue.get(timeout=ERASE_AGAIN if self._erases else None)
@@ -95,11 +95,11 @@ class GroupWriter:
 
     def _erase(self) -> None:
         self._erases, self._tried = True, time.monotonic()
-        with suppress(LiveError):  # what is wrong with the disk or the lock, the next write says
+        with suppress(LiveError):  # the next write reports what is wrong with the disk or the lock
             self._erases = not self._database.erase()
 
     def _drain(self) -> Iterator[_Write]:
-        """Take what is queued now, up to the mark that `close` leaves, which is put back."""
+        """Take the current queue up to the end mark of `close`, which is put back."""
         while True:
             try:
                 write = self._queue.get_nowait()
