@@ -119,5 +119,5 @@ def test_next_to_rate__with_another_rater_asks_for_the_most_rated_and_says_so(re
 
 
 def test_next_to_rate__refuses_to_ask_for_no_movie(recommender):
-    with pytest.raises(UsageError, match="n is at least 1"):
+    with pytest.raises(UsageError, match="n must be at least 1"):
         recommender.next_to_rate(n=0)

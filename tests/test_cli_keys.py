@@ -68,7 +68,7 @@ def test_rotate_secrets__keeps_as_many_as_asked(matinee: Run, store: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["create"], "name at least one of read, write, admin"),
+        (["create"], "a key needs at least one scope; the scopes are read, write, admin"),
         (["create", "--scope", "all"], "'all' is not a scope"),
         (["revoke", "nobody"], "no API key 'nobody'"),
         (["list", "--store", "nowhere"], "there is no store nowhere"),

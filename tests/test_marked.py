@@ -103,9 +103,9 @@ def test_within_what_somebody_chose__counts_no_ratings_unless_asked_to(served: R
 
 
 def test_within_what_cannot_be_meant__gets_one_clear_line(served: Recommender) -> None:
-    with pytest.raises(UsageError, match="within is 'watchlist' or a list of movies, not 'favourites'"):
+    with pytest.raises(UsageError, match="within must be 'watchlist' or a list of movies, not 'favourites'"):
         served.recommend(user="1", within="favourites")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="a watchlist is one person's"):
+    with pytest.raises(UsageError, match="within='watchlist' needs one user"):
         served.recommend(users=["1", "2"], within="watchlist")
     with pytest.raises(UnknownMovieError):
         served.recommend(user="1", within=["Nothing Such"])

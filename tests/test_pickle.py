@@ -79,7 +79,7 @@ def test_a_recommender_with_live_ratings__says_why_it_does_not_pickle(recommende
     recommender.publish(store)
     with (
         LiveRatings(tmp_path / "live.sqlite3") as live,
-        pytest.raises(TypeError, match=r"live ratings cannot be pickled.*Recommender\.open\(store, live=\.\.\.\)"),
+        pytest.raises(TypeError, match=r"live ratings does not pickle.*Recommender\.open\(store, live=\.\.\.\)"),
     ):
         pickle.dumps(Recommender.open(store, live=live))
 

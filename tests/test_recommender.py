@@ -93,7 +93,7 @@ def test_recommend__says_why_there_are_fewer_than_asked(recommender: Recommender
     rated = int(allowed[DATA.ratings.get("1").movies].sum())  # type: ignore[union-attr]
     assert table.note.splitlines()[0] == (
         f"{len(table)} instead of 500; movies that pass the filters and have at least 100 ratings: {allowed.sum()}; "
-        f"of these rated already: {rated}"
+        f"already rated: {rated}"
     )
     several = recommender.recommend(users=["1", "2"], n=500, rated_since="2000-01-01").note
     assert "fewer than 500 for 2 of 2 people; movies that pass" in several
@@ -143,7 +143,7 @@ def test_recommend__gives_a_person_without_ratings_the_most_rated_movies_and_say
 def test_recommend__says_what_a_person_without_ratings_sees_in_each_order(recommender: Recommender) -> None:
     table = recommender.recommend(n=5, order="stars")
     assert table["stars"] == sorted(table["stars"], reverse=True)
-    assert "no ratings yet: the highest stars in all" in table.note
+    assert "no ratings yet: the movies with the highest mean stars" in table.note
     assert "no ratings yet: stars that are not personal" in recommender.predict({}, "1").note
     assert "1 of 2 people have no ratings yet" in recommender.recommend([{}, DATA.ratings.history(0)]).note
 
@@ -184,25 +184,25 @@ def test_recommend__speaks_another_scale_in_and_out(recommender: Recommender) ->
         (lambda r: r.recommend({"1": "x"}), DataError, "'x' stars for"),
         (lambda r: r.recommend({"1": float("nan")}), DataError, "nan stars for"),
         (lambda r: r.recommend({"1": 4, 1: 3}), DataError, "is rated twice"),
-        (lambda r: r.recommend(5.5), UsageError, "ratings are given as"),
-        (lambda r: r.recommend({"1": 4}, user="1"), UsageError, "not more than one of them"),
-        (lambda r: r.recommend(user="1", n=0), UsageError, "n is at least 1"),
-        (lambda r: r.recommend(user="1", order="best"), UsageError, "order is match or stars"),
+        (lambda r: r.recommend(5.5), UsageError, "ratings must be "),
+        (lambda r: r.recommend({"1": 4}, user="1"), UsageError, "give only one of ratings, user and users"),
+        (lambda r: r.recommend(user="1", n=0), UsageError, "n must be at least 1"),
+        (lambda r: r.recommend(user="1", order="best"), UsageError, "order must be match or stars"),
         (
             lambda r: r.recommend(user="1", genre="Dramedy"),
             UsageError,
             "no movie has the genre 'Dramedy'; this data has",
         ),
         (lambda r: r.recommend(user="1", year_from=2000, year_to=1990), UsageError, "no movie is in that range"),
-        (lambda r: r.recommend(user="1", rated_since="April"), UsageError, "a date is written 2015-04-01"),
-        (lambda r: r.recommend(user="1", rated_since=2015), UsageError, "a date is written 2015-04-01, not 2015"),
-        (lambda r: r.recommend(users="12"), UsageError, "users are several, in a list; for one of them say user='12'"),
-        (lambda r: r.predict(user="1"), UsageError, "name at least one movie"),
+        (lambda r: r.recommend(user="1", rated_since="April"), UsageError, "a date has the form 2015-04-01"),
+        (lambda r: r.recommend(user="1", rated_since=2015), UsageError, "a date has the form 2015-04-01, not 2015"),
+        (lambda r: r.recommend(users="12"), UsageError, "users must be a list; for one user use user='12'"),
+        (lambda r: r.predict(user="1"), UsageError, "movies: name at least one, by id or title"),
         (lambda r: r.explain(user="1"), UsageError, "name the movie to explain"),
-        (lambda r: r.explain([{}, {}], "1"), UsageError, "asked about one person"),
-        (lambda r: r.similar("1", n=-1), UsageError, "n is at least 1, not -1"),
+        (lambda r: r.explain([{}, {}], "1"), UsageError, "ratings: give one person.s ratings"),
+        (lambda r: r.similar("1", n=-1), UsageError, "n must be at least 1, not -1"),
         (lambda r: r.predict(user="1", movies=["Synthetic"]), UnknownMovieError, "did you mean"),
-        (lambda r: Recommender.fit(DATA, rater=Popular()), ModelError, "popular orders but knows no stars"),
+        (lambda r: Recommender.fit(DATA, rater=Popular()), ModelError, "popular does not predict stars"),
     ],
 )
 def test_a_question_that_cannot_be_meant__gets_one_clear_line(
@@ -321,7 +321,7 @@ def test_recommender__goes_as_soon_as_nobody_holds_it() -> None:
 def test_recommender__without_a_ranker_orders_by_stars() -> None:
     plain = Recommender.fit(DATA, Bias(), None)
     assert plain.recommend(user="1")["movie"] == plain.recommend(user="1", order="stars")["movie"]
-    with pytest.raises(UsageError, match="there is no ranker to explain"):
+    with pytest.raises(UsageError, match="needs a ranker, and this recommender has none"):
         plain.explain(user="1", movie="2", of="match")
 
 
@@ -368,7 +368,7 @@ def test_an_opened_recommender_that_has_answered__travels_to_another_process(
 
 
 def test_filters_and_their_options__are_not_given_together(recommender: Recommender) -> None:
-    with pytest.raises(UsageError, match="filters= and genre= are both given; put genre into filters"):
+    with pytest.raises(UsageError, match="use either filters= or genre=, not both; put genre into filters"):
         recommender.recommend({}, filters=Filters(), genre="Drama")
 
 

@@ -511,6 +511,6 @@ def test_train__refuses_models_that_spark_does_not_have(tmp_path: Path) -> None:
         train(Source("x"), tmp_path, rater=Bayes())
     with pytest.raises(UsageError, match=r"say which with --set ials.alpha=1"):
         train(Source("x"), tmp_path, ranker=IALS())
-    with pytest.raises(UsageError, match="ials orders but knows no stars"):
+    with pytest.raises(UsageError, match="ials does not predict stars"):
         train(Source("x"), tmp_path, rater=IALS(alpha=1.0))
     assert not list(tmp_path.iterdir())

@@ -102,7 +102,7 @@ def test_people_without_ratings__have_no_say_and_the_note_says_so(recommender: R
     history = {"1": 5.0, "2": 1.0, "3": 4.0}
     with_them = recommender.recommend_together([history, {}], n=10)
     assert with_them["movie"] == recommender.recommend_together([history], n=10)["movie"]
-    assert "1 of 2 people have no ratings yet and no say in the order" in with_them.note
+    assert "1 of 2 people have no ratings yet and do not affect the order" in with_them.note
     nobody = recommender.recommend_together([{}, {}], n=5)
     assert nobody["movie"] == recommender.recommend(n=5)["movie"]
     assert "no ratings yet: the movies most people rate" in nobody.note
@@ -115,7 +115,7 @@ def test_a_joint_list__keeps_to_its_filters_and_says_why_it_is_short(recommender
     left = {DATA.catalog.ids[int(movie)] for movie in np.flatnonzero(passing)} - rated("3", "5")
     assert set(answer["movie"]) == left
     assert f"{len(left)} instead of 400; movies that pass the filters" in answer.note
-    assert f"of these rated, seen or hidden by somebody: {passing.sum() - len(left)}" in answer.note
+    assert f"rated, seen or hidden by a member: {passing.sum() - len(left)}" in answer.note
     assert len(recommender.recommend_together(users=["3"], filters=Filters(min_ratings=10**6))) == 0
 
 
@@ -137,9 +137,9 @@ def test_without_a_ranker__stars_order_the_joint_list() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"users": []}, "a list for several people needs at least one"),
-        ({"users": ["1"], "how": "median"}, "how is mean or least-misery, not 'median'"),
-        ({"users": ["1"], "n": 0}, "n is at least 1"),
+        ({"users": []}, "users: name at least one user"),
+        ({"users": ["1"], "how": "median"}, "how must be mean or least-misery, not 'median'"),
+        ({"users": ["1"], "n": 0}, "n must be at least 1"),
     ],
 )
 def test_a_joint_question_that_cannot_be_meant__gets_one_clear_line(

@@ -47,7 +47,7 @@ def test_train__tells_how_far_it_is(tmp_path: Path) -> None:
 
 
 def test_train__refuses_a_rater_that_knows_no_stars(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="popular orders but knows no stars; choose a rater: bayes, als, bias"):
+    with pytest.raises(ModelError, match="popular does not predict stars; choose a rater: bayes, als, bias"):
         train(DATA, tmp_path, rater=Popular())
     assert not (tmp_path / "snapshots").exists()
 

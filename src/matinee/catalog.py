@@ -1,4 +1,4 @@
-"""Catalog: what is known of each movie besides its ratings, and the search by title."""
+"""Catalog: each movie's title, year, genres, tags and ids, and the search by title."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from matinee.titles import fold, split_title, titles_in, with_year, without_arti
 SCHEMA = pa.schema(
     [
         pa.field("movie", pa.string(), nullable=False),  # external id, sorted: the row is the movie's position
-        pa.field("title", pa.string(), nullable=False),  # as shown: "The Matrix"
+        pa.field("title", pa.string(), nullable=False),  # for display: "The Matrix"
         pa.field("year", pa.int16()),  # null where unknown
         pa.field("genres", pa.list_(pa.string()), nullable=False),  # sorted, empty where unknown
         pa.field("tags", pa.list_(pa.string()), nullable=False),  # most used first, at most MAX_TAGS
@@ -36,7 +36,7 @@ MAX_CANDIDATES = 8
 class Catalog:
     """One row per movie in the order of their ids; `table` has the columns of SCHEMA, in one chunk.
 
-    stored_index    the index of titles where a snapshot has it; otherwise it is built when first asked for
+    stored_index    the title index, if a snapshot has it; otherwise it is built on first use
     """
 
     table: pa.Table
@@ -70,7 +70,7 @@ class Catalog:
         return int(self.table.num_rows)
 
     def title(self, movie: int) -> str:
-        """Return the title with its year, as shown to people: "The Matrix (1999)"."""
+        """Return the title with its year for display: "The Matrix (1999)"."""
         return self.titles(np.array([movie]))[0]
 
     def titles(self, movies: NDArray[np.integer]) -> list[str]:
@@ -108,7 +108,7 @@ class Catalog:
 
     @cached_property
     def index(self) -> TitleIndex:
-        """What titles are found by."""
+        """The title index."""
         if self.stored_index is not None:
             return self.stored_index
         return TitleIndex.of(self.table["title"].to_pylist(), self.years)
@@ -117,7 +117,7 @@ class Catalog:
         """Return the position of a movie given by id or title, as people write it.
 
         An id wins over a title. A title matches without regard to case, accents, punctuation or a moved article;
-        with "(1995)" behind it only that year matches.
+        with "(1995)" after it only that year matches.
         Raises UnknownMovieError (with the closest titles), or AmbiguousTitleError where several movies share it.
         """
         text = str(movie)
@@ -136,7 +136,7 @@ class Catalog:
         raise UnknownMovieError(text, hint=self._closest(title))
 
     def _exactly(self, title: str, movies: list[int]) -> list[int]:
-        """Return those of the movies whose title, or one of them, is this one with its article."""
+        """Return the movies of which one title is this one with its article."""
         return [movie for movie in movies if fold(title) in map(fold, titles_in(self._shown(movie)))]
 
     def _shown(self, movie: int) -> str:
@@ -164,7 +164,7 @@ class Catalog:
         return self.graded(query, counts)[0][:limit]
 
     def graded(self, query: str, counts: NDArray[np.int64] | None = None) -> tuple[Positions, NDArray[np.int8]]:
-        """Return all that `search` finds, and how well each fits: matinee.search has the grades."""
+        """Return all results of `search` and their grades, which matinee.search defines."""
         grades = self.index.grades(query)
         found = np.flatnonzero(grades < NOT_FOUND)
         first = -counts if counts is not None else self.index.lengths

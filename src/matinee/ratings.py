@@ -1,4 +1,4 @@
-"""Ratings: who gave which movie how many stars, and when. All dtypes are fixed here.
+"""Ratings: users, movies, stars and times. All dtypes are defined here.
 
     row, column positions   int32      (position of an id among the sorted ids)
     CSR row pointers        int64
@@ -37,7 +37,7 @@ STEP_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Scale:
-    """The stars a rating can have: lowest, highest and the distance between neighbours (None: any number)."""
+    """The possible stars: lowest, highest and the step between neighbours (None: any number)."""
 
     low: float
     high: float
@@ -45,9 +45,11 @@ class Scale:
 
     def __post_init__(self) -> None:
         if not -math.inf < self.low < self.high < math.inf:
-            raise DataError(f"a rating scale needs finite low < high, not {self.low:g}:{self.high:g}")
+            raise DataError(f"a scale needs finite low < high, not {self.low:g}:{self.high:g}")
         if self.step is not None and not 0 < self.step <= self.high - self.low:
-            raise DataError(f"the steps of a scale {self.low:g}:{self.high:g} cannot be {self.step:g} apart")
+            raise DataError(
+                f"scale {self.low:g}:{self.high:g}: the step must be above 0 and at most high - low, not {self.step:g}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Scale:
@@ -63,7 +65,7 @@ class Scale:
             raise DataError(f"a scale is LOW:HIGH or LOW:HIGH:STEP, such as 1:10 or 0.5:5:0.5, not {text!r}") from None
         steps = (scale.high - scale.low) / (scale.step or scale.high - scale.low)
         if abs(steps - round(steps)) > 1e-6:
-            raise DataError(f"no number of steps of {scale.step:g} leads from {low:g} to {high:g}, as in {text!r}")
+            raise DataError(f"scale {text!r}: high - low must be a multiple of the step {scale.step:g}")
         return scale
 
     def to(self, other: Scale, stars: Stars) -> Stars:
@@ -76,7 +78,7 @@ class Scale:
         return ((np.asarray(stars, np.float64) - self.low) * factor + other.low).astype(np.float32)
 
     def nearest(self, stars: float) -> float:
-        """Return the rating of this scale that is nearest to a number, of two the higher.
+        """Return the rating of this scale that is nearest to a number, the higher one of two.
 
         >>> Scale(0.5, 5, 0.5).nearest(3.75), Scale(1, 5, 1).nearest(9), Scale(0, 1, 0.1).nearest(0.29)
         (4.0, 5.0, 0.3)
@@ -91,7 +93,7 @@ class Scale:
     def convert(self, stars: float, to: Scale) -> float:
         """Return stars of this scale as a rating of another: mapped linearly, inside it, and on a step.
 
-        Stars of a scale without steps over the same range stay what they are.
+        A scale without steps over the same range changes nothing.
 
         >>> Scale(1, 10, 1).convert(7, Scale(0.5, 5, 0.5)), Scale(0.5, 5, 0.5).convert(3.5, Scale(1, 5, 1))
         (3.5, 4.0)
@@ -101,7 +103,7 @@ class Scale:
         return to.nearest((stars - self.low) * (to.high - to.low) / (self.high - self.low) + to.low)
 
     def check(self, stars: float) -> str | None:
-        """Return why a number is no rating of the scale, or None: it lies inside, and on a step where there are steps.
+        """Return why a number is not a rating of the scale, or None if it is one: inside and on a step.
 
         >>> Scale(1, 5, 1).check(3.5)
         '3.5 stars are not on the scale from 1 to 5 in steps of 1'
@@ -113,7 +115,7 @@ class Scale:
 
     def has(self, stars: float) -> bool:
         """Return whether this is a rating of the scale, as closely as float32 holds one."""
-        with np.errstate(over="ignore"):  # what float32 does not hold is infinite there, and on no scale
+        with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, which is on no scale
             return bool(self.holds(np.array([stars], np.float32))[0])
 
     def holds(self, stars: Stars) -> NDArray[np.bool_]:
@@ -139,16 +141,16 @@ class Scale:
 
     @property
     def liked(self) -> float:
-        """From how many stars on a movie is liked: 4 of 5, 8 of 10."""
+        """The least stars of a liked movie: 4 of 5, 8 of 10."""
         return LIKED * self.high
 
     def clip(self, stars: Stars) -> Stars:
-        """Return the stars, none outside the scale."""
+        """Return the stars, clipped to the scale."""
         return np.minimum(np.maximum(stars, np.float32(self.low)), np.float32(self.high))
 
     @property
     def levels(self) -> Stars:
-        """(L,) the stars that a histogram counts: every step, or ten from low to high where any number is allowed.
+        """(L,) the bins of a histogram: every step, or ten values from low to high on a scale without steps.
 
         >>> Scale(0.5, 2, 0.5).levels.tolist(), len(Scale(0, 1).levels)
         ([0.5, 1.0, 1.5, 2.0], 10)
@@ -182,7 +184,7 @@ class History:
 
 
 class Histories(Protocol):
-    """Where people's ratings are read from: the snapshot's map, a cluster's storage, a database."""
+    """A source of users' ratings: the snapshot's map, a cluster's storage, a database."""
 
     def get(self, user: str) -> History | None:
         """Return one person's ratings by external id, or None where the id is unknown."""
@@ -205,9 +207,9 @@ def batch(histories: Sequence[History], n_movies: int) -> Csr:
 
 @dataclass(frozen=True, eq=False)
 class Totals:
-    """What is counted over all ratings: their mean, and of each movie (n_movies,) the number and mean of its own.
+    """Totals of all ratings: their mean, and each movie's (n_movies,) number of ratings and mean.
 
-    movie_sums      their sums before rounding to the float32 of `movie_means`, where these are known
+    movie_sums      their sums before rounding to the float32 of `movie_means`, if known
     """
 
     mean: float
@@ -223,8 +225,8 @@ class Ratings:
     users, movies   the external ids of the rows and columns of `by_user`; a movie or user may have no ratings
     by_user         (n_users, n_movies), columns ascending within a row, no (user, movie) twice
     timestamps      (n,) aligned with `by_user`, or None where the data has none
-    scale           what stars can be
-    totals          where they are known already, as in a snapshot; otherwise counted when first asked for
+    scale           the possible stars
+    totals          if already known, as in a snapshot; otherwise counted on first use
     """
 
     users: Ids
@@ -265,12 +267,12 @@ class Ratings:
 
     @property
     def n_raters(self) -> int:
-        """The number of users who rated anything."""
+        """The number of users with ratings."""
         return int(np.count_nonzero(self.by_user.counts))
 
     @cached_property
     def mean(self) -> float:
-        """The mean of all stars; the middle of the scale where there are none."""
+        """The mean of all stars; the middle of the scale without ratings."""
         if self.totals is not None:
             return self.totals.mean
         values = self.by_user.values
@@ -316,7 +318,7 @@ class Ratings:
         Raises DataError where the ratings have no timestamps.
         """
         if self.timestamps is None:
-            raise DataError("the ratings have no timestamps, so they cannot be counted since a date")
+            raise DataError("the ratings have no timestamps; leave out rated_since")
         return np.bincount(self.by_user.indices[self.timestamps >= timestamp], minlength=len(self.movies))
 
     def history(self, user: int) -> History:
@@ -325,7 +327,7 @@ class Ratings:
         return History(columns, stars)
 
     def get(self, user: str) -> History | None:
-        """Return the ratings of the user with this external id, or None where it is unknown."""
+        """Return the ratings of the user with this external id, or None if it is unknown."""
         position = self.users.position(user)
         return None if position is None else self.history(position)
 

@@ -37,7 +37,7 @@ def train(
     """
     rater = rater or default_rater()
     if rater.name not in RATERS:
-        raise ModelError(f"{rater.name} orders but knows no stars; choose a rater: {', '.join(RATERS)}")
+        raise ModelError(f"{rater.name} does not predict stars; choose a rater: {', '.join(RATERS)}")
     if ranker == "default":
         ranker = default_ranker(dataset.ratings)
     metrics = {}

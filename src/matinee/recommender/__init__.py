@@ -1,10 +1,10 @@
-"""Recommender: a person's ratings in, movies out; the same for a user of the data and for a visitor of a second ago.
+"""Recommender: a person's ratings in, movies out; the same for a user of the data and for a new visitor.
 
     ratings or user  ->  history  --fold_in-->  profile  --filters, top_n-->  positions  --predict-->  Table
 
-The *ranker* orders the list by its score, the match, where there is one; the *rater* shows stars with an interval, and
-orders where there is none or where asked to. Every answer is a Table whose note says what a reader must know, and
-names the snapshot and the live revisions that it came from.
+The *ranker*, if there is one, orders the list by its score, the match; the *rater* predicts stars with an interval, and
+orders the list without a ranker or with order="stars". Every answer is a Table with a note for the reader, the
+snapshot and the live revisions that it came from.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ __all__ = ["Answer", "Filters", "How", "Order", "Recommender"]
 class Recommender:
     """Answers from one data set and its models; immutable, safe for any number of threads.
 
-    It pickles with its data and models, or, opened from a store, by the store's path and the snapshot's id, so that it
-    must be unpickled where that store is. With live ratings it does not pickle.
+    It pickles with its data and models, or, opened from a store, as the store's path and the snapshot's id; unpickling
+    then needs that store. With live ratings it does not pickle.
 
-    dataset, rater, ranker      what answers; `ranker` None orders by stars
+    dataset, rater, ranker      the data and models; without a ranker (None) stars order
     snapshot_id                 named in every answer
-    live                        live ratings, laid over the data's; with them an unknown user has no ratings yet
-    metrics                     what was measured of these models, {} where nothing was
+    live                        live ratings, merged over the data's; with them an unknown user has no ratings yet
+    metrics                     the measured quality of these models, {} if it was not measured
     """
 
     def __init__(
@@ -81,25 +81,25 @@ class Recommender:
     ) -> Recommender:
         """Fit the models on the whole data set: by default `bayes`, and `ease` (`ials` above 20,000 movies to rank).
 
-        Raises ModelError where this data cannot carry a model.
+        Raises ModelError where a model cannot learn from this data.
         """
         ratings, catalog = dataset.ratings, dataset.catalog
         chosen = default_ranker(ratings) if ranker == "default" else ranker
         rated: Any = (rater or default_rater()).fit(ratings, catalog, threads=threads)
         if not hasattr(rated, "predict"):
-            raise ModelError(f"{rated.config.name} orders but knows no stars; choose a rater such as als or bayes")
+            raise ModelError(f"{rated.config.name} does not predict stars; choose a rater such as als or bayes")
         return cls(dataset, rated, chosen.fit(ratings, catalog, threads=threads) if chosen else None)
 
     @classmethod
     def open(
         cls, store: str | os.PathLike[str] | None = None, *, live: Live | None = None, snapshot: str | None = None
     ) -> Recommender:
-        """Open a store's current snapshot, or a named one. Raises StoreError where there is none."""
+        """Open a store's current snapshot, or a named one. Raises StoreError if it is missing or damaged."""
         return cls.of(Store(store).open(snapshot), live=live)
 
     @classmethod
     def of(cls, snapshot: Snapshot, *, live: Live | None = None) -> Recommender:
-        """Answer from an opened snapshot."""
+        """Make a recommender of an opened snapshot."""
         opened = cls(
             snapshot.dataset,
             snapshot.rater,
@@ -114,7 +114,7 @@ class Recommender:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.live is not None:
             raise TypeError(
-                "a Recommender with live ratings cannot be pickled, as its database is open in this process; open one "
+                "a Recommender with live ratings does not pickle: its database is open in this process; open one "
                 "in each process with Recommender.open(store, live=...)"
             )
         if self._folder is not None:
@@ -123,7 +123,7 @@ class Recommender:
         return _remade, (type(self), parts, self.snapshot_id, dict(self.metrics))
 
     def publish(self, store: str | os.PathLike[str] | None = None) -> Snapshot:
-        """Write a snapshot into a store and serve it from now on. Raises StoreError where it cannot be written."""
+        """Write a snapshot into a store and activate it. Raises StoreError if writing fails."""
         return Store(store).publish(self.dataset, self.rater, self.ranker, metrics=self.metrics)
 
     # Answers
@@ -145,22 +145,22 @@ class Recommender:
         """Return the n movies most worth watching that pass the filters, best first; none rated, seen or hidden.
 
         ratings     {movie id or title: stars}, pairs, or a table, or a list of them for several people; the id of a
-                    user, as `user` takes it, or several `users`; nothing at all is a person without ratings
+                    user, as `user` takes it, or several `users`; without any, a person without ratings
         within      "watchlist", the user's; or movies (ids or titles): list no others
-        order       "match" by the ranker where there is one, "stars" by predicted stars
-        explain     adds a column `why`: the rated movies that add most to the score that orders
-        scale       of the stars given and shown, such as "1:10"; by default the data's
+        order       "match" by the ranker if there is one, "stars" by predicted stars
+        explain     adds a column `why`: the rated movies that add most to the ordering score
+        scale       of the stars in ratings and answer, such as "1:10"; by default the data's
         filters     a Filters, or its options one by one: genre, not_genre, year_from, year_to, rated_since and
-                    min_ratings (by default 25, or 0 within movies that somebody chose)
+                    min_ratings (by default 25, or 0 with `within`)
 
         Columns: (user or history,) movie, title, year, genres, stars, low, high (90 % interval), ratings (count),
-        match where the ranker orders (null behind the movies it ranks), why where asked for.
-        The note says why there are fewer than n, and whether stars are a fall-back or simulated.
-        Raises UnknownUserError, UnknownMovieError, UsageError or DataError naming what cannot be meant.
+        match if the ranker orders (null for movies that it does not rank), why if asked for.
+        The note gives the reason for fewer than n, and warns of fall-back or simulated stars.
+        Raises UnknownUserError, UnknownMovieError, UsageError or DataError naming the invalid argument.
         """
         _check_n(n)
         if order not in ("match", "stars"):
-            raise UsageError(f"order is match or stars, not {order!r}")
+            raise UsageError(f"order must be match or stars, not {order!r}")
         shown = _scale(scale)
         people = self._people(ratings, user, users, shown)
         if within is not None and options.get("rated_since") is None and options.get("min_ratings") is None:
@@ -192,24 +192,24 @@ class Recommender:
         filters: Filters | None = None,
         **options: Unpack[FilterOptions],
     ) -> Answer:
-        """Return the n movies most worth watching together, best first; none that one of them rated, saw or hid.
+        """Return the n movies most worth watching together, best first; none that any of them rated, saw or hid.
 
         ratings     a list of several people's; or `users` by their ids
-        how         "mean": the best on the average of everybody's standardised scores; "least-misery": by the score
-                    of the person who will like it least; without a ranker by the stars that are shown
-        explain     adds `why`: only movies that every one of them rated highly
+        how         "mean": by the mean of the standardised scores; "least-misery": by the lowest of them; without a
+                    ranker, by mean or lowest stars
+        explain     adds `why`: only movies that all of them rated highly
         filters     as `recommend` takes them, or its options one by one
 
-        Columns as `recommend` has them for one person; stars, low and high are the means of everybody's predictions,
-        or the prediction for the person who will like the movie least; match is the joint score. No column tells what
-        one of them rated. People without ratings have no say in the order, and the note says so.
+        Columns as in `recommend` for one person; stars, low and high are the means of all predictions, or the
+        prediction for the person who will like the movie least; match is the joint score. No column reveals one
+        person's ratings. People without ratings do not affect the order, and the note warns of it.
         """
         _check_n(n)
         together.check_how(how)
         shown, filters = _scale(scale), _filters(filters, options)
         everybody, _ = self._persons(ratings, None, users, shown)
         if not everybody:
-            raise UsageError("a list for several people needs at least one; name them in users")
+            raise UsageError("users: name at least one user")
         heard = [person for person in everybody if len(person.history)]
         people = People.of(heard or everybody[:1], self.rater, len(self.dataset.catalog))
         passing = self.allowed(filters)
@@ -240,14 +240,14 @@ class Recommender:
         users: Iterable[str | int] | None = None,
         scale: Scale | str | None = None,
     ) -> Answer:
-        """Return the stars that people would give to these movies (ids or titles), with a 90 % interval.
+        """Predict the stars that people would give these movies (ids or titles), with a 90 % interval.
 
         Columns: (user,) movie, title, year, genres, stars, low, high, ratings.
         """
         shown = _scale(scale)
         asked = [movies] if isinstance(movies, str | int) else list(movies)
         if not asked:
-            raise UsageError("name at least one movie to predict, by id or title")
+            raise UsageError("movies: name at least one, by id or title")
         people = self._people(ratings, user, users, shown)
         resolved = np.array([self.dataset.catalog.resolve(movie) for movie in asked], np.int32)
         positions = np.repeat(resolved[None], len(people), axis=0)
@@ -292,9 +292,9 @@ class Recommender:
         """
         model = self.rater if of == "stars" else self.ranker
         if model is None:
-            raise UsageError("there is no ranker to explain; ask for of='stars'")
+            raise UsageError("of='match' needs a ranker, and this recommender has none; use of='stars'")
         if movie == "":
-            raise UsageError("name the movie to explain, by id or title")
+            raise UsageError("movie: name the movie to explain, by id or title")
         people = self._one(ratings, user, scale)
         history = people.people[0].history
         position = self.dataset.catalog.resolve(movie)
@@ -322,13 +322,12 @@ class Recommender:
         unknown: Iterable[str | int] = (),
         scale: Scale | str | None = None,
     ) -> Answer:
-        """Return the n movies whose rating by this person would tell most, among those they are likely to know.
+        """Return the n movies whose rating by this person is most informative, among those they are likely to know.
 
-        unknown     movies (ids or titles) the person was asked about and did not know: not asked again, and those
-                    like them less readily
+        unknown     movies (ids or titles) that the person does not know: not asked again, and similar ones less likely
 
         Columns: movie, title, year, genres, known (how likely the person knows it), ratings. With a rater other than
-        `bayes`, which cannot tell what an answer is worth, these are the most rated movies, and the note says so.
+        `bayes`, which does not measure information, these are the most rated movies, and the note says so.
         """
         _check_n(n)
         people = self._one(ratings, user, scale)
@@ -340,15 +339,15 @@ class Recommender:
         order = order[np.isfinite(values[order])]
         known = questions.knows(history, unknowns)[order]
         columns = {"known": known, "ratings": self._columns.counts(order)}
-        fewer = f"{len(order)} instead of {n}: there is nothing else to ask" if len(order) < n else ""
+        fewer = f"{len(order)} instead of {n}: no other movies to ask about" if len(order) < n else ""
         return self._answer(order, columns, people.people, fewer, questions.note)
 
     # The inner path, in positions
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
-        """Return (n_movies,) which movies pass, read-only; remembered for the filters asked last.
+        """Return (n_movies,) which movies pass, read-only; cached for the last filters.
 
-        Raises UsageError naming a genre that no movie has, DataError where the ratings have no times to count since.
+        Raises UsageError naming a genre that no movie has, DataError if `rated_since` needs times and there are none.
         """
         return self._lists.allowed(filters)
 
@@ -362,7 +361,7 @@ class Recommender:
     def _questions(self) -> Questions:
         return Questions.of(self.rater, self.dataset.ratings)
 
-    # What all answers share
+    # Shared by all answers
 
     def _people(
         self, ratings: Given, user: str | int | None, users: Iterable[str | int] | None, scale: Scale | None
@@ -376,9 +375,9 @@ class Recommender:
         if isinstance(ratings, str | Integral) and user is None:
             ratings, user = None, str(ratings)
         if sum(what is not None for what in (ratings, user, users)) > 1:
-            raise UsageError("give ratings, or a user, or several users, not more than one of them")
+            raise UsageError("give only one of ratings, user and users")
         if isinstance(users, str | int):
-            raise UsageError(f"users are several, in a list; for one of them say user={users!r}")
+            raise UsageError(f"users must be a list; for one user use user={users!r}")
         names: dict[str, list[str | int]] = {}
         if user is not None or users is not None:
             ids = [str(one) for one in ([user] if users is None else users)]
@@ -394,7 +393,7 @@ class Recommender:
     def _one(self, ratings: Given, user: str | int | None, scale: Scale | str | None) -> People:
         people = self._people(ratings, user, None, _scale(scale))
         if len(people) != 1:
-            raise UsageError("this is asked about one person; give one person's ratings")
+            raise UsageError("ratings: give one person's ratings, not several people's")
         return people
 
     def _answer(
@@ -418,30 +417,30 @@ class Recommender:
 
 
 def _reopened(kind: type[Recommender], folder: Path) -> Recommender:
-    """Return the recommender that was pickled by the place of its snapshot."""
+    """Unpickle a recommender from the place of its snapshot."""
     return kind.open(folder.parent.parent, snapshot=folder.name)
 
 
 def _remade(
     kind: type[Recommender], parts: tuple[Any, ...], snapshot_id: str, metrics: Mapping[str, Any]
 ) -> Recommender:
-    """Return the recommender that was pickled with its data and models."""
+    """Unpickle a recommender with its data and models."""
     return kind(*parts, snapshot_id=snapshot_id, metrics=metrics)
 
 
 def _filters(filters: Filters | None, options: FilterOptions) -> Filters:
-    """Return the filters of a call. Raises UsageError where both a Filters and options are there."""
+    """Return the filters of a call. Raises UsageError for both a Filters and options."""
     if filters is None:
         return Filters.of(**options)
     given = [name for name, value in options.items() if value is not None]
     if given:
-        raise UsageError(f"filters= and {given[0]}= are both given; put {given[0]} into filters, or leave filters out")
+        raise UsageError(f"use either filters= or {given[0]}=, not both; put {given[0]} into filters")
     return filters
 
 
 def _check_n(n: int) -> None:
     if n < 1:
-        raise UsageError(f"n is at least 1, not {n}")
+        raise UsageError(f"n must be at least 1, not {n}")
 
 
 def _scale(scale: Scale | str | None) -> Scale | None:

@@ -1,4 +1,4 @@
-"""Answer: a table that names what it was answered from."""
+"""Answer: a table that names the snapshot and revisions it came from."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ IN_MEMORY = "memory"
 
 
 class Answer(Table):
-    """Rows about movies, a note, and their origin; the table itself is made when it is first looked at.
+    """Rows about movies, a note, and their origin; the table itself is made on first use.
 
-    positions   (m,) the movies that it is about, one a row, but for the base of an explanation
-    values      {column: (m,) values} of what was found out about them, such as stars; a match of -inf is none
-    reasons     for each movie the rated ones that add most to its score, None where that was not asked for
-    snapshot    id of the snapshot that answered, "memory" where it was never published
-    revisions   each person's live revision, 0 for somebody without live ratings; empty where nobody was asked about
+    positions   (m,) the movies, one per row, without the base of an explanation
+    values      {column: (m,) values} such as stars; a match of -inf becomes null
+    reasons     for each movie the rated ones that add most to its score, None if not asked for
+    snapshot    id of the snapshot, "memory" for an unpublished one
+    revisions   each user's live revision, 0 for a user without live ratings; empty if the answer is about no user
     """
 
     positions: Positions
@@ -44,7 +44,7 @@ class Answer(Table):
         snapshot: str = IN_MEMORY,
         revisions: tuple[int, ...] = (),
     ) -> None:
-        """`columns` adds what is known of the movies, and `whose` columns (m,) that tell people apart."""
+        """`columns` adds the movies' facts, and `whose` the columns (m,) that identify the people."""
         vars(self).update(positions=positions, values=values, reasons=reasons, note=note)
         vars(self).update(snapshot=snapshot, revisions=revisions, _columns=columns, _whose=whose or {})
 
@@ -59,7 +59,7 @@ class Answer(Table):
         return pa.table({**vars(self)["_whose"], **columns.facts(self.positions), **values, **why})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the rows, not the data set that they came from."""
+        """Pickle the rows, not their data set."""
         return {**vars(self), "arrow": self.arrow, "_columns": None, "_whose": {}}
 
 

@@ -1,4 +1,4 @@
-"""Columns: from positions to what people read, titles, stars on their scale, and reasons."""
+"""Columns: from positions to titles, stars on the asked scale, and reasons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Columns:
         self._facts = dataset.catalog.table.select(FACTS)
 
     def facts(self, positions: Positions) -> dict[str, Any]:
-        """Return what the catalogue says of the movies at these positions."""
+        """Return the catalogue's columns of the movies at these positions."""
         return dict(zip(FACTS, self._facts.take(positions).columns, strict=True))
 
     def counts(self, positions: Positions) -> NDArray[np.int64]:
@@ -44,7 +44,7 @@ class Columns:
     def stars(
         self, people: People, positions: Positions, listed: NDArray[np.bool_], scale: Scale | None
     ) -> dict[str, Any]:
-        """Return predictions for the positions (B, n) that are listed (B, n), one person after another."""
+        """Return predictions for the positions (B, n) where `listed` (B, n) is true, one person after another."""
         taken = np.count_nonzero(listed)
         if not taken:
             nothing = np.empty(0, np.float32)

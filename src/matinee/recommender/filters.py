@@ -1,4 +1,4 @@
-"""Filters: which movies may be recommended at all, applied before the list is made."""
+"""Filters: which movies may be recommended, applied before the list is made."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from matinee.filter_options import FilterOptions
 
 @dataclass(frozen=True)
 class Filters:
-    """What a movie must be to be recommended.
+    """The conditions on a recommended movie.
 
     genres          at least one of these, where any are named
     not_genres      none of these
     year_from, year_to      released in these years, both included; a movie of unknown year is in no range
     rated_since     count only ratings since the start of this day, UTC, for min_ratings
-    min_ratings     at least so many ratings
+    min_ratings     at least this many ratings
     """
 
     genres: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def _day(day: str | date | None) -> date | None:
     try:
         return date.fromisoformat(day)
     except (TypeError, ValueError):
-        raise UsageError(f"a date is written 2015-04-01, not {day!r}") from None
+        raise UsageError(f"a date has the form 2015-04-01, not {day!r}") from None
 
 
 def _flags(catalog: Catalog, genres: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -95,7 +95,7 @@ def _flags(catalog: Catalog, genres: tuple[str, ...]) -> NDArray[np.bool_]:
     known = {name.casefold(): column for column, name in enumerate(catalog.genre_names)}
     missing = [genre for genre in genres if genre.casefold() not in known]
     if missing:
-        listed = ", ".join(catalog.genre_names) or "none at all"
+        listed = ", ".join(catalog.genre_names) or "no genres"
         raise UsageError(f"no movie has the genre {missing[0]!r}; this data has {listed}")
     columns = [known[genre.casefold()] for genre in genres]
     return np.asarray(catalog.genre_flags[:, columns].any(axis=1))

@@ -26,7 +26,7 @@ MOST_DAYS = 16
 class Lists:
     """Orders movies for people by the models of one data set; safe for any number of threads.
 
-    allowed(filters)    (n_movies,) which movies pass, read-only; made once for the filters asked last
+    allowed(filters)    (n_movies,) which movies pass, read-only; cached for the last filters
     """
 
     def __init__(self, dataset: Dataset, rater: Rater, ranker: Model | None) -> None:
@@ -37,7 +37,7 @@ class Lists:
         self.allowed = lru_cache(MOST_MASKS)(lambda filters: _allowed(dataset, counts(filters.rated_since), filters))
 
     def orders(self, order: Order) -> Model:
-        """Return the model whose scores order the list: the rater's where stars are asked for or there is no ranker."""
+        """Return the model whose scores order the list: the rater with order="stars" or without a ranker."""
         return self.rater if order == "stars" or self.ranker is None else self.ranker
 
     def top(
@@ -51,8 +51,8 @@ class Lists:
     ) -> tuple[Positions, Scores]:
         """Return positions (B, n) and the scores that order them; -1 and -inf where fewer movies pass.
 
-        profiles    the rater's, where the histories were folded in already
-        unlisted    (B, n_movies) what is left out of each person's list; by default what they rated
+        profiles    the rater's, if the histories are already folded in
+        unlisted    (B, n_movies) the movies left out of each person's list; by default those they rated
 
         People without ratings get the most rated movies, unless stars order. Movies that the ranker does not rank
         follow those it does, by stars, with a score of -inf.
@@ -95,7 +95,7 @@ def _counts(ratings: Ratings, day: date | None) -> NDArray[np.int64]:
 
 
 def _allowed(dataset: Dataset, counts: NDArray[np.int64], filters: Filters) -> NDArray[np.bool_]:
-    """A model that came without ratings has no counts: then there is no least number of them."""
+    """Drop min_ratings for a model that came without ratings, which has no counts."""
     if not dataset.ratings.n:
         filters = replace(filters, min_ratings=0)
     allowed = filters.allowed(dataset.catalog, counts)

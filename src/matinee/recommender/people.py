@@ -1,4 +1,4 @@
-"""People: whom a question is about, given by their ratings or by their id, with live ratings over the snapshot's."""
+"""People: given by their ratings or by their id, with live ratings over the snapshot's."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ movieId, title) and stars (or rating). A list of such, but for pairs, is several
 
 
 class LiveHistory(Protocol):
-    """What one person said since the snapshot.
+    """One user's ratings and marks added after the snapshot.
 
     revision    counts their writes
     stars       {movie id: stars, None if deleted}
     marks       {movie id: "seen", "hidden" or "watchlist"}
-    forgotten   whether they asked to be forgotten: what the snapshot says of them is not theirs any more
+    forgotten   whether the user was forgotten: the snapshot's ratings of them do not count
     """
 
     @property
@@ -47,7 +47,7 @@ class LiveHistory(Protocol):
 
 
 class Live(Protocol):
-    """Where live ratings are read from."""
+    """A source of live ratings."""
 
     def read(self, user: str) -> LiveHistory: ...
 
@@ -77,9 +77,9 @@ class Person:
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """B people whom one question is about, folded into the rater once.
+    """B people of one call, folded into the rater once.
 
-    names       (B,) values of the column that tells them apart in an answer, {} for one person: {"user": ["1", "2"]}
+    names       (B,) values of the column that identifies them in an answer, {} for one person: {"user": ["1", "2"]}
     people      their ratings
     histories   (B, n_movies) the same as a matrix
     unlisted    (B, n_movies) the movies that are never listed for them
@@ -103,7 +103,7 @@ class People:
         return len(self.people)
 
     def repeated(self, listed: NDArray[np.bool_]) -> dict[str, list[str | int]]:
-        """Return the column that tells people apart, each as often as places are taken in `listed` (B, n)."""
+        """Return the column that identifies people, each as often as `listed` (B, n) is true for them."""
         return {
             column: [name for name, row in zip(names, listed, strict=True) for _ in range(np.count_nonzero(row))]
             for column, names in self.names.items()
@@ -132,11 +132,11 @@ def _is_history(given: Given) -> bool:
 
 
 def by_id(dataset: Dataset, live: Live | None, user: str) -> Person:
-    """Return a user's ratings: the data's, with live ones over them.
+    """Return a user's ratings: the data's, with the live ones over them.
 
-    Live wins over the data by movie, a deletion removes, and of a forgotten person the data says nothing. What was
-    said of movies that the data does not know is left out until the next refit. With live ratings an unknown user is a
-    person without ratings yet; without them UnknownUserError is raised.
+    A live rating replaces the data's rating of the same movie, a deletion removes it, and a forgotten user has no
+    ratings in the data. Ratings of movies that are not in the data are left out until the next refit. With live ratings
+    an unknown user is a person without ratings; without them UnknownUserError is raised.
     """
     if live is not None:
         return merged(dataset, user, live.read(user))
@@ -147,7 +147,7 @@ def by_id(dataset: Dataset, live: Live | None, user: str) -> Person:
 
 
 def merged(dataset: Dataset, user: str, said: LiveHistory) -> Person:
-    """Return a user's ratings and marks: the data's, with what they said laid over them."""
+    """Return a user's ratings and marks: the data's, with the live ones over them."""
     imported = dataset.ratings.get(user)
     known = History.of({}) if imported is None or said.forgotten else imported
     history = _overlaid(known, _by_position(dataset, said.stars)) if said.stars else known
@@ -166,7 +166,7 @@ def _overlaid(imported: History, said: Mapping[int, float | None]) -> History:
 
 
 def given_by_hand(dataset: Dataset, given: Given, scale: Scale | None) -> Person:
-    """Return the history that somebody wrote down, on `scale` (None: the data's).
+    """Return the history of ratings in any accepted form, on `scale` (None: the data's).
 
     Raises UnknownMovieError or AmbiguousTitleError naming the movie, DataError where stars are outside the scale or a
     movie is rated twice.
@@ -202,7 +202,7 @@ def _pairs(given: Given) -> Iterable[tuple[str | int, float]]:
         return [(movie, stars) for movie, stars in given]
     except (TypeError, ValueError):
         raise UsageError(
-            "ratings are given as {movie id or title: stars}, as pairs of the two, or as a table with columns movie "
+            "ratings must be {movie id or title: stars}, pairs of the two, or a table with columns movie "
             f"and stars, not as {str(given)[:60]!r}"
         ) from None
 

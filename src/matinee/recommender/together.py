@@ -2,9 +2,9 @@
 
     each one's scores  --standardised-->  z (B, n_movies)  --mean or lowest-->  one score a movie  -->  the n best
 
-A ranker's scores are in units of each person's own: somebody with many ratings has larger ones. Standardised over the
-movies that the model orders, everybody has the same weight. Stars are in the same units for all, and where they order
-the list it is by the very mean, or the lowest, that is shown.
+A ranker's scores have different units for each person: a person with many ratings has larger ones. Standardised over
+the movies that the model orders, all people have the same weight. Stars have the same units for all; where they order
+the list, it is by the displayed mean or lowest stars.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ HOWS = ("mean", "least-misery")
 
 
 def check_how(how: str) -> None:
-    """Raise UsageError where people's opinions cannot be joined so."""
+    """Raise UsageError for an unknown way of joining scores."""
     if how not in HOWS:
-        raise UsageError(f"how is {' or '.join(HOWS)}, not {how!r}")
+        raise UsageError(f"how must be {' or '.join(HOWS)}, not {how!r}")
 
 
 def joint(scores: Scores, how: How) -> Scores:
@@ -55,7 +55,7 @@ def _standardised(scores: Scores) -> NDArray[np.float64]:
 def top(lists: Lists, people: People, allowed: NDArray[np.bool_], n: int, how: How) -> tuple[Positions, Scores]:
     """Return the positions (k,) of the n best movies for all, k <= n, and their joint scores, best first.
 
-    people      those with ratings; or one without, who gets the most rated movies
+    people      those with ratings; or one person without, who gets the most rated movies
 
     Movies that the ranker does not rank follow those it does, with a score of -inf. They, or all movies where there is
     no ranker, are ordered by the joint stars that `predicted` returns for them.
@@ -103,8 +103,8 @@ def _joined(stars: Stars, how: How) -> Stars:
 def predicted(prediction: Prediction, how: How) -> Prediction:
     """Return the stars (m,) of all together from those of B people (B, m).
 
-    By "mean" the means of stars and of the intervals' ends, by "least-misery" what holds for the person who will like
-    a movie least.
+    By "mean", the means of stars and of the intervals' ends; by "least-misery", those of the person who will like a
+    movie least.
     """
     parts = prediction.stars, prediction.low, prediction.high
     if how == "mean":
@@ -116,9 +116,9 @@ def predicted(prediction: Prediction, how: How) -> Prediction:
 def contributions(
     model: Model, people: Sequence[Person], positions: Positions, liked: float
 ) -> tuple[History, NDArray[np.float64]]:
-    """Return the movies that everybody rated with at least `liked` stars, and what they add in all (m, p).
+    """Return the movies that all of them rated with at least `liked` stars, and what they add in total (m, p).
 
-    Nothing else that a person rated may be named to the others; the history's stars are `liked`, not anybody's.
+    Other rated movies must not be revealed; the history's stars are `liked`, not one person's.
     """
     shared = people[0].history.movies
     for person in people:

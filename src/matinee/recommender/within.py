@@ -1,4 +1,4 @@
-"""Within: a list made of some movies only, a person's watchlist or those named."""
+"""Within: a list of some movies only, a user's watchlist or named ones."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WATCHLIST = "watchlist"
 
 
 def among(allowed: NDArray[np.bool_], some: Within, people: People, catalog: Catalog) -> NDArray[np.bool_]:
-    """Return (n_movies,) which of the allowed movies are among some: all, a watchlist, or ids and titles.
+    """Return (n_movies,) which of the allowed movies are in `some`: None for all, a watchlist, or ids and titles.
 
-    Raises UsageError where this cannot be meant, UnknownMovieError or AmbiguousTitleError naming the movie.
+    Raises UsageError for an invalid value, UnknownMovieError or AmbiguousTitleError naming the movie.
     """
     if some is None:
         return allowed
@@ -31,7 +31,7 @@ def among(allowed: NDArray[np.bool_], some: Within, people: People, catalog: Cat
 
 def _watchlist(some: str, people: People) -> Any:
     if some != WATCHLIST:
-        raise UsageError(f"within is {WATCHLIST!r} or a list of movies, not {some!r}")
+        raise UsageError(f"within must be {WATCHLIST!r} or a list of movies, not {some!r}")
     if len(people) != 1:
-        raise UsageError("a watchlist is one person's; ask about one user")
+        raise UsageError("within='watchlist' needs one user; use user=")
     return people.people[0].marked(WATCHLIST)

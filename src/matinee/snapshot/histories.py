@@ -259,7 +259,7 @@ class StoredRatings(Ratings):
         Raises DataError where the ratings have no times.
         """
         if not self.histories.has_times:
-            raise DataError("the ratings have no timestamps, so they cannot be counted since a date")
+            raise DataError("the ratings have no timestamps; leave out rated_since")
         counts = np.zeros(len(self.movies), np.int64)
         for block in self.histories.blocks(len(self.movies)):
             given = np.asarray(block.times) >= timestamp

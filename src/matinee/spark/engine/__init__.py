@@ -60,7 +60,7 @@ def train(
     """
     cluster, rater = cluster or Cluster(), rater or ALS()
     if rater.name not in RATERS:
-        raise UsageError(f"{rater.name} orders but knows no stars; choose als or bias as the rater")
+        raise UsageError(f"{rater.name} does not predict stars; choose als or bias as the rater")
     for config in (rater, ranker):
         if config is not None:
             als.check(config)
