@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from matinee import catalog
 from matinee.dataset import Dataset
 from matinee.datasets.synthetic import synthetic
 from matinee.errors import StoreError, UsageError
@@ -26,7 +28,7 @@ from matinee.models.bayes import Bayes
 from matinee.models.ease import Ease
 from matinee.recommender import Recommender
 from matinee.search import TitleIndex
-from matinee.snapshot import Snapshot, Store, files
+from matinee.snapshot import Snapshot, Store, contents, files
 
 ALS_CONFIG = ALS(rank=4, iterations=2, intervals=False)
 
@@ -202,6 +204,52 @@ def test_open__names_what_is_damaged_or_foreign(store: Store, damage: Callable[[
     damage(store.open().path)
     with pytest.raises((StoreError, UsageError), match=message):
         store.open()
+
+
+STORES_0_1 = Path(__file__).parent / "data" / "store-0.1"  # written by Matinee 0.1 from a part of the sample
+
+
+@pytest.fixture(params=["bayes-ease", "als-ials"])
+def store_0_1(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    shutil.copytree(STORES_0_1 / request.param, tmp_path / request.param)
+    return Store(tmp_path / request.param)
+
+
+def test_a_snapshot_of_0_1__answers_as_0_1_did(store_0_1: Store) -> None:
+    said = json.loads((STORES_0_1 / f"{store_0_1.path.name}.json").read_text("utf-8"))
+    assert store_0_1.verify().version == said["version"] == "0.1.0"
+    opened = Recommender.open(store_0_1.path)
+    assert opened.recommend(said["ratings"], n=5, min_ratings=0)["movie"] == said["movies"]
+    assert opened.recommend(user=said["user"], n=5, min_ratings=0)["movie"] == said["user_movies"]
+    stars = opened.predict(said["ratings"], list(said["stars"]))["stars"]
+    np.testing.assert_allclose(stars, list(said["stars"].values()), atol=1e-5)
+
+
+def test_a_snapshot_of_0_1__has_nulls_in_the_columns_added_since(
+    store_0_1: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = catalog.SCHEMA.append(pa.field("runtime", pa.int16()))
+    monkeypatch.setitem(contents.TABLES, "catalog.arrow", later)
+    table = store_0_1.open().dataset.catalog.table
+    assert table.schema == later
+    assert table["runtime"].null_count == len(table) == 40
+
+
+def test_columns_of_the_catalogue_added_since_0_1__are_nullable() -> None:
+    (path,) = STORES_0_1.glob("als-ials/snapshots/*/catalog.arrow")
+    written = pa.ipc.open_file(path).read_all().column_names
+    assert all(field.nullable for field in catalog.SCHEMA if field.name not in written)
+
+
+def test_columns_that_a_newer_version_added__are_left_out(store: Store, tmp_path: Path) -> None:
+    before = store.open()
+    table = before.dataset.catalog.table
+    runtimes = pa.array([90] * len(table), pa.int16())
+    replace(before.path, "catalog.arrow", table.add_column(1, "runtime", runtimes))
+    opened = store.open()
+    assert opened.dataset.catalog.table.equals(table)
+    published = Recommender.of(opened).publish(tmp_path / "again")
+    assert published.dataset.catalog.table.equals(table)
 
 
 def overwrite(path: Path) -> None:

@@ -17,6 +17,7 @@ from matinee.ids import Ids, Positions
 from matinee.search import NOT_FOUND, TitleIndex
 from matinee.titles import fold, split_title, titles_in, with_year, without_article
 
+# A snapshot of an older version lacks the columns added since: they must be nullable, and are null in it.
 SCHEMA = pa.schema(
     [
         pa.field("movie", pa.string(), nullable=False),  # external id, sorted: the row is the movie's position

@@ -48,7 +48,7 @@ SEARCH_LISTS = _columns(
     letters=pa.list_(pa.uint32()),
     lengths=pa.list_(pa.int32()),
 )
-OPTIONAL = {"timestamp"}  # only where the data has times
+OPTIONAL = {"timestamp"}  # only where the data has times; columns that may hold nulls are optional, too
 ABOUT_MOVIES = ("catalog.arrow", "counts.arrow")  # all there is where the rows are stored as histories
 
 
@@ -152,13 +152,24 @@ def _mapped_ratings(
 def _mapped(folder: Path, manifest: Manifest, name: str, schema: pa.Schema) -> pa.Table:
     table = files.map_table(folder / name, manifest.entry(folder, name))
     _check(folder / name, table, schema)
-    return table
+    return _as_this_version_writes(table, schema)
+
+
+def _as_this_version_writes(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of the schema: what an older version did not know is null, what a newer one added is left out.
+
+    So a column that a later version adds to a table must be nullable.
+    """
+    for field in schema:
+        if field.nullable and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select([name for name in schema.names if name in table.column_names])
 
 
 def _check(path: Path, table: pa.Table, schema: pa.Schema) -> None:
     for field in schema:
         place = table.schema.get_field_index(field.name)
-        if place < 0 and field.name in OPTIONAL:
+        if place < 0 and (field.nullable or field.name in OPTIONAL):
             continue
         same = place >= 0 and table.schema.field(place).type == field.type
         if not same or (not field.nullable and table[field.name].null_count):
