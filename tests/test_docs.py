@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import configparser
 import importlib.metadata
 import importlib.util
 import re
@@ -14,6 +15,11 @@ from typer.main import get_command
 from matinee.cli import app
 
 DOCS = Path(__file__).parent.parent / "docs"
+PACKAGE = DOCS.parent / "src" / "matinee"
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
+MODULES = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+MODULES.remove("__init__.py")
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +75,19 @@ def test_change_log__has_sections_by_version_and_kind() -> None:
 def test_change_log__has_each_line_once() -> None:
     lines = [one for one in (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if one[:2] == "- "]
     assert len(lines) == len(set(lines))
+
+
+def test_table_of_floors__is_the_contract_of_the_imports() -> None:
+    rows = re.findall(r"^\| (`.*?) \| [^`|]", ARCHITECTURE.replace(r" \| ", ", "), re.MULTILINE)
+    contract = configparser.ConfigParser()
+    contract.read(DOCS.parent / ".importlinter", encoding="utf-8")
+    layers = contract["importlinter:contract:floors"]["layers"].split("\n")[1:]
+    floors = [re.findall(r"\w+", layer) for layer in layers]
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == floors
+    assert {name for floor in floors for name in floor} == {module.removesuffix(".py") for module in MODULES}
+
+
+def test_tree_of_the_readme__has_every_module() -> None:
+    (tree,) = re.findall(r"^    src/matinee/\n(.*?)^    tests/", README, re.MULTILINE | re.DOTALL)
+    named = re.findall(r"(?:^ {6}|  )(\w+(?:/|\.py))(?=  )", tree, re.MULTILINE)
+    assert sorted(name.removesuffix("/") for name in named) == sorted(MODULES)
