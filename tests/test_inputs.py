@@ -15,7 +15,6 @@ HEADING = "## Fifty kinds of input\n"
 
 
 @pytest.mark.parametrize("one", INPUTS, ids=[one.kind for one in INPUTS])
-@pytest.mark.filterwarnings("ignore::matinee.errors.PlausibilityWarning")
 def test_an_input__becomes_what_the_page_says(one: Input | Person, tmp_path: Path) -> None:
     one.check(tmp_path)
 
