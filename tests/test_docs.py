@@ -3,9 +3,11 @@ from __future__ import annotations
 import configparser
 import importlib.metadata
 import importlib.util
+import itertools
 import re
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -91,3 +93,18 @@ def test_tree_of_the_readme__has_every_module() -> None:
     (tree,) = re.findall(r"^    src/matinee/\n(.*?)^    tests/", README, re.MULTILINE | re.DOTALL)
     named = re.findall(r"(?:^ {6}|  )(\w+(?:/|\.py))(?=  )", tree, re.MULTILINE)
     assert sorted(name.removesuffix("/") for name in named) == sorted(MODULES)
+
+
+def test_page_on_dependencies__names_each() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))
+    needed = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *itertools.chain(*project["project"]["optional-dependencies"].values()),
+        *project["dependency-groups"]["dev"],
+        *itertools.chain(*(path.read_text("utf-8").split() for path in (DOCS.parent / "requirements").glob("*.in"))),
+    ]
+    names = {match[0] for one in needed if (match := re.match(r"\w[\w-]*", one))} - {"build", "r"}
+    page = (DOCS / "adr" / "0002-dependencies.md").read_text("utf-8")
+    table = " ".join(re.findall(r"^\| (.*?) \|", page, re.MULTILINE))
+    assert {name for name in names if not re.search(rf"(^| ){name}([ ,]|$)", table)} == set()
