@@ -272,7 +272,7 @@ def change(folder: Path, **values: object) -> None:
 
 
 def test_open__says_how_to_make_a_snapshot_where_there_is_none(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"there is no snapshot in .*; make one with `matinee train DATA --store"):
+    with pytest.raises(StoreError, match=r"there is no snapshot in .*; make one with `mt.train.ds, store="):
         Store(tmp_path).open()
     assert Store(tmp_path / "nowhere").list() == []
 

@@ -113,14 +113,17 @@ def test_export__refuses_a_folder_that_exists_or_is_elsewhere(tmp_path: Path, sn
         export_model(snapshot, "parquet", tmp_path)
     with pytest.raises(UsageError, match="s3://bucket/model is not a folder of this machine; write it here, then copy"):
         export_model(snapshot, "parquet", "s3://bucket/model")
-    with pytest.raises(UsageError, match="--format is spark-mllib, spark-ml, parquet, arrow, not 'csv'"):
+    with pytest.raises(UsageError, match="the format is spark-mllib, spark-ml, parquet, arrow, not 'csv'"):
         export_model(snapshot, "csv", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        ("2147483648", "user id '2147483648' is beyond 32 bits, and Spark's ALS has no such ids; --format parquet or"),
+        (
+            "2147483648",
+            "user id '2147483648' is beyond 32 bits, and Spark's ALS has no such ids; the formats parquet and",
+        ),
         ("-2147483649", "beyond 32 bits"),
         ("99999999999999999999", "beyond 32 bits"),
         ("tt0113277", "user id 'tt0113277' is not a whole number"),

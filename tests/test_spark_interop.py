@@ -466,15 +466,15 @@ def test_read_model__names_what_a_pipeline_lacks(tmp_path: Path) -> None:
 
 def test_import_model__asks_for_what_nothing_tells(tmp_path: Path) -> None:
     path, store = save_ml(tmp_path / "model"), tmp_path / "store"
-    with pytest.raises(UsageError, match="does not tell its regParam; give it as --reg"):
+    with pytest.raises(UsageError, match="does not tell its regParam; give it as `reg=X`"):
         import_model(path, store)
-    with pytest.raises(UsageError, match="does not tell its alpha; give it as --alpha"):
+    with pytest.raises(UsageError, match="does not tell its alpha; give it as `alpha=X`"):
         import_model(path, store, said=Said(reg=0.1, implicit=True))
     with pytest.raises(UsageError, match="reg is a number above 0, not -1"):
         Said(reg=-1)
     with pytest.raises(UsageError, match="some factors are negative, so the model was not trained as nonnegative"):
         import_model(path, store, said=Said(reg=0.1, nonnegative=True))
-    with pytest.raises(UsageError, match=r"off the scale 50:100; give --scale LOW:HIGH, or --implicit"):
+    with pytest.raises(UsageError, match=r"off the scale 50:100; give `scale='LOW:HIGH'`, or `implicit=True`"):
         import_model(path, store, said=Said(reg=0.1), scale=Scale(50, 100))
     assert not store.exists()
 

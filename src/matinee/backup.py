@@ -97,7 +97,7 @@ def read(folder: Path) -> Backup:
         entries = {name: Entry(**entry) for name, entry in said.pop("files").items()}
         found = Backup(**said, files=entries)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise StoreError(f"{folder} is not a backup; name a folder that `matinee backup` wrote") from None
+        raise StoreError(f"{folder} is not a backup; name the folder of a backup") from None
     if found.format > FORMAT or found.schema > SCHEMA_VERSION or not found.rows.keys() <= TABLES.keys():
         raise StoreError(f"the backup {folder} was written by a newer Matinee, {found.made_by}; install that one")
     return found

@@ -10,6 +10,7 @@ their own words:
     `ranker=IALS()`             --ranker ials
     `Ease(min_ratings=5)`       --set ease.min_ratings=5
     `mt.fetch("ml-1m")`         `matinee fetch ml-1m`
+    `source=URL`                --from URL
 
 Code that is none of these stays as it is.
 """
@@ -25,9 +26,16 @@ COMMANDS = {
     "mt.train": "train",
     "mt.tune": "tune",
     "ds.catalog.search": "movies DATA",
-    "mt.Store().ids": "snapshot list",
+    "mt.tune(ds).save": "tune DATA --save",
+    "mt.Store(DIR).ids": "snapshot list",
+    "refit": "refit",
+    "logging.basicConfig": "--verbose",
 }
 """What each call is at the command line."""
+OPTIONS = {"source": "--from", "conf": "--spark-conf", "level": ""}
+"""Options that the command line calls otherwise, or does not have."""
+ARGUMENTS = {"ds": "DATA", "store": "", "live": ""}
+"""Arguments by their names in Python."""
 
 
 def at_the_command_line(message: str) -> str:
@@ -57,13 +65,11 @@ def _in_the_shell(code: str) -> str | None:
     if not call.args:
         return " ".join(map(_option, call.keywords))
     [said] = call.args[:1]
-    if not isinstance(said, ast.Call):
-        return None
-    name = ast.unparse(said.func)
+    name = ast.unparse(said.func if isinstance(said, ast.Call) else said)
     if name in COMMANDS:
-        words = ["matinee", COMMANDS[name], *map(_text, said.args), *map(_option, said.keywords)]
-        return f"`{' '.join(words)}`"
-    if isinstance(said.func, ast.Name) and said.keywords:
+        given = [*map(_text, said.args), *map(_option, said.keywords)] if isinstance(said, ast.Call) else []
+        return f"`{' '.join(word for word in ('matinee', COMMANDS[name], *given) if word)}`"
+    if isinstance(said, ast.Call) and isinstance(said.func, ast.Name) and said.keywords:
         return " ".join(f"--set {name.lower()}.{one.arg}={_text(one.value)}" for one in said.keywords)
     return None
 
@@ -85,7 +91,9 @@ def _parsed(code: str) -> ast.Call | None:
 
 
 def _option(keyword: ast.keyword) -> str:
-    name = f"--{str(keyword.arg).replace('_', '-')}"
+    name = OPTIONS.get(str(keyword.arg), f"--{str(keyword.arg).replace('_', '-')}")
+    if not name:
+        return ""
     match keyword.value:
         case ast.Constant(True):
             return name
@@ -101,6 +109,8 @@ def _text(value: ast.expr) -> str:
             return str(said)
         case ast.Call(func=ast.Name(name)):
             return name.lower()
-        case ast.Name("ds"):
-            return "DATA"
+        case ast.Name(name) if name in ARGUMENTS:
+            return ARGUMENTS[name]
+        case ast.Dict(keys, values):
+            return " ".join(f"{_text(key)}={_text(one)}" for key, one in zip(keys, values, strict=True) if key)
     return ast.unparse(value)

@@ -89,7 +89,9 @@ def _already_there(folder: Path) -> Fetched:
             return Fetched(folder, str(folder), verified=False)
     except (DataError, OSError):
         pass
-    raise FetchError(f"{folder} is in the way and is no MovieLens release; move it, or fetch --to another folder")
+    raise FetchError(
+        f"{folder} is in the way and is no MovieLens release; move it, or name another folder with `to=FOLDER`"
+    )
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
@@ -125,11 +127,14 @@ def _download(address: str, part: Path, timeout: float, progress: Progress | Non
     except urllib.error.HTTPError as problem:
         if problem.code == 416:  # everything is here already
             return
-        raise FetchError(f"{address} answered {problem.code} {problem.reason}; name a mirror with --from URL") from None
+        raise FetchError(
+            f"{address} answered {problem.code} {problem.reason}; name a mirror with `source=URL`"
+        ) from None
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as problem:
         reason = getattr(problem, "reason", problem)
         raise FetchError(
-            f"{address} cannot be reached or broke off ({reason}); try again, it goes on there, or use --from"
+            f"{address} cannot be reached or broke off ({reason}); try again, it goes on there, or name a mirror "
+            "with `source=URL`"
         ) from None
     if total is not None and done < total:
         raise FetchError(f"{address} broke off after {done:,} of {total:,} bytes; try again, it goes on there")

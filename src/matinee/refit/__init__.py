@@ -139,7 +139,7 @@ def check(snapshot: Snapshot) -> None:
     if not snapshot.dataset.ratings.n:
         raise ModelError(
             f"snapshot {snapshot.id} was imported without the ratings it was trained on, so a refit would lose what it "
-            "knows; import it with --ratings DATA"
+            "knows; import it with `ratings=DATA`"
         )
 
 
@@ -183,5 +183,8 @@ def _cleared(present: Snapshot, said: LiveContents, candidate: Candidate) -> tup
         return present.id, ""
     cleared = candidate.without_forgotten()
     if cleared is None:
-        return present.id, "; what is served still holds people who were forgotten: `matinee refit --force` ends that"
+        return (
+            present.id,
+            "; what is served still holds people who were forgotten: `refit(store, live, force=True)` ends that",
+        )
     return cleared, f"; people who were forgotten were taken out of it, which is snapshot {cleared} now"

@@ -52,7 +52,7 @@ def check_exportable(store: Store, live: LiveRatings, snapshot: str) -> None:
     if holds(store.open(snapshot), live.forgotten()):
         raise StoreError(
             f"snapshot {snapshot} holds ratings of people who were forgotten since, so it does not leave this store; "
-            "run `matinee refit`, then export the new one"
+            "run `refit(store, live)`, then export the new one"
         )
 
 

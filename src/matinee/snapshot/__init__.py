@@ -157,7 +157,7 @@ class Store:
         before   was served before: where two or more are kept it stays to go back to, instead of the oldest of them
         """
         if keep < 1:
-            raise UsageError(f"--keep {keep}: keep at least 1 snapshot, the one that is served")
+            raise UsageError(f"keep is {keep}; it must be at least 1, the snapshot that is served")
         ids = self.ids()
         stay = (*ids[: keep - 1], before) if keep > 1 and before in ids[keep:] else ids[:keep]
         old = [snapshot for snapshot in ids if snapshot not in (self.current_id(), *stay)]
@@ -267,13 +267,13 @@ class Store:
         name = snapshot or self.current_id()
         if name is None:
             raise StoreError(
-                f"there is no snapshot in {self.path}; make one with `matinee train DATA --store {self.path}`"
+                f"there is no snapshot in {self.path}; make one with `mt.train(ds, store={str(self.path)!r})`"
             )
         if Path(name).name != name or name.startswith("."):
-            raise UsageError(f"{name!r} is not the id of a snapshot; see `matinee snapshot list`")
+            raise UsageError(f"{name!r} is not the id of a snapshot; see `mt.Store(DIR).ids`")
         folder = self.snapshots / name
         if not folder.is_dir():
-            raise StoreError(f"there is no snapshot {name} in {self.path}; see `matinee snapshot list`")
+            raise StoreError(f"there is no snapshot {name} in {self.path}; see `mt.Store(DIR).ids`")
         return folder
 
     @contextmanager

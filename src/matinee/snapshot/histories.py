@@ -201,8 +201,8 @@ class RowsInParquet:
         if name.startswith("__"):
             raise AttributeError(name)
         raise ModelError(
-            "the ratings of this snapshot are kept as a cluster wrote them, person by person; "
-            "train or tune on the files they came from with --engine spark, or fit them anew with `matinee refit`"
+            "the ratings of this snapshot are kept as a cluster wrote them, person by person; train or tune on the "
+            "files they came from with the engine spark, or fit them anew with `refit(store, live)`"
         )
 
 

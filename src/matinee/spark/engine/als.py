@@ -29,9 +29,9 @@ MOST_SAMPLED = 20_000
 def check(config: Any) -> None:
     """Raise UsageError where Spark has no such model."""
     if config.name not in ("als", "ials", "bias"):
-        raise UsageError(f"Spark trains als and ials, not {config.name}; choose one of them, or --engine local")
+        raise UsageError(f"Spark trains als and ials, not {config.name}; choose one of them, or the engine local")
     if config.name == "ials" and config.alpha is None:
-        raise UsageError("Spark knows ials only with a confidence per star; say which with --set ials.alpha=1")
+        raise UsageError("Spark knows ials only with a confidence per star; say which with `IALS(alpha=1)`")
     if config.name != "bias" and not (config.reg > 0 and 1 <= config.rank <= MAX_RANK and config.iterations >= 1):
         raise UsageError(
             f"{config.name} needs reg > 0, a rank from 1 to {MAX_RANK} and at least one iteration, "

@@ -53,7 +53,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if not MASTERS.match(self.master):
-            raise UsageError(f"--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not {self.master!r}")
+            raise UsageError(f"the master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not {self.master!r}")
         if self.cold_start not in ("drop", "nan"):
             raise UsageError(f"spark.cold_start is drop or nan, not {self.cold_start!r}")
         for name in ("user_blocks", "item_blocks", "block_size"):
@@ -114,7 +114,7 @@ def check_master(master: str) -> None:
     kind, _, addresses = master.partition("://")
     if kind == "yarn" and not (os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR")):
         raise EngineError(
-            "--master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set; name "
+            "the master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set; name "
             "the folder of its core-site.xml and yarn-site.xml in one of them"
         )
     if not addresses:
@@ -122,7 +122,7 @@ def check_master(master: str) -> None:
     try:
         hosts = [_host_and_port(kind, address) for address in addresses.split(",")]
     except ValueError:
-        raise UsageError(f"--master is {kind}://HOST:PORT, not {master!r}") from None
+        raise UsageError(f"the master is {kind}://HOST:PORT, not {master!r}") from None
     for host, port in hosts:
         with suppress(OSError), socket.create_connection((host, port), timeout=5):
             return

@@ -41,7 +41,8 @@ def one_line(cluster: Cluster, spark_log: Any) -> Iterator[None]:
                 "version, and what its log says"
             ) from problem
         raise EngineError(
-            f"Spark failed: {(said or _last_word(spark_log)).rstrip('.')}; `matinee --verbose` shows the whole message"
+            f"Spark failed: {(said or _last_word(spark_log)).rstrip('.')}; "
+            "`logging.basicConfig(level='INFO')` shows the whole message"
         ) from problem
 
 

@@ -186,5 +186,5 @@ def _check_shared(histories: HistoryFiles) -> None:
     except Exception as problem:
         raise EngineError(
             f"the driver cannot read what the executors wrote into {histories.folder}: put the store on storage that "
-            "they share with this machine, or name such storage with --histories ADDRESS"
+            "they share with this machine, or name such storage with `histories=ADDRESS`"
         ) from problem

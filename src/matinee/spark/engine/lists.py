@@ -47,14 +47,16 @@ def batch_recommend(
     """
     ratings = recommender.dataset.ratings
     if not isinstance(ratings, StoredRatings):
-        raise UsageError("this snapshot was trained here and has no histories that a cluster reads; use --engine local")
+        raise UsageError(
+            "this snapshot was trained here and has no histories that a cluster reads; use the engine local"
+        )
     allowed = recommender.allowed(filters or Filters())
     with ExitStack() as places:
         here = None if _is_elsewhere(out) else places.enter_context(new_folder(out))
         spark = places.enter_context(spark_session(cluster or Cluster(), progress))
         phase(spark, "recommending")
         address = (
-            places.enter_context(reading.new_folder(spark, f"--out {out}", str(out)))
+            places.enter_context(reading.new_folder(spark, f"the output {out}", str(out)))
             if here is None
             else f"file://{here.resolve()}"
         )

@@ -192,11 +192,12 @@ def _check_readable(path: str, names: Collection[str]) -> None:
         raise DataError(f"Spark cannot read {path}; unpack it and name the folder")
     if {"snapshots", "current"} <= set(names):
         raise DataError(
-            f"{path} is a store, whose ratings only `matinee refit` reads again; name the files that they came from"
+            f"{path} is a store, whose ratings only `refit(store, live)` reads again; name the files that they "
+            "came from"
         )
     old = next((name for name in sorted(names) if name.endswith(".dat") or name == "u.item"), None)
     if old is not None:
-        raise DataError(f"Spark cannot read {old} of {path}; write the ratings as CSV, or leave --engine spark out")
+        raise DataError(f"Spark cannot read {old} of {path}; write the ratings as CSV, or use the engine local")
 
 
 def _beside(folder: Any) -> str:
@@ -241,7 +242,7 @@ def _check_kinds(path: str, kinds: Mapping[str, str], layout: Layout) -> None:
         if column is not None and not holds.fullmatch(kinds[column]):
             raise DataError(
                 f"{path}: its column {column} holds {kinds[column]}, which is no {what}; name another with "
-                f"--{what} COLUMN"
+                f"`{what}=COLUMN`"
             )
 
 
@@ -255,7 +256,7 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
     if twice := next((name for name in header if [one.lower() for one in header].count(name.lower()) > 1), None):
         raise DataError(
             f"{path} has more than one column {twice}, and Spark does not tell capitals apart; rename or remove one, "
-            "or leave --engine spark out"
+            "or use the engine local"
         )
     if not any(names.values()) and (columns := delimited.usual_columns(header)):
         timestamp = "timestamp" if "timestamp" in columns else None

@@ -206,7 +206,7 @@ def _wait_for_workers(spark: Any, cluster: Cluster) -> None:
         if time.monotonic() > until:
             raise EngineError(
                 f"no worker of {cluster.master} took the job within {cluster.patience:g} s; start workers, or ask for "
-                "less of them, as with --spark-conf spark.executor.memory=1g"
+                "less of them, as with `conf={'spark.executor.memory': '1g'}`"
             )
         time.sleep(LOOK)
 

@@ -117,5 +117,5 @@ def folder(spark: Any, store: str | os.PathLike[str] | None, histories: str | No
             yield f"file://{scratch.resolve()}"
         return
     address = histories if "://" in histories else f"file://{Path(histories).resolve()}"
-    with reading.new_folder(spark, f"--histories {histories}", address) as place:
+    with reading.new_folder(spark, f"histories {histories}", address) as place:
         yield place

@@ -71,12 +71,12 @@ def factored(snapshot: Snapshot, name: str | None = None) -> Factored:
     if not found:
         raise UsageError(
             f"snapshot {snapshot.id} has {' and '.join(_name(one) for one in models)}, and no "
-            f"{name or 'model of factors alone'} to export; train with --rater als or --ranker ials"
+            f"{name or 'model of factors alone'} to export; train with `rater=ALS()` or `ranker=IALS()`"
         )
     if not len(snapshot.dataset.ratings.users):
         raise UsageError(
             f"snapshot {snapshot.id} holds nobody's ratings, so there are no users' factors to export; import it again "
-            "with --ratings"
+            "with `ratings=DATA`"
         )
     model = found[0]
     has = model.rated if isinstance(model, AlsModel) else model.movie_factors.any(axis=1)
@@ -141,7 +141,7 @@ def export_model(snapshot: Snapshot, form: str, out: str | os.PathLike[str], *, 
     Raises UsageError where no model is one of factors or `out` exists, DataError for ids that Spark does not have.
     """
     if form not in LAYOUTS:
-        raise UsageError(f"--format is {', '.join(LAYOUTS)}, not {form!r}")
+        raise UsageError(f"the format is {', '.join(LAYOUTS)}, not {form!r}")
     layout, sides = LAYOUTS[form], factored(snapshot, model)
     with new_folder(out) as folder:
         users, movies = (
@@ -209,7 +209,7 @@ def spark_ids(ids: pa.StringArray, what: str) -> pa.Array:
 def _not_sparks(ids: pa.StringArray, bad: pa.BooleanArray, what: str, why: str) -> DataError:
     first = ids.filter(bad)[0].as_py()
     return DataError(
-        f"{what} id {first!r} {why}, and Spark's ALS has no such ids; --format parquet or arrow keeps them"
+        f"{what} id {first!r} {why}, and Spark's ALS has no such ids; the formats parquet and arrow have them"
     )
 
 

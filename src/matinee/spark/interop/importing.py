@@ -145,7 +145,7 @@ def _objective(
     )
     raise DataError(
         f"the ratings do not tell how this model was trained ({seen or 'no reg above 0 explains its users'}); "
-        "give the ratings it was trained on, or --reg, and --implicit --alpha if it is implicit"
+        "give the ratings it was trained on, or `reg=X`, and `implicit=True, alpha=X` if it is implicit"
     )
 
 
@@ -177,9 +177,9 @@ def _without_users(said: Said, has_ratings: bool) -> Objective:
     """Return the given parameters where no user can confirm them. Raises UsageError naming what is missing."""
     why = "none of the ratings' users is in the model" if has_ratings else "a saved model does not tell"
     if said.reg is None:
-        raise UsageError(f"{why} its regParam; give it as --reg, or its ratings as --ratings DATA to find it out")
+        raise UsageError(f"{why} its regParam; give it as `reg=X`, or its ratings as `ratings=DATA` to find it out")
     if said.implicit and said.alpha is None:
-        raise UsageError(f"{why} its alpha; give it as --alpha, or its ratings as --ratings DATA to find it out")
+        raise UsageError(f"{why} its alpha; give it as `alpha=X`, or its ratings as `ratings=DATA` to find it out")
     return Objective(said.reg, said.alpha if said.implicit else None, bool(said.nonnegative))
 
 
@@ -199,7 +199,7 @@ def _check_scale(model: SparkModel, scale: Scale) -> None:
     if not scale.low <= middle <= scale.high:
         raise UsageError(
             f"this model predicts from {low:.3g} to {high:.3g}, off the scale {scale.low:g}:{scale.high:g}; "
-            "give --scale LOW:HIGH, or --implicit if it was trained with implicitPrefs"
+            "give `scale='LOW:HIGH'`, or `implicit=True` if it was trained with implicitPrefs"
         )
 
 
