@@ -28,7 +28,8 @@ FILMS = [
     "Pirates of the Caribbean: The Curse of the Black Pearl (2003)", "Employee of the Month (2004)",
     "Employee of the Month (2006)", "Hamlet (1948)", "Hamlet (1996)", "Fugitive, The", "Horror (2015)",
     "101 Dalmatians (1961)", "Star Wars: Episode IV - A New Hope (1977)", "Che: Part One (2008)",
-    "Che: Part Two (2008)", "Wild Child (2008)",
+    "Che: Part Two (2008)", "Wild Child (2008)", "Steve Jobs (2015)", "Glass Onion (2022)", "Planes (2013)",
+    "Planes: Fire & Rescue (2014)", "American: The Bill Hicks Story (2009)",
 ]  # fmt: skip
 COUNTS = np.arange(1, len(FILMS) + 1)
 
@@ -76,6 +77,7 @@ def test_the_same_title_of_the_same_year__is_exact(title: str, year: int, film: 
         ("The Godfather 2", 1974, "The Godfather: Part II (1974)", "a numeral"),
         ("One Hundred and One Dalmatians", 1961, "101 Dalmatians (1961)", "a numeral"),
         ("My Left Foot: The Story of Christy Brown", 1989, "My Left Foot (1989)", "a part"),
+        ("Glass Onion: A Knives Out Mystery", 2022, "Glass Onion (2022)", "a part"),
         ("Star Wars", 1977, "Star Wars: Episode IV - A New Hope (1977)", "a part"),
         ("Romeo + Juliet", 1996, "William Shakespeare's Romeo + Juliet (1996)", "who presents"),
         ("Marvel's The Avengers", 2012, "The Avengers (2012)", "who presents"),
@@ -116,7 +118,10 @@ def test_a_title_that_differs_a_little__is_found_and_says_in_what(
         ("Employee of the Month", 2005, "several"),
         ("Hamlet", None, "several"),
         ("Che", 2008, "several"),
-        ("Parasite", 2019, "newer"),
+        ("Planes", 2014, "several"),
+        ("Steve Jobs: The Man in the Machine", 2015, "unknown"),
+        ("The American", 2009, "unknown"),
+        ("Parasite", 2029, "newer"),
         ("", 1999, "unknown"),
         ("?!", 1999, "unknown"),
     ],
@@ -162,8 +167,8 @@ GARBLED: dict[str, tuple[float, Callable[[str], str], int]] = {
     "British": (0.998, lambda title: main(title).replace("olor", "olour").replace("heater", "heatre"), 0),
     "a subtitle more": (0.998, lambda title: f"{main(title)}: The Whole Story", 0),
     "presented": (0.998, lambda title: f"Marvel's {main(title)}", 0),
-    "a year later": (0.996, main, 1),
-    "a year sooner": (0.996, main, -1),
+    "a year later": (0.995, main, 1),
+    "a year sooner": (0.995, main, -1),
 }  # fmt: skip
 
 
@@ -182,7 +187,7 @@ def test_garbled_titles__mean_their_movie_or_none_but_hardly_ever_another(
     right = [one is not None and one["title"] == row["title"] for one, row in zip(taken, rows, strict=True)]
     wrong = [one for one, is_right in zip(taken, right, strict=True) if one is not None and not is_right]
     assert np.mean(right) >= least
-    assert len(wrong) <= (8 if later else 1), wrong
+    assert len(wrong) <= (5 if later else 0), wrong
 
 
 @pytest.mark.data

@@ -4,7 +4,7 @@ key        "The Naked Gun 2½: The Smell of Fear"             equals
 same       thenakedgun212thesmelloffear                      accents, case, punctuation and spaces aside
 plain      nakedgun212smelloffear                            articles, numerals and British spelling aside, too
 shorter    without a possessor or "3D"                       "Marvel's The Avengers" is The Avengers
-beginnings nakedgun212                                       of its parts, without the last ones
+beginnings "The Naked Gun 2½"                                 without the last parts, where these only describe it
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from matinee.datasets.title_words import (
     AMERICAN,
     ARTICLES,
     COUNTED,
+    DESCRIBING,
+    DESCRIBING_FIRST,
     ISE,
     LETTERS,
     OMITTED,
@@ -88,21 +90,43 @@ def shorter(title: str) -> set[str]:
 
 
 def parts(title: str) -> list[str]:
-    """Return the plain keys of a title's parts.
+    """Return the plain keys of a title's parts, each with its article.
 
     >>> parts("Star Wars: Episode IV - A New Hope")
-    ['starwars', '4', 'newhope']
+    ['starwars', '4', 'a newhope']
     """
-    keys = [plain(part) for part in BETWEEN_PARTS.split(title)]
-    return [key for key in keys if key]
+    keys = [(article(part), plain(part)) for part in BETWEEN_PARTS.split(title)]
+    return [f"{first} {key}".strip() for first, key in keys if key]
 
 
-def beginnings(title: str) -> Iterator[str]:
-    """Yield the plain keys of a title without its last parts, the longest first."""
-    ends = [found.start() for found in BETWEEN_PARTS.finditer(title)]
-    for end in reversed(ends):
-        if key := plain(title[:end]):
-            yield key
+def article(title: str) -> str:
+    """Return the article that a title begins with, "" where it has none.
+
+    >>> article("The Matrix"), article("Alien")
+    ('the', '')
+    """
+    first, _, rest = fold_symbols(title).partition(" ")
+    return first if rest and first in ARTICLES else ""
+
+
+def beginnings(title: str) -> Iterator[tuple[str, str]]:
+    """Yield how a title begins and what follows, the longest beginning first.
+
+    >>> list(beginnings("Star Wars: Episode IV - A New Hope"))
+    [('Star Wars: Episode IV', 'A New Hope'), ('Star Wars', 'Episode IV - A New Hope')]
+    """
+    for found in reversed(list(BETWEEN_PARTS.finditer(title))):
+        yield title[: found.start()], title[found.end() :]
+
+
+def describes(subtitle: str) -> bool:
+    """Return whether a subtitle only says what kind of film it is, or of what; others make another film of it.
+
+    >>> describes("The Story of Christy Brown"), describes("A Knives Out Mystery"), describes("The Man in the Machine")
+    (True, True, False)
+    """
+    parts_of = [fold_symbols(part).split() for part in BETWEEN_PARTS.split(subtitle)]
+    return all(words and (words[0] in DESCRIBING_FIRST or not DESCRIBING.isdisjoint(words)) for words in parts_of)
 
 
 def halves(key: str) -> tuple[str, str] | tuple[()]:

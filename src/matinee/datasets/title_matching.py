@@ -64,16 +64,18 @@ class TitleMatcher:
 
         is_other    whether a movie is known to be another one than the line's, by its IMDb or TMDB id
         """
-        several: Missing | None = None
         for candidates, why in self._rounds(titles, year):
             found = [movie for movie in dict.fromkeys(candidates) if not is_other(movie)]
+            if found and why is None:
+                return Loose(found[0]) if len(found) == 1 else self._most_rated(found)
+            if found and year is not None:
+                rivals = self._rivals(titles, year, why)
+                found = [movie for movie in dict.fromkeys([*found, *rivals]) if not is_other(movie)]
             if len(found) == 1:
                 return Loose(found[0], why)
-            if found and why is None:
-                return self._most_rated(found)
             if found and why != NEARLY:
-                several = several or self._several(found)
-        return several or self._missing(titles, year)
+                return self._several(found)
+        return self._missing(titles, year)
 
     def has(self, movie: int, titles: Sequence[str]) -> bool:
         """Return whether a movie has one of these titles, but for articles, numerals and spelling."""
@@ -88,13 +90,23 @@ class TitleMatcher:
             return
         yield self._of_year(same, year), None
         yield from self._likely(titles, year)
-        yield self._of_year(same, year - 1) + self._of_year(same, year + 1), BESIDE
+        yield self._beside(titles, year), BESIDE
         yield from self._less_likely(titles, year)
         yield self._of_year(same, 0), YEAR_UNKNOWN
         yield (
             self._of_year([movie for title in titles for movie in self._plain(title)], 0),
             (f"{OTHERWISE}, and {YEAR_UNKNOWN}"),
         )
+
+    def _rivals(self, titles: Sequence[str], year: int, why: str | None) -> list[int]:
+        """Return the movies that the titles may mean as well: with another year, or of this year by another title."""
+        if why == BESIDE:
+            return [movie for title in titles for movie in self._with_parts(title, year)]
+        return self._beside(titles, year) if why in (OTHERWISE, BY_PARTS) else []
+
+    def _beside(self, titles: Sequence[str], year: int) -> list[int]:
+        same = [movie for title in titles for movie in self._keys.same[spellings.same(title)]]
+        return self._of_year(same, year - 1) + self._of_year(same, year + 1)
 
     def _likely(self, titles: Sequence[str], year: int) -> Iterator[tuple[list[int], str]]:
         for title in titles:
@@ -127,9 +139,16 @@ class TitleMatcher:
         return [movie for movie in found if set(asked) <= self._parts(movie)]
 
     def _beginning(self, title: str, year: int) -> list[int]:
-        """Return the movies of a year that are called as a title begins, without its last parts."""
-        found = (self._of_year(self._keys.plain[key], year) for key in spellings.beginnings(title))
-        return next(filter(None, found), [])
+        """Return the movies of a year that are called as a title begins, where what follows only describes them."""
+        for beginning, subtitle in spellings.beginnings(title):
+            found = self._of_year(self._plain(beginning), year)
+            same = [movie for movie in found if self._has_article(movie, spellings.article(beginning))]
+            if same and spellings.describes(subtitle):
+                return same
+        return []
+
+    def _has_article(self, movie: int, article: str) -> bool:
+        return any(spellings.article(name) == article for name in titles_in(self._title(movie)))
 
     def _parts(self, movie: int) -> set[str]:
         return {part for name in titles_in(self._title(movie)) for part in spellings.parts(name)}

@@ -24,6 +24,12 @@ TENS = {word: 10 * n for n, word in enumerate(
     ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)}
 COUNTED = frozenset({"part", "pt", "vol", "volume", "chapter", "episode", "number", "no"})  # before a number
 ARTICLES = frozenset({"the", "a", "an"})
+DESCRIBING = frozenset({
+    "story", "stories", "tale", "life", "lives", "legend", "history", "biography", "chronicle", "memoir", "portrait",
+    "movie", "film", "picture", "documentary", "musical", "comedy", "mystery", "romance", "fable", "novel", "true",
+    "cut", "edition", "version", "remastered", "restored", "uncut", "redux", "imax", "3d",
+})
+DESCRIBING_FIRST = frozenset({"a", "an", "or", "aka", "based", "how", "adapted"})
 OMITTED = ARTICLES | {"and"}
 AMERICAN = {
     "theatre": "theater", "centre": "center", "grey": "gray", "metre": "meter", "sabre": "saber", "spectre": "specter",
