@@ -230,7 +230,7 @@ def test_pull__refuses_a_snapshot_that_holds_forgotten_people(matinee, store, tm
     with LiveRatings(tmp_path / "here" / "live.sqlite3") as live:
         live.forget("7")
     refused = matinee("snapshot", "pull", store.path, "--store", tmp_path / "here")
-    assert "forgotten since" in refused.stderr
+    assert "forgotten later" in refused.stderr
     assert Store(tmp_path / "here").current_id() is None
 
 

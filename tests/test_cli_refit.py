@@ -62,7 +62,7 @@ def test_refit__a_worse_candidate_is_refused_with_its_reason_and_exit_code_1(mat
         rate(store, f"robot{robot}", **turned)
     refused = matinee("refit", "--store", store, "--json")
     assert (refused.exit_code, json.loads(refused.stdout)["state"]) == (1, "refused")
-    assert "error: not published, the candidate is worse than what is served: RMSE" in refused.stderr
+    assert "error: not published, the candidate is worse than the served snapshot: RMSE" in refused.stderr
     assert len(Store(store).ids()) == 1
     assert "Published" in said(matinee("refit", "--store", store, "--force"))
 
@@ -81,7 +81,7 @@ def test_refit__of_a_model_imported_without_its_ratings_is_refused(matinee: Run,
     Recommender(empty, RATER.fit(ratings, DATA.catalog)).publish(tmp_path / "imported")
     refused = matinee("refit", "--store", tmp_path / "imported")
     assert refused.exit_code == 1
-    assert "imported without the ratings it was trained on" in refused.stderr
+    assert "imported without its training ratings" in refused.stderr
 
 
 def test_snapshots__are_removed_by_name_and_pruned_but_not_the_one_that_is_served(matinee: Run, store: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_refit_that_is_refused__takes_forgotten_people_out_of_what_is_served_a
     turned_around(live)
     outcome = refit(store, live)
     assert (outcome.result, outcome.parent) == ("refused", second)
-    assert "people who were forgotten were taken out of it" in outcome.why
+    assert "replaces it, without forgotten users" in outcome.why
     assert store.ids() == [store.current_id()] == [outcome.snapshot]
     assert set(outcome.removed) == {first, second}
     served = store.open()

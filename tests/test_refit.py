@@ -165,7 +165,7 @@ def test_refit__a_candidate_that_is_worse_is_not_published_and_says_why(store, l
     outcome = refit(store, live)
     assert (outcome.result, store.current_id(), store.ids()) == ("refused", parent, [parent])
     assert outcome.verdict.low > 0
-    assert "worse than what is served: RMSE" in state(live)["why"]
+    assert "worse than the served snapshot: RMSE" in state(live)["why"]
     assert refit(store, live, force=True).result == "published"
 
 
@@ -257,7 +257,7 @@ def test_refit__one_that_fails_says_why_and_the_present_snapshot_stays(store, li
 def test_state__a_refit_that_was_killed_has_failed(store, live):
     assert state(live) is None
     live.set_state("refit", {"state": "running"})
-    assert (state(live)["state"], state(live)["why"]) == ("failed", "its process was ended")
+    assert (state(live)["state"], state(live)["why"]) == ("failed", "its process was killed")
     live.set_state("refit", {"state": "running"})
     with live.lock("refit"), LiveRatings(store.path / "live.sqlite3") as other:
         assert state(other)["state"] == "running"

@@ -132,9 +132,9 @@ def test_a_refit_that_is_killed__has_failed_and_the_next_one_works(server, store
         [process] = refit_processes(server)
         assert os.getpriority(os.PRIO_PROCESS, process) == 10
         status, answer = send(f"{server.url}api/v1/admin/refit")
-        assert (status, "a refit is under way" in answer["detail"]) == (409, True)
+        assert (status, "a refit is running" in answer["detail"]) == (409, True)
         os.kill(process, signal.SIGKILL)
-        assert ended(server, "failed")["why"] == "its process was ended"
+        assert ended(server, "failed")["why"] == "its process was killed"
     assert send(f"{server.url}api/v1/admin/refit")[0] == 202
     assert ended(server, "published")["snapshot"] == store.current_id()
     code, stderr = server.end()
@@ -148,7 +148,7 @@ def test_a_worse_candidate__is_refused_and_the_status_says_why(server, store, li
         live.rate(f"robot{robot}", dict(zip(DATA.catalog.ids, turned, strict=True)))
     assert send(f"{server.url}api/v1/admin/refit")[0] == 202
     said = ended(server, "refused")
-    assert "worse than what is served: RMSE" in said["why"]
+    assert "worse than the served snapshot: RMSE" in said["why"]
     assert said["verdict"]["low"] > 0
     assert said["snapshot"] == store.current_id() == said["parent"]
 

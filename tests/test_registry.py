@@ -47,10 +47,10 @@ def test_settings_that_are_text__stay_text() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"rank": "8.5"}, "als.rank is int, not 8.5"),
-        ({"rank": "many"}, "als.rank is int, not 'many'"),
-        ({"rank": "yes"}, "als.rank is int, not True"),
-        ({"reg": "none"}, "als.reg is float, not None"),
+        ({"rank": "8.5"}, "als.rank must be int, not 8.5"),
+        ({"rank": "many"}, "als.rank must be int, not 'many'"),
+        ({"rank": "yes"}, "als.rank must be int, not True"),
+        ({"reg": "none"}, "als.reg must be float, not None"),
         ({"regg": "1"}, "als has no setting 'regg'; it has rank, iterations, reg"),
     ],
 )

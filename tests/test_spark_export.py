@@ -168,5 +168,5 @@ def test_export__refuses_a_snapshot_with_people_who_were_forgotten(
         "snapshot", "export", "--format", "parquet", "--out", tmp_path / "out", "--store", tmp_path / "store"
     )
     assert made.exit_code == 1
-    assert "forgotten since, so it does not leave this store; run `matinee refit`" in made.output
+    assert "forgotten later, so Matinee does not export it; run `matinee refit`" in made.output
     assert not (tmp_path / "out").exists()

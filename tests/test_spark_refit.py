@@ -127,5 +127,5 @@ def test_beside__is_a_new_folder_where_the_present_one_is_elsewhere(tmp_path: Pa
 
 def test_refit__names_a_cluster_that_a_snapshot_trained_here_does_not_need(tmp_path: Path) -> None:
     training.train(synthetic(50, 30, 900, rng=0), tmp_path, rater=RATER, measure=False)
-    with LiveRatings(tmp_path / "live.sqlite3") as live, pytest.raises(UsageError, match="trained here"):
+    with LiveRatings(tmp_path / "live.sqlite3") as live, pytest.raises(UsageError, match="trained without Spark"):
         refit(Store(tmp_path), live, cluster={"master": "local[2]"})

@@ -1,4 +1,4 @@
-"""The models, behind the same few verbs, so that nobody above needs to know which one they hold.
+"""The models, behind one interface, so that callers need not know which one they use.
 
 A *config* is a frozen dataclass with a docstring under each field; it stores and computes nothing. `config.fit(...)`
 learns and returns a *model*. A model is a pure function from histories to scores: it keeps no row per user.
@@ -13,8 +13,8 @@ learns and returns a *model*. A model is a pure function from histories to score
 
 A *rater* scores in stars and also predicts with an interval; a *ranker* scores in its own units ("match").
 
-On one instruction set `scores`, `top_n` and `predict` give a movie the very same number for the same person, whoever
-and whatever else is asked about, so that a list is in the order of the numbers that it shows.
+On one instruction set `scores`, `top_n` and `predict` return the same number for the same person and movie, for any
+batch and any set of movies, so that a list is in the order of the numbers that it shows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from matinee.ratings import History, Ratings, Stars
 Scores = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
 SearchSpace = Mapping[str, tuple[float, float]]
-"""{setting: (lowest, highest)} between which tuning looks, on a logarithmic scale; empty: nothing to tune."""
+"""{setting: (lowest, highest)} that tuning searches, on a logarithmic scale; empty: nothing to tune."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +49,14 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Why a score is what it is: base (m,) + contributions (m, n) summed over the n rated movies = score, to 1e-4."""
+    """The parts of a score: base (m,) + contributions (m, n) summed over the n rated movies = score, to 1e-4."""
 
     base: NDArray[np.float64]
     contributions: NDArray[np.float64]
 
 
 class Config(Protocol):
-    """What a model is to be: a frozen dataclass of hyper-parameters."""
+    """A model's hyper-parameters: a frozen dataclass."""
 
     name: ClassVar[str]
     space: ClassVar[SearchSpace]
@@ -69,7 +69,7 @@ class Config(Protocol):
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> Model:
-        """Learn from the ratings. Raises ModelError where this data cannot carry this model."""
+        """Learn from the ratings. Raises ModelError where this model cannot learn from this data."""
 
     def load(self, arrays: Arrays) -> Model:
         """Return the model whose `arrays()` these are, without copying them."""
@@ -111,7 +111,7 @@ class Rater(Model, Protocol):
     """A model whose scores are stars."""
 
     def falls_back(self, profiles: Any) -> NDArray[np.bool_]:
-        """Return (B,) whose history is too short for this model, so that their stars are those of a baseline."""
+        """Return (B,) which people's histories are too short for this model; their stars are those of a baseline."""
 
     def predict(self, profiles: Any, movies: Positions) -> Prediction:
         """Return clipped scores with intervals for movies (m,) shared by all profiles, or (B, m) each its own."""

@@ -2,9 +2,9 @@
 
     x = (sum_p y_p y_p^T + reg n I)^-1 sum_p r_p y_p        score = x . y        (or the best x >= 0)
 
-It starts at the movies and ends with the users, so a folded-in user of the data equals the trained one. What the model
-cannot say, it leaves to the `bias` baseline: histories with fewer than `min_history` ratings of movies it knows, and
-movies without ratings. Ratings of such movies are not counted.
+It starts at the movies and ends with the users, so a folded-in user of the data equals the trained one. The `bias`
+baseline answers for histories with fewer than `min_history` ratings of known movies, and for movies without ratings.
+Ratings of such movies are not counted.
 
 Symbols: X (n_users, k), Y (n_movies, k) float32 factors; B people; m movies.
 """
@@ -49,11 +49,11 @@ class ALS:
     reg: float = 0.1
     """Lambda, multiplied by the row's number of ratings."""
     min_history: int = 10
-    """Shorter histories are answered by the `bias` baseline, which is better there; an empty one always is."""
+    """The `bias` baseline answers for shorter histories, and always for an empty one; it is better there."""
     nonnegative: bool = False
     """Whether factors are held at 0 or above, as by Spark's `nonnegative`."""
     intervals: bool = True
-    """Whether to fit once more without some people, to learn how far predictions miss for them."""
+    """Whether to fit once more without some people, to measure the errors of their predictions."""
     rng: int = 0
     """Seed of the start."""
 
@@ -66,7 +66,7 @@ class ALS:
         Raises ModelError where there are no ratings, or reg is not positive.
         """
         if not ratings.n:
-            raise ModelError("als needs ratings, and the data has none; read a file that has some")
+            raise ModelError("als needs ratings, but the data has none; read a file with ratings")
         if not (self.reg > 0 and 1 <= self.rank <= 512 and self.iterations >= 1):
             raise ModelError(
                 f"als needs reg > 0, a rank from 1 to 512 and at least one iteration, not reg={self.reg:g}, "
@@ -81,7 +81,7 @@ class ALS:
         """Return the model of movies' factors (n_movies, k) that were learned elsewhere by this config's equation.
 
         rated       (n_movies,) which movies have factors
-        ratings     what it was trained on; without any the baseline knows nothing, and there are no intervals
+        ratings     the training data; without it the baseline knows nothing, and there are no intervals
         """
         known = ratings.by_user.where(rated[ratings.by_user.indices])
         X = _solve(self, known, factors, threads)
@@ -195,7 +195,7 @@ class AlsModel:
         return kernels.top_n(profiles.factors, self.movie_factors, n, allowed=allowed, exclude=exclude)
 
     def predict(self, profiles: AlsProfiles, movies: Positions) -> Prediction:
-        """Return clipped stars with the 90 % interval that held for people who were held out."""
+        """Return clipped stars with the 90 % interval, calibrated on held-out people."""
         movies = np.broadcast_to(movies, (len(profiles.factors), np.shape(movies)[-1]))
         clip = self.bias.scale.clip
         stars = clip(self.scores(profiles, movies))

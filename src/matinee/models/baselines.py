@@ -1,4 +1,4 @@
-"""The baselines, always shown beside the others: `popular` orders by count, `bias` rates by damped means.
+"""The baselines, always reported beside the others: `popular` orders by count, `bias` predicts damped means.
 
     bias:  b_i = sum_u (r_ui - mean) / (n_i + movie_damping)       score = mean + b_i + b_u
            b_u = sum_i (r_ui - mean - b_i) / (n_u + user_damping)
@@ -52,7 +52,7 @@ class PopularModel:
     counts: Float32
 
     def fold_in(self, histories: Csr) -> int:
-        """Return how many people ask: nothing else matters."""
+        """Return the number of people, which is all that matters."""
         return histories.n_rows
 
     def scores(self, profiles: int, movies: Positions | None = None) -> Scores:
@@ -71,7 +71,7 @@ class PopularModel:
         return Explanation(self.counts[movies].astype(np.float64), np.zeros((len(movies), len(history))))
 
     def similar(self, movie: int) -> Scores:
-        """Return the counts: popularity knows no likeness."""
+        """Return the counts: this model has no measure of similarity."""
         scores = self.counts.copy()
         scores[movie] = -np.inf
         return scores
@@ -154,7 +154,7 @@ class BiasModel:
         return Explanation(base, np.repeat(shares[None].astype(np.float64), len(movies), axis=0))
 
     def similar(self, movie: int) -> Scores:
-        """Return minus the distance between the movies' offsets: all that this model knows of them."""
+        """Return minus the distance between the movies' offsets, which are all that this model learns."""
         scores: Scores = -np.abs(self.offsets - self.offsets[movie])
         scores[movie] = -np.inf
         return scores

@@ -232,7 +232,7 @@ def memory_needed(n_eligible: int) -> int:
 
 
 def check_size(n_eligible: int, min_ratings: int) -> None:
-    """Say what fitting will take, and refuse what cannot fit."""
+    """Log the memory that fitting needs, and refuse what does not fit."""
     if n_eligible == 0:
         raise ModelError(f"ease: no movie has {min_ratings} ratings; use a smaller `Ease(min_ratings=N)`")
     needed = memory_needed(n_eligible)
@@ -240,7 +240,7 @@ def check_size(n_eligible: int, min_ratings: int) -> None:
     log.info("ease needs about %.0f MB of memory", needed / 1e6)
     if n_eligible > MAX_EASE_MOVIES or needed > 0.8 * available:
         raise ModelError(
-            f"ease: {n_eligible:,} movies have at least {min_ratings} ratings and would take {needed / 1e9:.1f} GB of "
+            f"ease: {n_eligible:,} movies have at least {min_ratings} ratings and need {needed / 1e9:.1f} GB of "
             f"{available / 1e9:.0f} GB (limit {MAX_EASE_MOVIES:,} movies); use `ranker=IALS()`, or a larger "
             "`Ease(min_ratings=N)`"
         )

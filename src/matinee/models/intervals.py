@@ -1,4 +1,4 @@
-"""Intervals that hold: a model's own spread, widened by what was seen for people who were held out.
+"""Calibrated intervals: a model's own spread, widened by its errors for held-out people.
 
 A least-squares spread s is too narrow (it promises 90 % and covers 73 % on MovieLens). So some people are left out of
 a fit, a few of their ratings are folded in, and the quantile of |error| / s on the others becomes the width of the
@@ -42,7 +42,7 @@ class Calibration:
 
     @classmethod
     def unknown(cls) -> Calibration:
-        """Return the calibration of a model that nobody has checked."""
+        """Return the calibration of a model that was not calibrated."""
         return cls(np.array(SIZES), np.full(len(SIZES), np.nan))
 
     def widths_for(self, counts: NDArray[np.int64]) -> Float64:

@@ -1,13 +1,13 @@
-"""Which movie to ask a person about: the one whose answer tells most, among those the person is likely to know.
+"""Which movie to ask a person about: the most informative one, among those the person is likely to know.
 
 An answer about movie i makes what is predicted for movie j more certain by cov(i, j)^2 / var(i), so its gain is
 
     gain_i = sum_j share_j cov(i, j)^2 / var(i)        cov(i, j) = mean_s[y~_i^T C y~_j]
                                                        var(i) = mean_s[1 / (tau h_i) + y~_i^T C y~_i]
 
-over movies j, share being their part of all ratings. What an answer is worth is its gain times how likely the person
-is to know the movie. That comes from who rated what: the components of `matinee.models.bayes.features` are those of a
-correspondence analysis (Greenacre 1984, chapter 4), which reconstitutes the matrix of who rated what as
+over movies j, share being their part of all ratings. The value of an answer is its gain times the probability that
+the person knows the movie. That comes from who rated what: the components of `matinee.models.bayes.features` are
+those of a correspondence analysis (Greenacre 1984, chapter 4), which reconstitutes the matrix of who rated what as
 
     knows_i = known_i (1 + sum_d q_id a_d / v_d / (n + 10))          v = mean of q^2 over all ratings
     a = sum of q_j over the movies j that were rated - 3 times the sum of known_j q_j over those that were not known
@@ -39,9 +39,9 @@ UNKNOWN_WEIGHT = 3.0  # of a movie that the person did not know, measured: docs/
 
 @dataclass(frozen=True, eq=False)
 class Questions:
-    """What can be asked of anyone, prepared once per model.
+    """Orders questions for any person; prepared once per model.
 
-    rater     `bayes`, or another model, which cannot tell what an answer is worth: then the most rated are asked first
+    rater     `bayes`; with another model, which does not measure information, the most rated movies come first
     known     (M,) the share of users who rated each movie
     variances (D,) v, of the components over all ratings
     targets   (J,) at most 300 movies that stand for all: each as many ratings after the one before
@@ -66,16 +66,18 @@ class Questions:
 
     @property
     def note(self) -> str:
-        """What a reader must know of the order, if anything."""
+        """The note for the reader about the order, if any."""
         if isinstance(self.rater, BayesModel):
             return ""
-        return f"the most rated movies: the rater {self.rater.config.name} cannot tell what an answer is worth"
+        return (
+            f"the most rated movies: the rater {self.rater.config.name} does not measure how informative an answer is"
+        )
 
     def values(self, history: History, unknown: Positions) -> Float64:
-        """Return (M,) what asking about each movie is worth, -inf where it should not be asked.
+        """Return (M,) the value of asking about each movie, -inf for movies not to ask about.
 
-        `unknown` (m,) are movies that the person was asked about and did not know. Neither these nor rated movies are
-        asked again, and of the rest only the 300 that the person most likely knows are considered.
+        `unknown` (m,) are movies that the person did not know. Neither these nor rated movies are asked again, and of
+        the rest only the 300 that the person most likely knows are considered.
         """
         knows = self.knows(history, unknown)
         knows[history.movies] = knows[unknown] = 0

@@ -1,4 +1,4 @@
-"""Configs by name: how a command, a manifest or a file of settings names a model and says what it is to be.
+"""Configs by name: how a command, a manifest or a settings file names a model and its settings.
 
 {"model": "als", "rank": 8, "reg": 0.1, ...}       a config in JSON, a config inside a config likewise
 ease.reg=250                                       one setting, as in `--set`
@@ -37,7 +37,7 @@ MAX_EASE_MOVIES = 20_000
 def by_name(name: str) -> type[Config]:
     """Return the config class of a model.
 
-    Raises UsageError where there is no such model.
+    Raises UsageError for an unknown model.
 
     >>> by_name("als")(rank=4)
     ALS(rank=4, iterations=10, reg=0.1, min_history=10, nonnegative=False, intervals=True, rng=0)
@@ -50,14 +50,14 @@ def by_name(name: str) -> type[Config]:
 
 
 def default_rater() -> Config:
-    """Return the rater that is fitted where none is named."""
+    """Return the default rater."""
     return by_name("bayes")()
 
 
 def default_ranker(ratings: Ratings) -> Config | None:
-    """Return the ranker that is fitted where none is named: `ease`, `ials` where it would not fit, or none.
+    """Return the default ranker: `ease`, or `ials` where that does not fit into memory.
 
-    None where no movie has the ratings that `ease` needs.
+    Returns None where no movie has the ratings that `ease` needs.
     """
     ease: Any = by_name("ease")()
     eligible = int((ratings.movie_counts >= ease.min_ratings).sum())
@@ -65,7 +65,7 @@ def default_ranker(ratings: Ratings) -> Config | None:
 
 
 def to_json(config: Config) -> dict[str, Any]:
-    """Return a config as JSON holds it.
+    """Return a config as JSON values.
 
     >>> to_json(by_name("bias")())
     {'model': 'bias', 'movie_damping': 5.0, 'user_damping': 5.0}
@@ -76,9 +76,9 @@ def to_json(config: Config) -> dict[str, Any]:
 
 
 def from_json(said: Mapping[str, Any]) -> Config:
-    """Return the config that `to_json` described; settings that are not named keep their defaults.
+    """Return the config of `to_json`'s values; missing settings have their defaults.
 
-    Raises UsageError where the model or a setting does not exist or cannot have this value.
+    Raises UsageError for an unknown model or setting, or an invalid value.
     """
     if not isinstance(said, Mapping) or "model" not in said:
         raise UsageError(f'a config needs its model, as in {{"model": "als"}}, not {json.dumps(said)}')
@@ -106,12 +106,12 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
 
 
 def _kinds(config: Config) -> dict[str, list[str]]:
-    """Return what each setting of a config can be: {"alpha": ["float", "None"]}."""
+    """Return the types of each setting of a config: {"alpha": ["float", "None"]}."""
     return {field.name: str(field.type).split(" | ") for field in fields(config)}  # type: ignore[arg-type]
 
 
 def _read(text: str, kinds: Collection[str]) -> Any:
-    """Return what a person wrote: text for a setting that is text, else a number, a yes or no, nothing, or the text."""
+    """Return the value of a text: the text for a text setting, else a number, a yes or no, nothing, or the text."""
     if "str" in kinds and not ("None" in kinds and text.lower() == "none"):
         return text
     words = {"none": None, "yes": True, "true": True, "no": False, "false": False}
@@ -124,7 +124,7 @@ def _read(text: str, kinds: Collection[str]) -> Any:
 
 
 def _checked(config: Config, name: str, value: Any) -> Any:
-    """Return the value as this setting of the config holds it."""
+    """Return the value in the type of this setting of the config."""
     kinds = _kinds(config)
     if name not in kinds:
         raise UsageError(f"{config.name} has no setting {name!r}; it has {', '.join(kinds) or 'none'}")
@@ -135,4 +135,4 @@ def _checked(config: Config, name: str, value: Any) -> Any:
         return value
     if kind == "int" and "float" in allowed:
         return float(value)
-    raise UsageError(f"{config.name}.{name} is {' | '.join(allowed)}, not {value!r}")
+    raise UsageError(f"{config.name}.{name} must be {' | '.join(allowed)}, not {value!r}")

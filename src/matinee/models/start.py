@@ -1,7 +1,7 @@
 """Where alternating fits start: at the movies, each by its id.
 
 A fit of nearly the same data therefore starts at the same place and ends nearly at the same: one more person or movie
-changes everybody's stars by a hundredth, where another start changes them by a quarter (docs/log.md).
+changes all stars by a hundredth, where another start changes them by a quarter (docs/log.md).
 """
 
 from __future__ import annotations

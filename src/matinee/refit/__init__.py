@@ -5,9 +5,9 @@ overlay            the snapshot's data with live ratings over it
 holdout            a measuring fit without a tenth of the ratings, always the same tenth
 gate               is it worse than the present snapshot's measuring fit?
 final fit          everything, published by one rename; or the present models over data without forgotten people
-forgotten          snapshots that hold forgotten people are deleted whatever comes of it, others pruned
+forgotten          snapshots that hold forgotten users are deleted in any case, others pruned
 
-`local` does it in this process, `cluster` where Spark trained the snapshot.
+`local` does it in this process, `cluster` on Spark if Spark trained the snapshot.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a refit did.
+    """The result of a refit.
 
     result     "published", "refused" as the candidate is worse, or "unchanged" without new ratings
     why        one line for people
     parent     the snapshot that it began from
     snapshot   the one that is served now
-    verdict    how the candidate did beside the present one, None where nothing could be compared
+    verdict    the comparison of the candidate with the present one, None if there was nothing to compare
     left_out   live ratings of unknown movies, or outside the data's scale
     removed    ids of the snapshots that were deleted
     seconds    it took
@@ -73,7 +73,7 @@ class Outcome:
     seconds: float = 0.0
 
     def described(self) -> dict[str, Any]:
-        """Return it as JSON holds it; the result is called state there."""
+        """Return it as JSON values; the result is called state there."""
         fields = asdict(self)
         return {"state": fields.pop("result"), **fields}
 
@@ -85,16 +85,16 @@ class Candidate(Protocol):
     def left_out(self) -> int: ...
 
     def is_same(self) -> bool:
-        """Return whether a model would learn the same from it as from what is served."""
+        """Return whether a model would learn the same from it as from the served snapshot."""
 
     def compared(self) -> Verdict | None:
-        """Measure it, and return how it does beside what is served, None where there is nothing to ask."""
+        """Measure it and return the comparison with the served snapshot, None if there is nothing to compare."""
 
     def published(self, as_of: int) -> str:
         """Fit on everything, publish, and return the snapshot's id."""
 
     def without_forgotten(self) -> str | None:
-        """Publish what is served without the people who were forgotten; return its id, None where that cannot be."""
+        """Publish the served snapshot without forgotten users; return its id, None where that is not possible."""
 
 
 def refit(
@@ -113,9 +113,9 @@ def refit(
     keep      how many snapshots stay, the newest; those that hold forgotten people never do
     cluster   settings of Spark's `Cluster` other than those that the snapshot was trained with, if Spark did it
 
-    How it goes is in `live.state("refit")` all the while. Raises BusyError where another refit is running, ModelError
-    where the data cannot carry the models, UsageError where a cluster is named for a snapshot that was trained here,
-    EngineError where Spark cannot run, StoreError where nothing can be read or published.
+    Its progress is in `live.state("refit")`. Raises BusyError while another refit runs, ModelError where the models
+    cannot learn from the data, UsageError for a cluster with a snapshot that was trained here, EngineError where Spark
+    fails, StoreError where reading or publishing fails.
     """
     with live.lock("refit", wait=False), recorded(live) as record:
         start = time.monotonic()
@@ -138,8 +138,8 @@ def check(snapshot: Snapshot) -> None:
     """Raise ModelError where a snapshot cannot be refitted: it has no ratings."""
     if not snapshot.dataset.ratings.n:
         raise ModelError(
-            f"snapshot {snapshot.id} was imported without the ratings it was trained on, so a refit would lose what it "
-            "knows; import it with `ratings=DATA`"
+            f"snapshot {snapshot.id} was imported without its training ratings, so a refit would lose them; import it "
+            "with `ratings=DATA`"
         )
 
 
@@ -156,7 +156,9 @@ def _candidate(
 
         return on_cluster(store, present, said, threads, cluster, progress)
     if cluster:
-        raise UsageError(f"snapshot {present.id} was trained here and is refitted here; leave out what is about Spark")
+        raise UsageError(
+            f"snapshot {present.id} was trained without Spark and is refitted without it; leave out Spark's options"
+        )
     from matinee.refit.local import Here
 
     return nullcontext(Here(store, present, said, threads, progress))
@@ -168,23 +170,23 @@ def _outcome(
     """Measure the candidate, and publish it unless it is worse."""
     verdict = candidate.compared()
     if verdict is not None and verdict.worse and not force:
-        why = f"the candidate is worse than what is served: {verdict}"
+        why = f"the candidate is worse than the served snapshot: {verdict}"
         served, more = _cleared(present, said, candidate)
         return Outcome("refused", why + more, present.id, served, verdict, candidate.left_out)
     published = candidate.published(as_of)
     removed = tuple(store.prune(keep, before=present.id))
-    why = "not compared, there are too few ratings to hold some out" if verdict is None else str(verdict)
+    why = "not compared: too few ratings to hold some out" if verdict is None else str(verdict)
     return Outcome("published", why, present.id, published, verdict, candidate.left_out, removed)
 
 
 def _cleared(present: Snapshot, said: LiveContents, candidate: Candidate) -> tuple[str, str]:
-    """Take forgotten people out of what stays served; return its id, and a note about it."""
+    """Remove forgotten users from the snapshot that stays served; return its id, and a note about it."""
     if not holds(present, said.forgotten):
         return present.id, ""
     cleared = candidate.without_forgotten()
     if cleared is None:
         return (
             present.id,
-            "; what is served still holds people who were forgotten: `refit(store, live, force=True)` ends that",
+            "; the served snapshot still holds forgotten users: `refit(store, live, force=True)` removes them",
         )
-    return cleared, f"; people who were forgotten were taken out of it, which is snapshot {cleared} now"
+    return cleared, f"; snapshot {cleared} replaces it, without forgotten users"

@@ -1,7 +1,7 @@
-"""On a cluster: a candidate whose ratings are in Parquet that Spark wrote; all that grows with them happens there.
+"""On a cluster: a candidate whose ratings are in Parquet that Spark wrote; Spark does all that grows with them.
 
-Both measuring fits are Spark's. The people who are asked, at most 10,000, come to the driver with their ratings, where
-both models fold them in from the same histories.
+Both measuring fits run on Spark. The test users, at most 10,000, come to the driver with their ratings, where both
+models fold them in from the same histories.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class OnCluster:
         return int(self.said.ratings.num_rows - self._live.num_rows)
 
     def is_same(self) -> bool:
-        """Return whether a model would learn the same from it as from what is served."""
+        """Return whether a model would learn the same from it as from the served snapshot."""
         phase(self.spark, "reading live ratings")
         people = {*self.said.forgotten.numbers, *map(hashed, pc.unique(self._live["user"]).to_pylist())}
         return self._catalog.table.equals(self.present.dataset.catalog.table) and refitting.same(
@@ -95,11 +95,11 @@ class OnCluster:
         )
 
     def compared(self) -> Verdict | None:
-        """Measure it, and return how it does beside what is served, None where there is nothing to ask."""
+        """Measure it and return the comparison with the served snapshot, None if there is nothing to compare."""
         if self._measured is None:
             return None
-        before = measured(self._before, self._config, self.threads, "measuring what is served")
-        phase(self.spark, "asking both")
+        before = measured(self._before, self._config, self.threads, "measuring the served snapshot")
+        phase(self.spark, "comparing both")
         rows = refitting.asked(before.ratings, self._measured.ratings)
         return _compared(_Asked.of(rows, self._catalog.ids.positions(self._movies)), before.rater, self._measured.rater)
 
@@ -122,7 +122,7 @@ class OnCluster:
         ).id
 
     def without_forgotten(self) -> str | None:
-        """Not here: their rows are in files that only Spark writes anew."""
+        """Return None: the rows are in files that only Spark can rewrite."""
         return None
 
     @property
@@ -154,7 +154,7 @@ class OnCluster:
 
     @cached_property
     def _after(self) -> TrainingData:
-        phase(self.spark, "writing everybody's history")
+        phase(self.spark, "writing all histories")
         dataset = self.present.dataset
         survey = Survey(dataset.ratings.n + self._live.num_rows, 0, self._catalog.ids.array)
         kept = write_histories(self.spark, self._rows, survey, self._catalog.ids, dataset.ratings.scale, self.folder)

@@ -1,4 +1,4 @@
-"""Forgotten people: which snapshots still hold them, which therefore may not be served again and are deleted."""
+"""Forgotten users: the snapshots that still hold them, which are not served again and are deleted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from matinee.snapshot.manifest import Manifest
 
 
 def holders(store: Store, forgotten: Forgotten) -> Sequence[str]:
-    """Return the ids of snapshots with ratings that somebody gave before they were forgotten, the newest first.
+    """Return the ids of snapshots with ratings of users who were forgotten afterwards, the newest first.
 
-    One that cannot be opened is among them if somebody was forgotten after it was made.
+    A damaged one is among them if a user was forgotten after it was made.
     """
     return [snapshot for snapshot in store.ids() if forgotten and _may_hold(store, snapshot, forgotten)]
 
 
 def remove_holders(store: Store, forgotten: Forgotten) -> tuple[str, ...]:
-    """Delete the snapshots that `holders` names, but the one that is served, and return their ids."""
+    """Delete the snapshots that `holders` names, except the served one, and return their ids."""
     gone = tuple(snapshot for snapshot in holders(store, forgotten) if snapshot != store.current_id())
     for snapshot in gone:
         store.remove(snapshot)
@@ -29,29 +29,29 @@ def remove_holders(store: Store, forgotten: Forgotten) -> tuple[str, ...]:
 
 
 def holds(snapshot: Snapshot, forgotten: Forgotten) -> bool:
-    """Return whether an opened snapshot has ratings that somebody gave before they were forgotten."""
+    """Return whether an opened snapshot has ratings of users who were forgotten afterwards."""
     later = forgotten.since(snapshot.manifest.forgets)
     return bool(later) and any(user in later for user in _users(snapshot.dataset.ratings))
 
 
 def activate(store: Store, live: LiveRatings, snapshot: str) -> Manifest:
-    """Serve this snapshot from now on.
+    """Activate this snapshot.
 
-    Raises StoreError where it holds somebody who wanted to be forgotten, or cannot be opened.
+    Raises StoreError where it holds a forgotten user or is damaged.
     """
     if holds(store.open(snapshot), live.forgotten()):
         raise StoreError(
-            f"snapshot {snapshot} holds ratings of people who were forgotten since, so it cannot be served again; "
+            f"snapshot {snapshot} holds ratings of users who were forgotten later, so Matinee does not serve it; "
             "choose a newer one"
         )
     return store.activate(snapshot)
 
 
 def check_exportable(store: Store, live: LiveRatings, snapshot: str) -> None:
-    """Raise StoreError where a snapshot that leaves this store holds somebody who wanted to be forgotten."""
+    """Raise StoreError where a snapshot that leaves this store holds a forgotten user."""
     if holds(store.open(snapshot), live.forgotten()):
         raise StoreError(
-            f"snapshot {snapshot} holds ratings of people who were forgotten since, so it does not leave this store; "
+            f"snapshot {snapshot} holds ratings of users who were forgotten later, so Matinee does not export it; "
             "run `refit(store, live)`, then export the new one"
         )
 
@@ -61,7 +61,7 @@ def _may_hold(store: Store, snapshot: str, forgotten: Forgotten) -> bool:
         if not forgotten.since(store.manifest(snapshot).forgets):
             return False
     except MatineeError:
-        return False  # perhaps a newer Matinee made it; it cannot be served
+        return False  # perhaps a newer Matinee made it; this one does not serve it
     try:
         return holds(store.open(snapshot), forgotten)
     except MatineeError:

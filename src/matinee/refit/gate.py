@@ -1,8 +1,8 @@
 """The gate: the candidate's rater against the present one, on held-out ratings that neither has seen.
 
-Both are asked the same questions and fold in the same histories, those of the present snapshot without its held-out
-ratings; asked are ratings that the candidate's data still has. Worse is a candidate whose RMSE is higher with the whole
-95 % interval of the paired difference (bootstrap over users, as in matinee.evaluation).
+Both fold in the same histories, those of the present snapshot without its held-out ratings, and predict the same
+ratings, which the candidate's data must still have. A candidate is worse if the whole 95 % interval of the paired
+difference of RMSE is above 0 (bootstrap over users, as in matinee.evaluation).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ AT_ONCE = 50  # resamples
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the candidate did beside the present snapshot.
+    """The comparison of the candidate with the present snapshot.
 
     before, after    RMSE of the present and of the candidate on the same held-out ratings
     low, high        95 % interval of after - before
-    ratings, people  how many were asked
+    ratings, people  the number of ratings and of test users
     """
 
     by_chance: ClassVar[float] = 0.0
@@ -53,7 +53,7 @@ class Verdict:
     def __str__(self) -> str:
         by_chance = f"; up to {self.by_chance:.0%} may be chance" if self.low > 0 and not self.worse else ""
         return (
-            f"RMSE {self.after:.4f} beside {self.before:.4f} now on {self.ratings:,} held-out ratings of "
+            f"RMSE {self.after:.4f}, served {self.before:.4f}, on {self.ratings:,} held-out ratings of "
             f"{self.people:,} users, difference {self.low:+.4f} to {self.high:+.4f}{by_chance}"
         )
 
@@ -65,9 +65,9 @@ class ClusterVerdict(Verdict):
 
 
 def compare(present: Ratings, tested: pa.Table, candidate: Dataset, rater: Rater) -> Verdict | None:
-    """Return how a rater that was fitted on the candidate's training part does beside what the present one predicted.
+    """Return the comparison of a rater fitted on the candidate's training part with the present one's predictions.
 
-    tested   what the present snapshot's measuring fit predicted
+    tested   the predictions of the present snapshot's measuring fit
 
     Returns None where no held-out rating is in both data sets.
     """

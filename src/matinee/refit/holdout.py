@@ -1,10 +1,10 @@
-"""The exam of a refit: a tenth of all ratings that no measuring fit ever sees, the same tenth in every snapshot.
+"""The test set of a refit: a tenth of all ratings that no measuring fit sees, the same tenth in every snapshot.
 
 Whether a rating is held out is decided by a hash of its user and movie alone. So what the present snapshot's measuring
-fit did not see is also unseen by the candidate's, and both can be asked about it.
+fit did not see is also unseen by the candidate's, and both can be tested on it.
 
     held out    hash(user, movie) in the lowest tenth
-    asked       the 10,000 users with the lowest hashes, of those with ratings on both sides
+    tested      the 10,000 users with the lowest hashes, of those with ratings on both sides
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Measured:
 
     rater      knows none of the held-out ratings
     metrics    of all models, as a manifest holds them
-    tested     the held-out ratings of who is asked and what the rater predicted, columns of TESTED
+    tested     the held-out ratings of the test users and the rater's predictions, columns of TESTED
     """
 
     rater: Rater
@@ -63,7 +63,7 @@ class Measured:
 
 
 def split_of(ratings: Ratings) -> Split | None:
-    """Return the split by hash, None where it leaves nothing to learn from or nobody to ask."""
+    """Return the split by hash, None where it leaves no training ratings or no test users."""
     out = held_out(ratings)
     train = ratings.select(~out)
     matrix = ratings.by_user
@@ -82,7 +82,7 @@ def held_out(ratings: Ratings) -> Marks:
 
 
 def _asked(ratings: Ratings, known: NDArray[np.int64], out: Marks) -> Marks:
-    """(n_users,) who is asked."""
+    """(n_users,) which are test users."""
     able = np.flatnonzero((known > 0) & (ratings.by_user.where(out).counts > 0))
     chosen = able[np.argsort(ratings.users.hashes()[able], kind="stable")[:MOST_ASKED]]
     asked = np.zeros(len(ratings.users), bool)
@@ -104,13 +104,13 @@ def measured(
         except ModelError:
             if place == 0:
                 raise
-            continue  # a ranker that needs more ratings of a movie than are left: it has no marks
+            continue  # a ranker that needs more ratings per movie than are left is not measured
         seconds = time.perf_counter() - start
         results.append(Result(config.name, config, *measure(model, exam), {}, seconds, answer_ms(model, exam)))
         raters.append(model)
     rater = cast(Rater, raters[0])
     tested = _table(dataset.ratings, split.test, predicted(rater, split.histories, split.test))
-    note = f"{dataset.facts.name}: {split.protocol}; asked are {len(people):,} users about {len(split.test):,} of them."
+    note = f"{dataset.facts.name}: {split.protocol}; tested on {len(split.test):,} of them, of {len(people):,} users."
     return Measured(rater, metrics_of(Report.measured(results, exam.histories.counts, note, 0)), tested)
 
 
@@ -128,7 +128,7 @@ def predicted(rater: Rater, histories: Csr, pairs: Pairs) -> Stars:
 
 
 def _padded(movies: Positions, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[Positions, Marks]:
-    """Return everyone's movies (B, m), and which of them are meant."""
+    """Return each person's movies (B, m), padded, and which of them count."""
     places = np.arange((ends - starts).max())
     asked = places < (ends - starts)[:, None]
     padded = np.zeros(asked.shape, np.int32)

@@ -35,11 +35,11 @@ class Here:
         return self._overlaid[1]
 
     def is_same(self) -> bool:
-        """Return whether a model would learn the same from it as from what is served."""
+        """Return whether a model would learn the same from it as from the served snapshot."""
         return same(self._dataset, self.present.dataset)
 
     def compared(self) -> Verdict | None:
-        """Measure it, and return how it does beside what is served, None where there is nothing to ask."""
+        """Measure it and return the comparison with the served snapshot, None if there is nothing to compare."""
         tested = None if self._measured is None else self._tested()
         if self._measured is None or tested is None:
             return None
@@ -70,7 +70,7 @@ class Here:
         ).id
 
     def without_forgotten(self) -> str | None:
-        """Publish the models that are served over their data without the people who were forgotten."""
+        """Publish the served models over their data without forgotten users."""
         present, forgotten = self.present, self.said.forgotten
         left, _ = overlay(present.dataset, replace(self.said, ratings=self.said.ratings.slice(0, 0), movies=()))
         tested = self.store.tested(present.id)
@@ -103,14 +103,14 @@ class Here:
         return holdout.measured(self._dataset, self._configs(), split, self.threads, named(self.progress, "measuring"))
 
     def _tested(self) -> pa.Table | None:
-        """Return what the present snapshot's measuring fit predicted, which `train` makes none of."""
+        """Return the predictions of a measuring fit of the present snapshot, which `train` does not store."""
         kept = self.store.tested(self.present.id)
         if kept is not None:
             return kept
         split = holdout.split_of(self.present.dataset.ratings)
         if split is None:
             return None
-        progress = named(self.progress, "measuring what is served")
+        progress = named(self.progress, "measuring the served snapshot")
         return holdout.measured(self.present.dataset, self._configs()[:1], split, self.threads, progress).tested
 
     def _configs(self) -> list[Config]:

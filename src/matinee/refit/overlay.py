@@ -1,7 +1,7 @@
 """Overlay: the data of a snapshot with the live ratings.
 
-Live ratings win by user and movie, deleted ones remove, of forgotten people only later ratings are left,
-movies that were added are there and may replace a description. Nothing else changes, so the same overlay again changes
+Live ratings replace the data's by user and movie, deleted ones remove them, of forgotten users only later ratings
+stay, and added movies come in and may replace a description. Nothing else changes, so the same overlay again changes
 nothing.
 """
 
@@ -41,8 +41,7 @@ class _Rows(NamedTuple):
 def overlay(dataset: Dataset, said: LiveContents) -> tuple[Dataset, int]:
     """Return the data with live ratings over it, and how many live ratings were left out.
 
-    Left out are those of unknown movies and those outside the data's scale: answers leave them out too.
-    Of users, those with ratings are kept.
+    Ratings of unknown movies and outside the data's scale are left out, as in answers. Only users with ratings stay.
     """
     catalog = with_added(dataset.catalog, said.movies)
     kept = usable(said.ratings, catalog.ids, dataset.ratings.scale)

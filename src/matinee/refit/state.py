@@ -1,8 +1,8 @@
-"""How the last refit went, and whether one is asked for or running: in the live database, for every worker and machine.
+"""The state of the last refit or the running one, in the live database, for every worker and machine.
 
     asked -> starting -> running -> published, unchanged, refused or failed
 
-A client that asks writes "asked"; one of the services that see it writes "starting" and starts the program.
+A client's request writes "asked"; one of the services that read it writes "starting" and starts the program.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ State = Mapping[str, Any]
 
 @contextmanager
 def recorded(live: LiveRatings) -> Iterator[dict[str, Any]]:
-    """Record that a refit runs, then what the block puts into the result, or why it failed."""
+    """Record a running refit, then the result that the block fills in, or the reason of its failure."""
     begun = {**learned(live.state(NAME)), "state": "running", "began": _now(), "why": ""}
     seen = {"changes": changes(live), "since": begun["began"]}
     live.set_state(NAME, begun)
@@ -44,9 +44,9 @@ def recorded(live: LiveRatings) -> Iterator[dict[str, Any]]:
 
 
 def state(live: LiveRatings) -> State | None:
-    """Return how the last refit went or goes, None before the first.
+    """Return the state of the last or running refit, None before the first.
 
-    One that ended without a word, as after kill -9, has failed.
+    One whose process died, as after kill -9, has failed.
     """
     found = live.state(NAME)
     if found is None or found["state"] not in UNDER_WAY:
@@ -57,31 +57,31 @@ def state(live: LiveRatings) -> State | None:
     try:
         with live.lock(NAME, wait=False):
             found = live.state(NAME) or found  # it may have ended meanwhile
-            return fail(live, found, "its process was ended") if found["state"] == "running" else found
+            return fail(live, found, "its process was killed") if found["state"] == "running" else found
     except BusyError:
         return found
 
 
 def ask(live: LiveRatings) -> State:
-    """Ask the service that watches these live ratings for a refit, soon; return the state.
+    """Request a refit from the service that watches these live ratings; return the state.
 
-    Raises BusyError where one is under way: it may have read the live ratings already.
+    Raises BusyError while one runs: it may have read the live ratings already.
     """
     while (found := state(live)) is None or found["state"] not in UNDER_WAY:
         asked = {**learned(found), "state": "asked", "asked": _now(), "why": ""}
         if live.replace_state(NAME, found, asked):
             return asked
-    raise BusyError(f"a refit is under way since {found['began']}; ask again when it has ended")
+    raise BusyError(f"a refit is running since {found['began']}; try again when it has ended")
 
 
 def claim(live: LiveRatings, seen: State | None) -> bool:
-    """Say that a refit starts, and return whether nobody else did since this state was seen."""
+    """Record that a refit starts, and return False if another service did so first."""
     begun = {**learned(seen), "state": "starting", "began": _now(), "why": ""}
     return live.replace_state(NAME, seen, begun)
 
 
 def fail(live: LiveRatings, seen: State, why: str) -> State:
-    """Return that a refit has failed, and record it where nothing else happened and the database can be written."""
+    """Return the state of a failed refit, and record it if nothing else changed and the database accepts writes."""
     failed = {**seen, "state": "failed", "ended": _now(), "why": why}
     with suppress(LiveError):
         live.replace_state(NAME, seen, failed)
@@ -89,7 +89,7 @@ def fail(live: LiveRatings, seen: State, why: str) -> State:
 
 
 def learned(last: State | None) -> dict[str, Any]:
-    """Return what is known of the last refit that did not fail: its "changes" and "since", 0 and None before one."""
+    """Return "changes" and "since" of the last refit that did not fail, 0 and None before one."""
     known = {} if last is None else last
     return {"changes": known.get("changes", 0), "since": known.get("since")}
 
@@ -104,7 +104,7 @@ def changes(live: LiveRatings) -> int:
 
 
 def rated(live: LiveRatings, since: datetime | None) -> int:
-    """Return how many ratings people gave, changed or deleted since then, or ever."""
+    """Return how many ratings users added, changed or deleted since then, or ever."""
     query = select(func.count()).select_from(RATINGS)
     with live.reading() as connection:
         return connection.execute(

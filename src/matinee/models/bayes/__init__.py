@@ -80,8 +80,8 @@ class Bayes:
             raise ModelError(f"bayes needs who_rated columns of 0 or more, not {self.who_rated}")
         if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
             raise ModelError(
-                f"bayes keeps samples from the sweeps after burn_in: samples={self.samples} does not fit "
-                f"sweeps={self.sweeps} with burn_in={self.burn_in}"
+                f"bayes takes samples from the sweeps after burn_in: samples must be 1 to sweeps - burn_in, not "
+                f"{self.samples} with sweeps={self.sweeps} and burn_in={self.burn_in}"
             )
 
     def fit(
@@ -98,7 +98,7 @@ class Bayes:
         Raises ModelError where there are no ratings.
         """
         if not ratings.n:
-            raise ModelError("bayes needs ratings, and the data has none; read a file that has some")
+            raise ModelError("bayes needs ratings, but the data has none; read a file with ratings")
         log.info("bayes needs about %.0f MB of memory", memory_needed(self, ratings) / 1e6)
         with threadpool_limits(1, "blas"):
             return _fit(self, ratings, catalog, threads, progress)
@@ -188,7 +188,7 @@ def _components(config: Bayes, by_user: Csr, by_movie: Csr, threads: int | None)
 
 
 def _everywhere(rated: NDArray[np.bool_], rows: Float32) -> Float32:
-    """Return rows for all movies: zeros where nobody rated."""
+    """Return rows for all movies: zeros for movies without ratings."""
     everywhere = np.zeros((len(rated), rows.shape[1]), np.float32)
     everywhere[rated] = rows
     return everywhere

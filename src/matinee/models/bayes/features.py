@@ -1,13 +1,13 @@
 """Side information: what is known of a movie or a person besides the stars.
 
-Who rates what tells a great deal, even without the stars. With X the binary matrix of ratings (n_users, n_movies),
+Who rates what is very informative, even without the stars. With X the binary matrix of ratings (n_users, n_movies),
 
     D_u^-1/2 X D_i^-1/2 = U S V^T          D: the numbers of ratings
     q_j = V_j / sqrt(n_j)                  f_u = (n_u + 10)^-1/2 sum_{j rated by u} q_j     (movies likewise, from U)
 
-without the first component, which is known (singular value 1, V_j = sqrt(n_j / n)) and says only how many ratings
-there are. Because the others are orthogonal to it, the q_j of all ratings sum to zero: a person without ratings has
-the features of an average one.
+without the first component, which is known (singular value 1, V_j = sqrt(n_j / n)) and only counts ratings. Because
+the others are orthogonal to it, the q_j of all ratings sum to zero: a person without ratings has the features of an
+average one.
 
 Symbols: U users; M movies; m components; D columns in all. Features are float32.
 """

@@ -32,7 +32,7 @@ FIRST_DEVIATION = 0.1
 
 
 class SidePrior:
-    """What is believed of the rows of one side before their ratings are seen: N(mean + B^T f, precision^-1).
+    """The prior of the rows of one side: N(mean + B^T f, precision^-1).
 
     Features are turned onto the principal axes of F^T F, where drawing B needs no solve. `shift` is B^T f: (n, k), or
     (1, k) zeros without features.
@@ -78,7 +78,7 @@ class SidePrior:
         self.kappa = rng.gamma(self.weights.size / 2 + 1e-3, 1 / (size / 2 + 1e-3))
 
     def _draw_normal_wishart(self, squares: Float64, total: Float64, n: int, rng: np.random.Generator) -> None:
-        """Mean and precision given X^T X (k, k) and the sum (k,) of n rows, less what features say."""
+        """Mean and precision given X^T X (k, k) and the sum (k,) of n rows, less the features' part."""
         k, beta = len(total), MEAN_PSEUDO_ROWS + n
         scale = np.eye(k) + squares - np.outer(total, total) / beta + self.kappa * self.weights.T @ self.weights
         self.precision = draw_wishart(k + n + len(self.weights), scale, rng)

@@ -1,6 +1,6 @@
-"""What `bayes` serves: the movies' side of the chain in some samples, and people folded into them.
+"""The served part of `bayes`: the movies' side of the chain in some samples, and people folded into them.
 
-In each sample a person is one row of the one equation, and what is shown is the mean over the samples:
+In each sample a person is one row of the one equation, and predictions are the mean over the samples:
 
     A = Lambda + sum_p tau h_p y~_p y~_p^T       b = Lambda m + sum_p tau h_p y~_p (r_p - b_p)       x = A^-1 b
     m = mu + B^T f     f = who_rated(history)    y~ = [y; 1]
@@ -65,10 +65,10 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What is kept of the chain in S samples: the movies twice, movie by movie, and the prior of a person.
+    """The served part of the chain in S samples: the movies twice, movie by movie, and the prior of a person.
 
-    rated             y~, b and tau h as they were drawn: what people are folded into
-    asked             their means given the users of the sample: less noise in what is shown (Rao-Blackwell); the
+    rated             y~, b and tau h as they were drawn: people are folded into these
+    asked             their means given the users of the sample: less noise in predictions (Rao-Blackwell); the
                       precisions are of a rating around these means
     prior_means       (S, k) mu
     prior_precisions  (S k, k) float64 Lambda
@@ -145,7 +145,7 @@ class Profiles:
 
     @cached_property
     def means(self) -> Float32:
-        """(S, B, k) x, solved when it is asked for: predictions solve for it in passing."""
+        """(S, B, k) x, solved on first use: predictions solve for it in passing."""
         return self.posterior.means(self.histories)
 
 
@@ -154,7 +154,7 @@ class BayesModel:
     """The movies' side of the chain in some samples.
 
     rank        how many columns are factors; the one behind them, if any, belongs to the biases
-    components  (M, D) what rating each movie says of a person: `who_rated` of them are the features
+    components  (M, D) what rating each movie adds to the features of a person, which `who_rated` computes
     """
 
     config: Config
@@ -164,7 +164,7 @@ class BayesModel:
     components: Float32
 
     def fold_in(self, histories: Csr) -> Profiles:
-        """Return the profiles of B people from their ratings (B, M); nobody's are kept."""
+        """Return the profiles of B people from their ratings (B, M)."""
         inside = Csr(histories.indptr, histories.indices, self.units.inside(histories.values), histories.n_columns)
         return Profiles(inside, self._posterior)
 
@@ -180,7 +180,7 @@ class BayesModel:
         return kernels.select_top_n(self.scores(profiles), n, allowed=allowed, exclude=exclude)
 
     def falls_back(self, profiles: Profiles) -> NDArray[np.bool_]:
-        """Return (B,) false: also a stranger has a prior mean."""
+        """Return (B,) false: a person without ratings has a prior mean too."""
         return np.zeros(profiles.histories.n_rows, bool)
 
     def predict(self, profiles: Profiles, movies: Positions) -> Prediction:
@@ -194,9 +194,9 @@ class BayesModel:
         return Prediction(*units.scale.clip(found))
 
     def explain(self, history: History, movies: Positions) -> Explanation:
-        """Return the stranger's stars of these movies, and what each rating of one person adds to them.
+        """Return the stars of a person without ratings, and what each rating of one person adds to them.
 
-        A rating adds by how it differs from what was expected, and by which movie was rated at all.
+        A rating adds by its difference from the expected one, and by the choice of the movie.
         """
         ratings = self.units.inside(history.stars)
         features = who_rated(batch([history], len(self.components)), self.components)[0]
@@ -213,7 +213,7 @@ class BayesModel:
         return Explanation(self.units.mean + base * unit, contributions * unit)
 
     def similar(self, movie: int) -> Scores:
-        """Return the correlation, over the people there could be, of what is liked in every movie and in this one."""
+        """Return the correlation, over all possible people, of the stars of every movie with this one's."""
         samples = (self.samples.at(s) for s in range(self.samples.n))
         towards = [self._taste(sample) @ sample.asked.Y[movie] for sample in samples]
         X = np.stack(towards)[:, None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is kept of the chain: of some sweeps the movies, as they were drawn and as they were expected.
+"""The samples of the chain: of some sweeps the movies, as they were drawn and as they were expected.
 
 Symbols: M movies; k columns. Movies without ratings are where their features put them.
 """
@@ -29,7 +29,7 @@ class SampleAndSpread(NamedTuple):
 
 
 def draw_kept(chain: Gibbs, features: Float32, rated: Marks) -> SampleAndSpread:
-    """Return what serving needs of the chain's present draw; features (M, E) are of all movies."""
+    """Return the part of the chain's present draw that is served; features (M, E) are of all movies."""
     users, movies, prior = chain.users, chain.movies, chain.users.prior
     expected = movies.expected_rows(users, chain.tau, chain.threads)
     precisions = np.full((len(rated), 1), chain.tau, np.float32)
