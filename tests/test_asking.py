@@ -115,7 +115,7 @@ def test_next_to_rate__with_another_rater_asks_for_the_most_rated_and_says_so(re
     other = Recommender.fit(dataset, ALS(rank=2, iterations=2, intervals=False), None, threads=1)
     asked = other.next_to_rate(n=3)
     assert asked["ratings"] == sorted(dataset.ratings.movie_counts.tolist(), reverse=True)[:3]
-    assert "als cannot tell" in asked.note
+    assert "als does not measure" in asked.note
 
 
 def test_next_to_rate__refuses_to_ask_for_no_movie(recommender):

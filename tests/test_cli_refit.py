@@ -106,4 +106,4 @@ def test_activate__refuses_a_snapshot_with_people_who_were_forgotten(matinee: Ru
         live.forget("7")
     refused = matinee("snapshot", "activate", first, "--store", store)
     assert refused.exit_code == 1
-    assert "people who were forgotten" in refused.stderr
+    assert "users who were forgotten" in refused.stderr

@@ -138,7 +138,7 @@ def test_a_clock_that_jumps__keeps_no_forgotten_person_in_a_snapshot(
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + jump)
     live.forget("7")
-    with pytest.raises(StoreError, match="people who were forgotten"):
+    with pytest.raises(StoreError, match="users who were forgotten"):
         activate(store, live, with_them)
     monkeypatch.undo()
     outcome = refit(store, live)

@@ -187,7 +187,7 @@ def test_refit__a_forgotten_person_is_in_no_snapshot_afterwards_and_none_with_th
     live.rate("8", {"1": 3.0})
     second = refit(store, live).snapshot
     live.forget("7")
-    with pytest.raises(StoreError, match="holds ratings of people who were forgotten"):
+    with pytest.raises(StoreError, match="holds ratings of users who were forgotten"):
         activate(store, live, first)
     outcome = refit(store, live)
     assert set(outcome.removed) == {first, second}

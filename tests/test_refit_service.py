@@ -260,7 +260,7 @@ def test_ask__one_of_many_who_see_it_may_start_it(live_address):
         assert refit.ask(live)["state"] == "asked"
         seen = refit.state(elsewhere)
         assert [refit.claim(one, seen) for one in (live, elsewhere, live)] == [True, False, False]
-        with pytest.raises(BusyError, match="under way"):
+        with pytest.raises(BusyError, match="a refit is running"):
             refit.ask(elsewhere)
         live.rate("newcomer", {"1": 3.0})
         assert refit.rated(elsewhere, None) == 1
