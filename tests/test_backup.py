@@ -207,7 +207,7 @@ def test_pull__says_when_it_goes_back_to_an_older_snapshot(matinee, store, tmp_p
     (tmp_path / "here").mkdir()
     newer = Recommender(dataset, Bias().fit(dataset.ratings, dataset.catalog)).publish(tmp_path / "here").id
     done = matinee("snapshot", "pull", store.path, "--store", tmp_path / "here")
-    assert f"served from now on, an older one than {newer} before" in done.stdout
+    assert f"active, older than {newer}" in done.stdout
     again = matinee("snapshot", "pull", store.path, "--store", tmp_path / "here", "--json")
     assert json.loads(again.stdout) == {"snapshot": store.current_id(), "fresh": False, "before": store.current_id()}
 

@@ -182,7 +182,7 @@ def test_a_ratings_file_without_a_rating__names_the_line(
     [
         (
             ["Heat,4", "Godfather, The,5"],
-            ["1 of 2 lines became nothing", "line 2: 'Godfather, The,5': it has 3"],
+            ["1 of 2 lines were not used", "line 2: 'Godfather, The,5': it has 3"],
         ),
         (["Heat,4", "Heat,5"], ["1 lines name a movie again; the later counts"]),
         (["Heat,4", "No Such Film,4"], ["1 not in the data", "line 2: 'No Such Film': no movie here has this title"]),

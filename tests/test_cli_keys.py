@@ -61,7 +61,7 @@ def test_rotate_secrets__keeps_as_many_as_asked(matinee: Run, store: Path) -> No
         rotated = matinee("key", "rotate-secrets", "--store", store, "--json")
         assert json.loads(said(rotated)) == {"accepted": 2}
         assert first in identities(live).secrets
-        assert "everybody else is signed out" in said(matinee("key", "rotate-secrets", "--keep", 1, "--store", store))
+        assert "all visitors are signed out" in said(matinee("key", "rotate-secrets", "--keep", 1, "--store", store))
         assert len(identities(live).secrets) == 1
 
 
@@ -71,7 +71,7 @@ def test_rotate_secrets__keeps_as_many_as_asked(matinee: Run, store: Path) -> No
         (["create"], "a key needs at least one scope; the scopes are read, write, admin"),
         (["create", "--scope", "all"], "'all' is not a scope"),
         (["revoke", "nobody"], "no API key 'nobody'"),
-        (["list", "--store", "nowhere"], "there is no store nowhere"),
+        (["list", "--store", "nowhere"], "no store nowhere"),
     ],
 )
 def test_what_cannot_be_done_with_keys__is_one_line(

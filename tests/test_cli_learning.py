@@ -130,7 +130,7 @@ class TestEvaluate:
         by_hand = rows(matinee("evaluate", data, "--set", "ease.star_weight=0", "--set", "ease.stranger=0", *options))
         found = [next(row["ndcg@20"] for row in one if row["model"] == "ease") for one in (plain, by_hand, stars)]
         assert found[0] == found[1] != found[2]
-        assert_one_line(matinee("evaluate", data, "--binary", "--model", "als"), 2, "--binary is about ease")
+        assert_one_line(matinee("evaluate", data, "--binary", "--model", "als"), 2, "--binary needs ease or blend")
 
     def test_without_data__says_what_can_be_given(self, matinee: Run) -> None:
         assert_one_line(matinee("evaluate"), 2, "DATA", "--train FILE and --test FILE")

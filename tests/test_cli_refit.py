@@ -95,7 +95,7 @@ def test_snapshots__are_removed_by_name_and_pruned_but_not_the_one_that_is_serve
     deleted = json.loads(said(matinee("snapshot", "prune", "--keep", 1, "--store", store, "--json")))["deleted"]
     assert deleted == older
     assert list(Store(store).ids()) == [newest]
-    assert "nothing to delete" in said(matinee("snapshot", "prune", "--store", store))
+    assert "Nothing to delete" in said(matinee("snapshot", "prune", "--store", store))
 
 
 def test_activate__refuses_a_snapshot_with_people_who_were_forgotten(matinee: Run, store: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_settings_file_that_is_a_folder__is_an_error(matinee: Run, folder: Pat
     ("text", "message"),
     [
         ("nonsense = 1", "no command has the option --nonsense"),
-        ("[serv]\nport = 1", "there is no command 'serv'"),
+        ("[serv]\nport = 1", "unknown command [serv]"),
         ("[serve]\nprt = 1", "`matinee serve` has no option --prt"),
         ("[snapshot.list]\nprt = 1", "`matinee list` has no option --prt"),
         ("[snapshot]\nlist = 3", "no command has the option --list"),
@@ -85,7 +85,7 @@ def test_a_settings_file_that_is_a_folder__is_an_error(matinee: Run, folder: Pat
         ("[serve]\nport = [1, 2]", "port takes one value, not a list of 2"),
         ("serve = 1", "no command has the option --serve"),
         ("[serve", "is not valid TOML"),
-        ('[info]\non-bad-rows = "maybe"', "--on-bad-rows is error or skip"),
+        ('[info]\non-bad-rows = "maybe"', "--on-bad-rows must be error or skip"),
     ],
 )
 def test_what_cannot_be_meant__is_one_line(matinee: Run, folder: Path, text: str, message: str) -> None:
@@ -98,4 +98,4 @@ def test_what_cannot_be_meant__is_one_line(matinee: Run, folder: Path, text: str
 def test_a_settings_file_that_is_not_there__is_an_error(matinee: Run) -> None:
     result = matinee("--settings", "nowhere.toml", "info", "sample")
     assert result.exit_code == 2
-    assert "there is no settings file nowhere.toml" in result.stderr
+    assert "no settings file nowhere.toml" in result.stderr

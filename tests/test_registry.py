@@ -61,7 +61,9 @@ def test_settings__say_what_they_can_be(settings: dict[str, str], said: str) -> 
 
 @pytest.mark.parametrize("said", [{}, [], {"model": "sald"}, {"model": "als", "rank": [8]}])
 def test_json__of_something_else_is_refused(said: object) -> None:
-    with pytest.raises(UsageError, match=r"needs its model|unknown model 'sald'; the models are bayes|als.rank must be int"):
+    with pytest.raises(
+        UsageError, match=r"needs its model|unknown model 'sald'; the models are bayes|als.rank must be int"
+    ):
         from_json(said)  # type: ignore[arg-type]
 
 

@@ -544,7 +544,7 @@ def test_batch_recommend__remarks_that_a_model_without_ratings_has_nobody(
     import_model(save_ml(tmp_path / "model"), store, said=Said(reg=0.07))
     made = matinee("batch-recommend", "--store", store, "--out", tmp_path / "lists")
     assert made.exit_code == 0, made.output
-    assert "holds nobody's ratings, so there is nobody to make lists for" in made.output
+    assert "holds no ratings, so it has no users to make lists for" in made.output
 
 
 def test_als__keeps_which_movies_were_rated(tmp_path: Path) -> None:

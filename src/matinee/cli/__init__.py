@@ -48,19 +48,22 @@ app = typer.Typer(name="matinee", cls=program.Group, no_args_is_help=False, pret
 def main_options(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version, the commit where known, and end.")
+        bool, typer.Option("--version", help="Print the version, the commit if known, and exit.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Print more, with a traceback where a command fails.")
+        bool, typer.Option("--verbose", help="Print more, with a traceback if a command fails.")
     ] = False,
     settings_file: Annotated[
         Path | None,
         typer.Option(
-            "--settings", metavar="FILE.toml", envvar="MATINEE_SETTINGS", help="Options; ./matinee.toml if it is there."
+            "--settings",
+            metavar="FILE.toml",
+            envvar="MATINEE_SETTINGS",
+            help="Settings file; ./matinee.toml if it exists.",
         ),
     ] = None,
 ) -> None:
-    """Matinee: rate a few films and at once see what to watch next.
+    """Matinee: rate a few films and see at once what to watch next.
 
     Begin with `matinee demo`. DATA is a folder or zip of any MovieLens release, a CSV or Parquet file, the name of a
     release, a store, or "sample". MOVIE is an id or a title.

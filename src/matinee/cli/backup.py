@@ -51,7 +51,7 @@ def backup(
 def restore(
     folder: Folder, store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None, as_json: AsJson = False
 ) -> None:
-    """Put a backup into a new store and an empty database; a service on them answers as the old one did.
+    """Restore a backup into a new store and an empty database; a service on them answers like the old one.
 
     People who were forgotten after the backup was made are in it again: forget them once more.
     """
@@ -69,7 +69,7 @@ def restore(
 
 
 def migrate(store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None, as_json: AsJson = False) -> None:
-    """Make the database of an older Matinee today's, all or nothing; stop its servers and take a backup first."""
+    """Update the database of an older Matinee, all or nothing; stop its servers and make a backup first."""
     from matinee.cli import output
     from matinee.live import FILE_NAME
     from matinee.live import migrate as migrated
@@ -77,4 +77,4 @@ def migrate(store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None,
     before, after = migrated(live if live is not None else store / FILE_NAME)
     if as_json:
         return output.document({"before": before, "after": after})
-    return output.line(f"schema {after}, {'as it was' if before == after else f'was {before}'}")
+    return output.line(f"schema {after}, {'unchanged' if before == after else f'was {before}'}")

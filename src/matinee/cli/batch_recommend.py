@@ -1,4 +1,4 @@
-"""batch-recommend: everybody's list at once, as Parquet."""
+"""batch-recommend: all users' lists at once, as Parquet."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def batch_recommend(
     """Write the list of every user of a snapshot, never with a movie they rated, as Parquet.
 
     With --engine spark the cluster makes and writes them, for a snapshot that it trained. Each row has user, rank (1 is
-    the best), movie, stars, low, high and match. Live ratings since the snapshot are not seen; refit first to have
+    the best), movie, stars, low, high and match. Live ratings after the snapshot do not count; refit first to include
     them.
     """
     from matinee.batch import batch_recommend
@@ -60,7 +60,7 @@ def batch_recommend(
             rows = batch_recommend(asked, out, **chosen, threads=threads, progress=progress)
     if not asked.dataset.ratings.n:
         output.remark(
-            "this snapshot holds nobody's ratings, so there is nobody to make lists for; import it again with --ratings"
+            "this snapshot holds no ratings, so it has no users to make lists for; import it again with --ratings"
         )
     if as_json:
         return output.document({"out": out, "rows": rows, "snapshot": asked.snapshot_id})

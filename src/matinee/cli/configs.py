@@ -44,7 +44,7 @@ def parsed(assignments: Sequence[str] | None) -> Settings:
 
 
 def several(names: str, settings: Settings, seed: int, **options: Any) -> list[Config]:
-    """Return the configs of models named with commas between, with options that are not None and settings.
+    """Return the configs of comma-separated models, with options that are not None and settings.
 
     Raises UsageError for settings of another model.
     """
@@ -56,7 +56,7 @@ def several(names: str, settings: Settings, seed: int, **options: Any) -> list[C
 def binary(configs: Sequence[Config]) -> list[Config]:
     """Return the configs with `ease`, also inside a blend, seeing only who rated what.
 
-    Raises UsageError where there is no ease.
+    Raises UsageError without ease.
     """
     unstarred = {"star_weight": "0", "stranger": "0"}
     found: list[Config] = []
@@ -67,7 +67,7 @@ def binary(configs: Sequence[Config]) -> list[Config]:
         else:
             found.append(config if inner is None else with_values(config, {"ease": with_settings(inner, unstarred)}))
     if found == list(configs):
-        raise UsageError("--binary is about ease: name it, or blend, among the models with --model")
+        raise UsageError("--binary needs ease or blend among the models of --model")
     return found
 
 
@@ -86,14 +86,14 @@ def rater_and_ranker(
     ratings: Ratings | None,
     **options: Any,
 ) -> tuple[Config, Config | None]:
-    """Return what `matinee train` is to fit; `options` are the rater's, and without ratings to see no ranker is chosen.
+    """Return the configs that `matinee train` fits; `options` are the rater's, and without ratings there is no ranker.
 
-    Raises UsageError where a name is not one of a rater or ranker, or a setting is of neither.
+    Raises UsageError for an unknown rater or ranker, or a setting of another model.
     """
     _check("--rater", rater, (*RATERS,))
     _check("--ranker", ranker, (*RANKERS, "none"))
     if file is not None and rater is not None:
-        raise UsageError(f"{file} names the rater already; leave --rater out")
+        raise UsageError(f"--rater: {file} names the rater already; leave the option out")
     kept = load_config(file) if file else by_name(rater)() if rater else default_rater()
     _check(f"the rater in {file}", kept.name, (*RATERS,))
     ordering = by_name(ranker)() if ranker not in (None, "none") else None
@@ -110,4 +110,4 @@ def _check_used(settings: Settings, models: set[str]) -> None:
 
 def _check(what: str, name: str | None, allowed: tuple[str, ...]) -> None:
     if name is not None and name not in allowed:
-        raise UsageError(f"{what} is one of {', '.join(allowed)}, not {name!r}")
+        raise UsageError(f"{what} must be one of {', '.join(allowed)}, not {name!r}")

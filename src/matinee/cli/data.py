@@ -26,10 +26,12 @@ def fetch(
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|URL", help="The zip on a mirror, or one that you have.")
     ] = None,
-    timeout: Annotated[float, typer.Option(metavar="S", min=0.1, help="Give up after so many silent seconds.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=0.1, help="Give up after this many seconds without data.")
+    ] = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a MovieLens release here from GroupLens, checked and unpacked; a broken-off download is continued."""
+    """Download a MovieLens release from GroupLens, check and unpack it; continues an interrupted download."""
     from matinee.cli import output
     from matinee.datasets.fetch import fetch
 
@@ -43,7 +45,7 @@ def fetch(
 
 @reads_data
 def info(data: Data, as_json: AsJson = False) -> None:
-    """Count a data set: users, movies, ratings, scale, dates, and how often each number of stars was given."""
+    """Count a data set: users, movies, ratings, scale, dates, and how often each number of stars occurs."""
     from matinee.cli import output
     from matinee.datasets import overview
 
@@ -74,7 +76,7 @@ def movies(
         str | None, typer.Option(metavar="count|mean|year", help="By default the best match or most rated first.")
     ] = None,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only movies with at least so many ratings.")
+        int, typer.Option(metavar="N", min=0, help="Only movies with at least this many ratings.")
     ] = 0,
     n: Annotated[int, typer.Option("-n", "--top", metavar="N", min=1, help="How many movies.")] = 20,
     as_json: AsJson = False,

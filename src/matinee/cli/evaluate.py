@@ -32,32 +32,32 @@ def evaluate(
         str, typer.Option(metavar="NAME,...", help="Models to compare: popular, bias, als, bayes, ease, ials, blend.")
     ] = "popular,bias,als",
     settings: Settings = None,
-    split: Annotated[
-        str | None, typer.Option(metavar="A:B|folds:K", help="Random parts; 7:3 where nothing else is asked.")
-    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="A:B|folds:K", help="Random parts; by default 7:3.")] = None,
     by_time: Annotated[bool, typer.Option("--by-time", help="Test on the latest fifth of the ratings.")] = False,
     leave_last: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="Test on everyone's last K ratings.")
     ] = None,
     new_visitors: Annotated[
-        bool, typer.Option("--new-visitors", help="Test on people who are held out whole.")
+        bool, typer.Option("--new-visitors", help="Test on users who are held out completely.")
     ] = False,
     train: Annotated[
-        str | None, typer.Option(metavar="FILE", help="With --test, instead of DATA: split already.")
+        str | None, typer.Option(metavar="FILE", help="With --test, instead of DATA: the training part.")
     ] = None,
     test: Annotated[str | None, typer.Option(metavar="FILE", help="The ratings to test on.")] = None,
     min_ratings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="List movies with so many ratings.")
+        int, typer.Option(metavar="N", min=0, help="Only list movies with at least this many ratings.")
     ] = DEFAULT_MIN_RATINGS,
     binary: Annotated[
-        bool, typer.Option("--binary", help="Let ease see only who rated what, as published comparisons do.")
+        bool, typer.Option("--binary", help="Let ease ignore the stars, as in published comparisons.")
     ] = False,
-    users: Annotated[int, typer.Option(metavar="N", min=1, help="Ask at most so many people, at random.")] = 10_000,
+    users: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Test on at most this many users, at random.")
+    ] = 10_000,
     drift: Annotated[
         bool, typer.Option("--drift", help="Instead, compare folded-in visitors with a refit that includes them.")
     ] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Keep the plots as a picture.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Keep tables and plots as one page.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write the plots as a picture.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write tables and plots as one page.")] = None,
     seed: Seed = 0,
     threads: Threads = None,
     as_json: AsJson = False,
@@ -73,9 +73,7 @@ def evaluate(
         chosen = configs.binary(chosen)
     if drift:
         if plot or html or files or protocol != "7:3":
-            raise UsageError(
-                "--drift holds visitors out of DATA in its own way; leave out how to split and what to draw"
-            )
+            raise UsageError("--drift splits DATA itself; leave out the options of splits, plots and pages")
         output.result(_drift(data.read_aloud(), chosen, seed, min_ratings, threads), as_json)
         return
     dataset, parts = _joined(data, *files) if files else (data.read_aloud(), protocol)
@@ -118,7 +116,7 @@ def _files(data: str, train: str | None, test: str | None) -> tuple[str, str] | 
     if train and test and not data:
         return train, test
     if train or test or not data:
-        raise UsageError("name what to evaluate on: DATA, or both of --train FILE and --test FILE")
+        raise UsageError("name DATA, or both --train FILE and --test FILE")
     return None
 
 

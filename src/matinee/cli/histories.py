@@ -16,10 +16,10 @@ MOST_EXAMPLES = 5
 
 
 def read_person(path: Path, dataset: Dataset, scale: str | None) -> tuple[Person, list[str]]:
-    """Return whom a file is about, by the movies of a data set, and lines that say what became of the file's.
+    """Return the person of a file, by the movies of a data set, and a report on the file's lines.
 
-    The file is read as an import over HTTP reads it; MOVIE of lines MOVIE,STARS is an id or a title. Raises DataError
-    where no line means a movie.
+    The file is read like an import over HTTP; MOVIE of lines MOVIE,STARS is an id or a title. Raises DataError where no
+    line matches a movie.
     """
     from matinee.datasets import exports, matching
     from matinee.ratings import History, Scale
@@ -41,20 +41,20 @@ def _nothing(found: Matched) -> str:
     if not found.unmatched:
         return "holds no ratings; it needs lines MOVIE,STARS such as 260,4.5, or what another site exports"
     first = found.unmatched[0]
-    more = f", and {len(found.unmatched) - 1:,} lines more mean no movie either" if len(found.unmatched) > 1 else ""
+    more = f", and {len(found.unmatched) - 1:,} more lines match no movie" if len(found.unmatched) > 1 else ""
     return f"line {first.line}: {first.what!r}: {first.reason}{more}"
 
 
 def _report(found: Matched) -> list[str]:
-    """Return what became of lines that are no certain ratings."""
+    """Return a report on unmatched lines and on guesses."""
     from matinee.datasets.matching import GROUPS
 
     lines = list(found.notes)
     if found.unmatched:
         groups = "; ".join(f"{count:,} {GROUPS[kind]}" for kind, count in found.groups.items())
-        lines.append(f"{len(found.unmatched):,} of {found.lines:,} lines became nothing: {groups}")
+        lines.append(f"{len(found.unmatched):,} of {found.lines:,} lines were not used: {groups}")
         lines += [f"line {one.line}: {one.what!r}: {one.reason}" for one in found.unmatched[:MOST_EXAMPLES]]
     if found.loose:
-        lines.append(f"{len(found.loose):,} of {found.lines:,} lines mean a movie in all likelihood")
+        lines.append(f"{len(found.loose):,} of {found.lines:,} lines match a movie by a guess")
         lines += [f"line {one.line}: {one.what} is {one.title} ({one.why})" for one in found.loose[:MOST_EXAMPLES]]
     return lines

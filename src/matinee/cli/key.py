@@ -1,4 +1,4 @@
-"""key create, list, revoke, rotate-secrets: who may ask a service, and what signs its visitors' cookies."""
+"""key create, list, revoke, rotate-secrets: API keys, and the secrets that sign visitors' cookies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Scopes = Annotated[
     list[str] | None,
-    typer.Option("--scope", metavar="read|write|admin", help="What its program may do; repeat it for more."),
+    typer.Option("--scope", metavar="read|write|admin", help="What its program may do; repeat for more."),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A key, as `matinee key list` names it.")]
 
@@ -32,19 +32,19 @@ def add_to(app: typer.Typer) -> None:
 
 @keys.callback(invoke_without_command=True)
 def about(context: typer.Context) -> None:
-    """Make and revoke the API keys of programs, and change what signs visitors' cookies."""
+    """Make and revoke the API keys of programs, and rotate the secrets of visitors' cookies."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 def create(
     scope: Scopes = None,
-    note: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="The purpose of the key.")] = "",
     store: StoreOption = options.DEFAULT_STORE,
     live: LiveOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an API key and print it, this once: only its hash is stored.
+    """Make an API key and print it, only this once: the store has only its hash.
 
     Programs send it as `Authorization: Bearer mk_...`. With the first key, a service stops answering
     clients without one, except visitors of its page; running services follow within seconds.
@@ -58,11 +58,11 @@ def create(
         return output.document({"key": secret, **_described(key)})
     output.line(secret)
     may = " and ".join(_described(key)["scopes"])
-    return output.remark(f"This is key {key.name}, which may {may}; it is shown this once")
+    return output.remark(f"This is key {key.name}, which may {may}; it is printed only this once")
 
 
 def list_all(store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None, as_json: AsJson = False) -> None:
-    """List the API keys, the oldest first: their names and what they may do, not the keys themselves."""
+    """List the API keys, the oldest first: their names and scopes, not the keys themselves."""
     from matinee.cli import output
     from matinee.live.identities import keys
     from matinee.table import Table
@@ -74,7 +74,7 @@ def list_all(store: StoreOption = options.DEFAULT_STORE, live: LiveOption = None
     columns: dict[str, list[Any]] = {name: [row[name] for row in found] for name in _COLUMNS}
     columns["scopes"] = [" ".join(scopes) for scopes in columns["scopes"]]
     return output.result(
-        Table.of(columns, "" if found else "no API keys; only programs of this machine are answered"), False
+        Table.of(columns, "" if found else "no API keys; the service answers only programs of this machine"), False
     )
 
 
@@ -96,14 +96,14 @@ def rotate_secrets(
     keep: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, envvar="MATINEE_KEEP_SECRETS", help="Secrets accepted then; 1 signs everybody out."
+            metavar="N", min=1, envvar="MATINEE_KEEP_SECRETS", help="Secrets accepted then; 1 signs all visitors out."
         ),
     ] = 2,
     store: StoreOption = options.DEFAULT_STORE,
     live: LiveOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new secret, which signs visitors' cookies from now on; cookies that the one before signed stay good."""
+    """Make a new secret, which signs visitors' cookies from now on; cookies of the former secret stay valid."""
     from matinee.cli import output
     from matinee.live.identities import rotate_secrets
 
@@ -111,9 +111,7 @@ def rotate_secrets(
         accepted = rotate_secrets(opened, keep)
     if as_json:
         return output.document({"accepted": accepted})
-    still = (
-        "everybody else is signed out" if accepted == 1 else f"what the {accepted - 1} before signed is still accepted"
-    )
+    still = "all visitors are signed out" if accepted == 1 else f"cookies of the {accepted - 1} before stay valid"
     return output.line(f"a new secret signs cookies within seconds; {still}")
 
 
@@ -121,7 +119,7 @@ _COLUMNS = ("name", "scopes", "note", "created")
 
 
 def _described(key: Key) -> dict[str, Any]:
-    """Return a key as it is listed, its scopes in the order in which they grow."""
+    """Return a key's row of the list, its scopes in ascending order."""
     from matinee.live.identities import SCOPES
 
     scopes = [scope for scope in SCOPES if scope in key.scopes]

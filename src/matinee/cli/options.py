@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and what their text means."""
+"""Options and arguments that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 DEFAULT_STORE = Path("matinee-store")
 FilterValues = dict[str, Any]
-"""What was given for each of FILTERS, None for nothing."""
+"""The value of each of FILTERS, None without one."""
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of snapshots and live ratings.")]
 ScaleOption = Annotated[
-    str | None, typer.Option("--scale", metavar="LOW:HIGH", help="Scale of the stars given and shown, such as 1:10.")
+    str | None, typer.Option("--scale", metavar="LOW:HIGH", help="Scale of the stars read and printed, such as 1:10.")
 ]
 Seed = Annotated[
-    int, typer.Option(metavar="N", min=0, help="The same seed gives the same result, whatever the number of threads.")
+    int, typer.Option(metavar="N", min=0, help="The same seed gives the same result, with any number of threads.")
 ]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads to use, by default one per core.")]
 SnapshotOption = Annotated[
@@ -43,7 +43,8 @@ OrderOption = Annotated[
     str, typer.Option("--order", metavar="match|stars", help="By the ranker's match, or by predicted stars.")
 ]
 LiveOption = Annotated[
-    str | None, typer.Option("--live", metavar="URL", help="Database of live ratings; live.sqlite3 in the store.")
+    str | None,
+    typer.Option("--live", metavar="URL", help="Database of live ratings; by default live.sqlite3 in the store."),
 ]
 Keep = Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many snapshots stay, the newest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -54,7 +55,7 @@ Settings = Annotated[
 
 @dataclass(frozen=True)
 class Data:
-    """DATA and the options that say how to read it, the same in every command."""
+    """DATA and the options for reading it, the same in every command."""
 
     data: Annotated[
         str,
@@ -88,7 +89,7 @@ class Data:
     scale: Annotated[
         str | None,
         typer.Option(
-            metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="What stars can be, where the data does not say so."
+            metavar="LOW:HIGH", envvar="MATINEE_DATA_SCALE", help="Scale of the stars, if the data does not define it."
         ),
     ] = None
     not_rated: Annotated[
@@ -122,7 +123,7 @@ class Data:
 
 
 def is_store(path: str | Path) -> bool:
-    """Return whether this is a folder in which something was published."""
+    """Return whether this is a folder with snapshots."""
     return Path(path, "snapshots").is_dir()
 
 
@@ -132,12 +133,14 @@ def _of_store(store: str, options: dict[str, Any]) -> Dataset:
     defaults = {one.name: one.default for one in fields(Data)}
     for name, value in options.items():
         if value != defaults[name]:
-            raise UsageError(f"--{name.replace('_', '-')} says how to read a file, and {store} is a store")
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for reading files, and {store} is a store; leave the option out"
+            )
     return Store(store).open().dataset
 
 
 def _filter_option(option: FilterOption) -> Any:
-    """Return the annotation by which a command takes a filter."""
+    """Return the annotation of a command's parameter for a filter."""
     kind = str if option.kind is date else option.kind
     declared = typer.Option(metavar=option.metavar, min=option.low, max=option.high, help=option.help)
     return Annotated[list[kind] | None if option.several else kind | None, declared]  # type: ignore[valid-type]
@@ -187,11 +190,11 @@ def _parameters(function: Callable[..., Any]) -> list[Parameter]:
 
 @contextmanager
 def live_ratings(store: Path, live: str | None) -> Iterator[LiveRatings]:
-    """Open the live ratings of a store. Raises StoreError where there is no store for them."""
+    """Open the live ratings of a store. Raises StoreError if the store does not exist."""
     from matinee.live import FILE_NAME, LiveRatings
 
     if live is None and not store.is_dir():
-        raise StoreError(f"there is no store {store}; name it with --store, or make it with `matinee train`")
+        raise StoreError(f"no store {store}; name one with --store, or make it with `matinee train`")
     with LiveRatings(live if live is not None else store / FILE_NAME) as opened:
         yield opened
 
@@ -199,7 +202,7 @@ def live_ratings(store: Path, live: str | None) -> Iterator[LiveRatings]:
 def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise UsageError unless the value is one of these."""
     if value not in allowed:
-        raise UsageError(f"{option} is {' or '.join(allowed)}, not {value!r}")
+        raise UsageError(f"{option} must be {' or '.join(allowed)}, not {value!r}")
 
 
 def seconds(option: str, text: str | None) -> float | None:

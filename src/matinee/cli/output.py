@@ -1,7 +1,7 @@
-"""What commands print: tables for people, JSON for programs, progress while one waits.
+"""The output of commands: tables for people, JSON for programs, progress meanwhile.
 
-Results go to standard output, everything else to standard error. Where the stream is not a terminal there are no
-colours and no bars but lines of progress, and lines are never wrapped.
+Results go to standard output, everything else to standard error. On a stream that is not a terminal there are no
+colours, lines of progress instead of bars, and no wrapped lines.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ TITLE_WIDTH = 22  # columns that a title keeps where the terminal is narrow
 
 
 def complain(message: str) -> None:
-    """Print on standard error, in one line, why a command fails."""
+    """Print the error of a command on standard error, in one line."""
     _console(sys.stderr).print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
 
 
 def remark(message: str) -> None:
-    """Print on standard error what a reader must know beside the result."""
+    """Print a note for the reader on standard error."""
     _console(sys.stderr).print(escape(message), soft_wrap=True)
 
 
@@ -67,7 +67,7 @@ def result(table: Table, as_json: bool, **more: Any) -> None:
 
 
 def note(table: Table) -> None:
-    """Print what a reader of the table must know."""
+    """Print the note of a table."""
     for text in table.note.splitlines():
         line(text)
 
@@ -83,7 +83,7 @@ def report(found: Report, as_json: bool) -> None:
 
 
 def facts(known: Mapping[str, Any]) -> None:
-    """Print names and values below each other, leaving out what is not there."""
+    """Print names and values below each other, without those that are None."""
     shown = {name.replace("_", " "): texts([value])[0] for name, value in known.items() if value not in ("", [], False)}
     width = max(map(len, shown))
     for name, value in shown.items():

@@ -1,7 +1,7 @@
-"""The program around the commands: the one place where errors become exit codes.
+"""The program around the commands: the one place that turns errors into exit codes.
 
     0     fine
-    1     failed, and one clear line on standard error says why and what to do
+    1     failed; one line on standard error has the cause and the remedy
     2     an invalid option or argument
     130   interrupted by Ctrl-C
 
@@ -31,7 +31,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Group(TyperGroup):
-    """Commands that end with an exit code and, where they fail, one line."""
+    """Commands that end with an exit code and, if they fail, one line."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         options["standalone_mode"] = False
@@ -86,7 +86,7 @@ def unwrapped(docstring: str) -> str:
 
 
 def start(verbose: bool) -> None:
-    """Let the library's log speak on standard error: warnings, or everything."""
+    """Write the library's log to standard error: warnings, or everything."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title may have letters that the terminal does not
@@ -126,7 +126,7 @@ def _message(error: Exception) -> str:
             return reason
         case MemoryError():
             return "not enough memory for this; use less data or a smaller model"
-    return f"{type(error).__name__}: {error}; this is a fault in Matinee, MATINEE_DEBUG=1 shows where"
+    return f"{type(error).__name__}: {error}; this is a bug in Matinee; MATINEE_DEBUG=1 prints the traceback"
 
 
 def _usage(error: TyperException) -> str:

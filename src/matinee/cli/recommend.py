@@ -45,7 +45,7 @@ def recommend(
     n: options.Top = DEFAULT_N,
     filters: options.FilterValues,
     order: options.OrderOption = "match",
-    explain: Annotated[bool, typer.Option("--explain", help="Say which rated movies each answer comes from.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Name the rated movies that contribute most.")] = False,
     scale: ScaleOption = None,
     snapshot: options.SnapshotOption = None,
     as_json: AsJson = False,
@@ -98,7 +98,7 @@ def similar(
 def _asked(
     store: Path, snapshot: str | None, user: str | None, ratings: Path | None, scale: str | None
 ) -> Iterator[tuple[Recommender, dict[str, Any]]]:
-    """Open a store with its live ratings, where there are any, and say whom a question is about."""
+    """Open a store with its live ratings, if any, and return it with the person of the options."""
     from matinee.cli import output
     from matinee.live import FILE_NAME, LiveRatings
     from matinee.recommender import Recommender

@@ -45,30 +45,31 @@ def serve(
     ] = "text",
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Give every client full access.")] = False,
     behind_proxy: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Proxies before it whose word on client, host and https is taken.")
+        int,
+        typer.Option(metavar="N", min=0, help="Proxies in front whose forwarded client, host and scheme are trusted."),
     ] = 0,
     allowed_hosts: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Names under which it may be asked, besides localhost.")
+        str | None, typer.Option(metavar="NAME,...", help="Host names to answer for, besides localhost.")
     ] = None,
     rate_limit: Annotated[
-        float, typer.Option(metavar="X", help="Requests a second of one client, in each worker.")
+        float, typer.Option(metavar="X", help="Requests per second of one client, in each worker.")
     ] = 100,
     refit_every: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Refit at this interval, if there are new ratings: 90s, 10m, 6h or 1d."),
     ] = None,
     refit_after: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Refit sooner, after so many ratings.")
+        int | None, typer.Option(metavar="N", min=1, help="Refit sooner, after this many ratings.")
     ] = None,
     refits: Annotated[
         bool, typer.Option("--refits/--no-refits", help="Refit here when asked to, or leave it to another machine.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Answer over HTTP from the snapshot that is served, until Ctrl-C.
+    """Serve the current snapshot over HTTP, until Ctrl-C.
 
-    Without an API key only programs of this machine are answered, and listening on another address than a local one,
-    or behind a proxy, takes a key (`matinee key create`) or --no-auth.
+    Without an API key the service answers only programs of this machine; listening on another address than a local
+    one, or behind a proxy, needs a key (`matinee key create`) or --no-auth.
 
     A refit is a program of its own, `matinee refit` at low priority, which takes its options from MATINEE_*
     variables and matinee.toml.
@@ -102,11 +103,11 @@ def demo(
     port: Port = 8000,
     as_json: AsJson = False,
 ) -> None:
-    """Data, models and page in one go: the shortest way to a page that one can open.
+    """Get data, train models and serve the page: the shortest way to try Matinee.
 
-    Takes ml-latest-small from here, from the folder that MATINEE_DATA names, or from GroupLens if that takes only
-    seconds, and otherwise the embedded sample with simulated ratings. A store that holds a snapshot is served as it
-    is. A busy port means the next one.
+    Uses ml-latest-small from this folder, from the folder that MATINEE_DATA names, or from GroupLens if the download
+    takes only seconds, and otherwise the embedded sample with simulated ratings. Serves an existing snapshot of the
+    store unchanged. If the port is busy, uses the next one.
     """
     from matinee import service, system
     from matinee.cli import output
@@ -116,21 +117,21 @@ def demo(
     tell = output.remark if as_json else output.line
     if Store(store).current_id():
         name = Store(store).manifest().data["name"]
-        tell(f"Serving the snapshot of {name} in {store}; remove that folder to begin anew")
+        tell(f"Serving the snapshot of {name} in {store}; remove that folder to start again")
     else:
         _train(demo_data(tell), store)
     service.serve(store, port=port, next_free_port=True, announce=_announcing(as_json))
 
 
 def _announcing(as_json: bool) -> Callable[[str], None] | None:
-    """Return what tells the address to a program, None for a person."""
+    """Return the callback that prints the address as JSON, None without --json."""
     from matinee.cli import output
 
     return (lambda url: output.document({"url": url})) if as_json else None
 
 
 def demo_data(tell: Callable[[str], None]) -> Dataset:
-    """Return the data to show, and say which it is."""
+    """Return the data set of the demo, and print which one it is."""
     from matinee import datasets
 
     folder = _release_here() or _release_fetched()

@@ -1,4 +1,4 @@
-"""Settings from a file: what would otherwise be typed as options again and again.
+"""Settings from a file: options that apply to every run.
 
     store = "/srv/matinee"      # of every command that has --store
     [serve]                     # of this command alone
@@ -8,8 +8,8 @@
     [snapshot.list]             # of a command of a command
     json = true
 
-Where an option and a command share a name, a value is the option's and a section the command's: `live = "..."` is
---live everywhere, `[live.migrate]` is of `matinee live migrate`.
+If an option and a command share a name, a value sets the option and a section the command: `live = "..."` is
+--live everywhere, `[live.migrate]` belongs to `matinee live migrate`.
 
 An option on the command line wins over its variable, and that over the file.
 """
@@ -38,7 +38,7 @@ def read(path: Path | None, group: Any) -> dict[str, Any]:
     try:
         given = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"there is no settings file {path}") from None
+        raise UsageError(f"no settings file {path}; name another one with --settings") from None
     except OSError as problem:
         raise UsageError(f"cannot read {path}: {problem.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
@@ -50,10 +50,10 @@ def _defaults(path: Path, group: Any, given: Mapping[str, Any], common: Mapping[
     """Return the defaults of each command of a group; `common` are the options that stand further up in the file."""
     sections = {name: value for name, value in given.items() if isinstance(value, Mapping)}
     for name in sections.keys() - group.commands.keys():
-        raise UsageError(f"{path}: there is no command {name!r}; [...] names one of {', '.join(group.commands)}")
+        raise UsageError(f"{path}: unknown command [{name}]; the commands are {', '.join(group.commands)}")
     own = {name: value for name, value in given.items() if name not in sections}
     for name in own.keys() - {name for command in _commands(group) for name in _options(command)}:
-        raise UsageError(f"{path}: no command has the option --{name}; write it as in `matinee COMMAND --help`")
+        raise UsageError(f"{path}: no command has the option --{name}; see `matinee COMMAND --help`")
     both = {**common, **own}
     return {name: _of(path, name, command, sections.get(name, {}), both) for name, command in group.commands.items()}
 
@@ -70,7 +70,7 @@ def _of(path: Path, name: str, command: Any, own: Mapping[str, Any], common: Map
 
 
 def _value(path: Path, option: str, parameter: Any, value: Any) -> Any:
-    """Return a value as it would be typed: a list with commas, where the option is not one to repeat."""
+    """Return a value as on the command line: a list with commas, unless the option repeats."""
     if not isinstance(value, list) or parameter.multiple:
         return value
     if not (parameter.metavar or "").endswith(",..."):

@@ -1,4 +1,4 @@
-"""snapshot list, show, verify, activate, remove, prune, pull: what a store holds and which snapshot of it is served."""
+"""snapshot list, show, verify, activate, remove, prune, pull: the snapshots of a store, and the one that is served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matinee.snapshot.manifest import Manifest
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A snapshot, as `matinee snapshot list` names it.")]
-OptionalId = Annotated[str | None, typer.Argument(metavar="ID", help="A snapshot; without it the one that is served.")]
+OptionalId = Annotated[str | None, typer.Argument(metavar="ID", help="A snapshot; by default the served one.")]
 
 snapshots = typer.Typer(cls=Subgroup)
 
@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 @snapshots.callback(invoke_without_command=True)
 def about(context: typer.Context) -> None:
-    """Look at the snapshots of a store, check them, choose the one to serve, and delete others."""
+    """List the snapshots of a store, check them, choose the one to serve, and delete others."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -76,7 +76,7 @@ def _row(manifest: Manifest, current: str | None) -> dict[str, Any]:
 
 
 def show(snapshot: OptionalId = None, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Show what a snapshot was made of and how well it did."""
+    """Show a snapshot's data, models and measured quality."""
     from matinee.cli import output
     from matinee.snapshot import Store
 
@@ -86,14 +86,14 @@ def show(snapshot: OptionalId = None, store: StoreOption = options.DEFAULT_STORE
 
 
 def described(manifest: Manifest) -> dict[str, Any]:
-    """Return what people want to know of a snapshot."""
+    """Return the facts of a snapshot for people."""
     models = {role: model["config"] if model else None for role, model in manifest.models.items()}
     made = {"snapshot": manifest.id, "created": manifest.created, "version": manifest.version}
     return {**made, "data": manifest.data, **models, "metrics": manifest.metrics}
 
 
 def published(snapshot: Snapshot, as_json: bool) -> None:
-    """Say how well a new snapshot did, and that it is served from now on."""
+    """Print the measured quality of a new snapshot, and its id."""
     from matinee.cli import output
 
     manifest = snapshot.manifest
@@ -127,9 +127,9 @@ def activate(
     live: LiveOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Serve this snapshot from now on; running servers follow within seconds.
+    """Activate a snapshot; running servers follow within seconds.
 
-    One with ratings of people who were forgotten since is refused.
+    Refuses a snapshot with ratings of users who were forgotten later.
     """
     from matinee import refit
     from matinee.cli import output
@@ -139,11 +139,11 @@ def activate(
         manifest = refit.activate(Store(store), opened, snapshot)
     if as_json:
         return output.document({"snapshot": manifest.id, "served": True})
-    return output.line(f"snapshot {manifest.id} is served from now on")
+    return output.line(f"snapshot {manifest.id} is active")
 
 
 def remove(snapshot: IdArgument, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Delete a snapshot, unless it is the one that is served."""
+    """Delete a snapshot, unless it is the served one."""
     from matinee.snapshot import Store
 
     Store(store).remove(snapshot)
@@ -151,23 +151,25 @@ def remove(snapshot: IdArgument, store: StoreOption = options.DEFAULT_STORE, as_
 
 
 def prune(keep: Keep = 3, store: StoreOption = options.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Delete all snapshots but the newest few and the one that is served."""
+    """Delete all snapshots except the newest few and the served one."""
     from matinee.snapshot import Store
 
     _deleted(Store(store).prune(keep), as_json)
 
 
 def pull(
-    source: Annotated[Path, typer.Argument(metavar="STORE", help="The store that publishes: mounted, or copied here.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="STORE", help="The other store: mounted, or copied to this machine.")
+    ],
     keep: Keep = 3,
     store: StoreOption = options.DEFAULT_STORE,
     live: LiveOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch what another store serves, check every byte, and serve it here too; running servers follow within seconds.
+    """Copy another store's served snapshot, check every byte, and activate it; running servers follow within seconds.
 
-    For machines that answer but do not train. Does nothing where it is served already; one with ratings of people who
-    were forgotten since is refused.
+    For machines that answer but do not train. Does nothing if it is active already. Refuses a snapshot with ratings of
+    users who were forgotten later.
     """
     from matinee import refit
     from matinee.cli import output
@@ -183,8 +185,8 @@ def pull(
         here.prune(keep, before)
     if as_json:
         return output.document({"snapshot": manifest.id, "fresh": fresh, "before": before})
-    older = f", an older one than {before} before" if before is not None and manifest.id < before else ""
-    return output.line(f"snapshot {manifest.id} is served {'from now on' if fresh else 'already'}{older}")
+    older = f", older than {before}, the one before" if before is not None and manifest.id < before else ""
+    return output.line(f"snapshot {manifest.id} is {'active' if fresh else 'active already'}{older}")
 
 
 def _deleted(snapshots: Sequence[str], as_json: bool) -> None:
@@ -192,4 +194,4 @@ def _deleted(snapshots: Sequence[str], as_json: bool) -> None:
 
     if as_json:
         return output.document({"deleted": snapshots})
-    return output.line(f"Deleted {', '.join(snapshots)}" if snapshots else "There was nothing to delete")
+    return output.line(f"Deleted {', '.join(snapshots)}" if snapshots else "Nothing to delete")

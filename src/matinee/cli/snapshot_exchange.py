@@ -1,4 +1,4 @@
-"""snapshot import-spark, export: what other programs trained, into a store, and what was trained here, out of it."""
+"""snapshot import-spark, export: Spark's models into a store, and a snapshot's models out of it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from matinee.spark.interop import Imported
 
 SavedModel = Annotated[
-    str, typer.Argument(metavar="PATH", help="What save() of a Spark ALS model, pipeline or tuned model wrote.")
+    str, typer.Argument(metavar="PATH", help="The output of save() of a Spark ALS model, pipeline or tuned model.")
 ]
 Movies = Annotated[Path | None, typer.Option(metavar="FILE", help="Titles and genres, by the model's movie ids.")]
 TrainedOn = Annotated[
     str | None,
-    typer.Option("--ratings", metavar="DATA", help="What it was trained on: the users' histories, and how it was."),
+    typer.Option("--ratings", metavar="DATA", help="Its training data, for the users' histories and its settings."),
 ]
 Format = Annotated[
-    str, typer.Option("--format", metavar="spark-mllib|spark-ml|parquet|arrow", help="Who is to load it.")
+    str, typer.Option("--format", metavar="spark-mllib|spark-ml|parquet|arrow", help="The format of the files.")
 ]
 Out = Annotated[str, typer.Option("--out", metavar="DIR", help="New folder for the files.")]
 Which = Annotated[
-    str | None, typer.Option("--model", metavar="als|ials", help="Where a snapshot has both; its rater unless given.")
+    str | None, typer.Option("--model", metavar="als|ials", help="If a snapshot has both; by default its rater.")
 ]
 
 
@@ -42,22 +42,22 @@ def import_spark(
     path: SavedModel,
     movies: Movies = None,
     ratings: TrainedOn = None,
-    reg: Annotated[float | None, typer.Option(metavar="X", help="Its regParam, where no ratings are given.")] = None,
-    implicit: Annotated[bool, typer.Option("--implicit", help="It was trained with implicitPrefs.")] = False,
+    reg: Annotated[float | None, typer.Option(metavar="X", help="Its regParam, if no ratings are given.")] = None,
+    implicit: Annotated[bool, typer.Option("--implicit", help="Its implicitPrefs is true.")] = False,
     alpha: Annotated[float | None, typer.Option(metavar="X", help="Its alpha, with --implicit.")] = None,
-    nonnegative: Annotated[bool, typer.Option("--nonnegative", help="It was trained as nonnegative.")] = False,
+    nonnegative: Annotated[bool, typer.Option("--nonnegative", help="Its nonnegative is true.")] = False,
     scale: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH", help="What stars can be, without ratings: 0.5:5 unless given.")
+        str | None, typer.Option(metavar="LOW:HIGH", help="Scale of the stars, without ratings; by default 0.5:5.")
     ] = None,
     store: StoreOption = options.DEFAULT_STORE,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a model that Spark saved as a snapshot, which is served from then on; needs neither Spark nor Java.
+    """Publish a model that Spark saved as a snapshot, and activate it; needs neither Spark nor Java.
 
-    Read are pyspark.mllib's MatrixFactorizationModel, pyspark.ml's ALSModel, and pipelines and tuned models with one of
-    them inside, of Spark 2 to 4. A saved model does not tell its regularisation: it is found out from the ratings that
-    it was trained on, taken from a tuned model, or given.
+    Reads pyspark.mllib's MatrixFactorizationModel, pyspark.ml's ALSModel, and pipelines and tuned models that contain
+    one of them, of Spark 2 to 4. A saved model does not contain its regularisation: it comes from the training
+    ratings, from a tuned model, or from --reg.
     """
     from matinee.cli import output
     from matinee.ratings import Scale
@@ -80,8 +80,8 @@ def import_spark(
         )
     elif imported.differing and (twice := imported.snapshot.dataset.facts.duplicates):
         output.remark(
-            f"{imported.differing:.1%} of the users differ from Spark's: the ratings say {twice:,} times again what a "
-            "user gave a movie, of which the last counts here and each in Spark"
+            f"{imported.differing:.1%} of the users differ from Spark's: {twice:,} ratings repeat a user "
+            "and movie; Matinee uses the last of them, Spark all of them"
         )
     known = {**described(imported.snapshot.manifest), "trained": str(imported.objective)}
     if as_json:
@@ -93,7 +93,7 @@ def import_spark(
 
 
 def _part(imported: Imported) -> str:
-    """Return how far users folded in here are from those that Spark stored."""
+    """Return the difference between users folded in by Matinee and those that Spark stored."""
     from matinee.spark.interop.importing import AGREES
 
     if imported.difference is None:
@@ -110,11 +110,11 @@ def export(
     live: LiveOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a snapshot's factors for others to load; needs neither Spark nor Java.
+    """Write a snapshot's factors for other programs; needs neither Spark nor Java.
 
     spark-mllib is loaded by pyspark.mllib's MatrixFactorizationModel.load, spark-ml by pyspark.ml's ALSModel.load; both
     need ids that are 32-bit integers. parquet and arrow are two tables, of users and of movies, with ids as text. Live
-    ratings since the snapshot are not seen; refit first to have them.
+    ratings after the snapshot do not count; refit first to include them.
     """
     from dataclasses import asdict
 

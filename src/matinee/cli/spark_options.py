@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from matinee.spark.engine import Cluster, Source
 
 Engine = Annotated[
-    str, typer.Option("--engine", metavar="local|spark", help="Here, or on Spark when data outgrows this machine.")
+    str, typer.Option("--engine", metavar="local|spark", help="Run on this machine, or on Spark for larger data.")
 ]
 Master = Annotated[
     str | None, typer.Option(metavar="URL", help="Spark's: local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT.")
 ]
-SparkConf = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A setting of Spark's own; repeat for more.")]
+SparkConf = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A Spark setting; repeat for more.")]
 Histories = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Let Spark leave people's ratings there, not in the store.")
+    str | None, typer.Option(metavar="ADDRESS", help="Where Spark writes users' ratings, instead of the store.")
 ]
 
 
 def asked(engine: str, **spark: Any) -> bool:
-    """Return whether Spark is asked for. Raises UsageError where only its options are."""
+    """Return whether the engine is Spark. Raises UsageError for its options without it."""
     options.one_of("--engine", engine, ("local", "spark"))
     given = [name for name, value in spark.items() if value]
     if engine == "local" and given:
-        raise UsageError(f"--{given[0].replace('_', '-')} is about Spark; add --engine spark")
+        raise UsageError(f"--{given[0].replace('_', '-')} needs --engine spark")
     return engine == "spark"
 
 
@@ -50,7 +50,7 @@ def cluster(
 
 
 def others(master: str | None, conf: Sequence[str] | None) -> dict[str, Any]:
-    """Return what options say of a cluster."""
+    """Return the cluster's settings of the options."""
     said = dict(_pair("--spark-conf", one) for one in conf or ())
     return {**({"master": master} if master else {}), **({"conf": said} if said else {})}
 
@@ -58,7 +58,7 @@ def others(master: str | None, conf: Sequence[str] | None) -> dict[str, Any]:
 def _pair(option: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise UsageError(f"{option} takes NAME=VALUE, not {text!r}")
+        raise UsageError(f"{option} must be NAME=VALUE, not {text!r}")
     return name, value
 
 
@@ -71,7 +71,7 @@ def source(data: Data) -> Source:
     read_here = {"--columns": data.columns, "--movie-columns": data.movie_columns, "--not-rated": data.not_rated}
     for option, value in read_here.items():
         if value is not None:
-            raise UsageError(f"{option} is read by the engine local only; leave --engine spark out")
+            raise UsageError(f"{option} works only with --engine local")
     return Source(
         data.data,
         data.user,

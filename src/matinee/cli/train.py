@@ -31,21 +31,21 @@ def add_to(app: typer.Typer) -> None:
 def tune(
     data: Data,
     model: Annotated[str, typer.Option(metavar="NAME", help="The model to choose settings for.")] = "als",
-    ranks: Annotated[
-        str | None, typer.Option(metavar="N,...", help="Ranks to try; for als 4,8,12 where nothing else is asked.")
-    ] = None,
+    ranks: Annotated[str | None, typer.Option(metavar="N,...", help="Ranks to try; for als by default 4,8,12.")] = None,
     regs: Annotated[str | None, typer.Option(metavar="X,...", help="Regularisations to try.")] = None,
     trials: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Let Optuna propose so many, instead of every combination.")
+        int | None, typer.Option(metavar="N", min=1, help="Let Optuna propose this many, instead of all combinations.")
     ] = None,
     study: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the trials; the same command goes on from there.")
+        Path | None, typer.Option(metavar="FILE", help="Store the trials; the same command continues them.")
     ] = None,
     iterations: Iterations = None,
     settings: Settings = None,
-    split: Annotated[str, typer.Option(metavar="A:B:C", help="Parts to train, to choose and to test on.")] = "6:2:2",
-    save: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Keep the best for `matinee train`.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Keep the scores as a picture.")] = None,
+    split: Annotated[str, typer.Option(metavar="A:B:C", help="Parts for training, validation and test.")] = "6:2:2",
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the best settings for `matinee train`.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write the scores as a picture.")] = None,
     seed: Seed = 0,
     threads: Threads = None,
     engine: spark_options.Engine = "local",
@@ -54,9 +54,9 @@ def tune(
     histories: spark_options.Histories = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try settings, choose by the validation part, and test the best once.
+    """Try settings, choose the best by the validation part, and test it once.
 
-    Tried is every combination of --ranks and --regs, or with --trials what Optuna proposes.
+    Tries every combination of --ranks and --regs, or with --trials the proposals of Optuna.
     """
     from matinee import tuning
     from matinee.cli import configs, output
@@ -68,7 +68,7 @@ def tune(
     if len(found) > 1:
         raise UsageError(f"tune one model at a time, not {model}")
     if study and not trials:
-        raise UsageError("--study keeps the trials of --trials N; give both")
+        raise UsageError("--study needs --trials N")
     grid = {"rank": options.numbers("--ranks", ranks, int), "reg": options.numbers("--regs", regs, float)}
     tried: dict[str, Any] = {name: values for name, values in grid.items() if values}
     if model == "als" and not tried and not trials:
@@ -77,7 +77,7 @@ def tune(
         from matinee.tuning.cluster import tune_on_spark
 
         if trials:
-            raise UsageError("--trials lets Optuna propose, here; on Spark give --ranks and --regs")
+            raise UsageError("--trials works only with --engine local; on Spark use --ranks and --regs")
         with output.iterations("Spark: starting") as progress:
             tuned = tune_on_spark(
                 spark_options.source(data),
@@ -114,17 +114,18 @@ def train(
     data: Data,
     store: StoreOption = options.DEFAULT_STORE,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The rater as `matinee tune --save` wrote it.")
+        Path | None, typer.Option(metavar="FILE", help="The rater's settings, from `matinee tune --save`.")
     ] = None,
-    rater: Annotated[str | None, typer.Option(metavar="|".join(RATERS), help="What shows stars.")] = None,
+    rater: Annotated[str | None, typer.Option(metavar="|".join(RATERS), help="The model that predicts stars.")] = None,
     ranker: Annotated[
-        str | None, typer.Option(metavar="|".join([*RANKERS, "none"]), help="What orders lists; none: stars do.")
+        str | None,
+        typer.Option(metavar="|".join([*RANKERS, "none"]), help="The model that orders lists; none: by stars."),
     ] = None,
     rank: Annotated[int | None, typer.Option(metavar="N", min=1, help="The rater's number of factors.")] = None,
     iterations: Iterations = None,
     reg: Annotated[float | None, typer.Option(metavar="X", help="The rater's regularisation.")] = None,
     settings: Settings = None,
-    split: Annotated[str, typer.Option(metavar="A:B", help="Parts to train and to measure on.")] = "7:3",
+    split: Annotated[str, typer.Option(metavar="A:B", help="Parts for training and test.")] = "7:3",
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Publish without measuring first.")] = False,
     seed: Seed = 5,
     threads: Threads = None,
@@ -134,10 +135,10 @@ def train(
     histories: spark_options.Histories = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure on a split, then train on everything and publish the snapshot that is served from then on.
+    """Measure on a split, then train on everything, publish a snapshot and activate it.
 
-    Without --rater it is bayes, without --ranker it is ease, or ials for more than 20,000 movies to rank. On Spark it
-    is als and none, and DATA is any path that Spark reads.
+    The default rater is bayes, the default ranker ease, or ials for more than 20,000 movies to rank. On Spark they are
+    als and none, and DATA is any path that Spark reads.
     """
     from matinee import training
     from matinee.cli import configs, output
@@ -173,7 +174,7 @@ def train(
                 progress=progress,
             )
         return published(snapshot, as_json)
-    logging.getLogger("matinee.models").setLevel(logging.INFO)  # a model says how much memory it needs
+    logging.getLogger("matinee.models").setLevel(logging.INFO)  # models log the memory that they need
     chosen = configs.parsed(settings)
     ds = data.read_aloud()
     rating, ordering = configs.rater_and_ranker(
