@@ -77,7 +77,7 @@ def test_document__describes_every_operation_once_and_whole():
 
 
 def test_view__carries_what_it_was_declared_with(app):
-    route = app.view_functions["api.status"].route
+    route = app.view_functions["api.get_status"].route
     assert (route.method, route.path, route.scope, route.owned) == ("GET", "/status", "public", False)
 
 

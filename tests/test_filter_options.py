@@ -9,7 +9,7 @@ from matinee.cli.batch_recommend import batch_recommend
 from matinee.cli.recommend import recommend
 from matinee.filter_options import FILTERS, FilterOptions
 from matinee.recommender import Filters
-from matinee.service.api.recommendations import GivenRatings, UserListOptions
+from matinee.service.api.recommendations import RecommendationRequest, UserListOptions
 
 
 def test_filters__can_be_passed_in_python() -> None:
@@ -27,6 +27,6 @@ def test_filters__are_options_of_the_command_line() -> None:
 
 
 def test_filters__are_parameters_of_the_interface() -> None:
-    for model in (UserListOptions, GivenRatings):
+    for model in (UserListOptions, RecommendationRequest):
         described = {name: field.description for name, field in model.model_fields.items()}
         assert described.items() >= {name: option.help for name, option in FILTERS.items()}.items()

@@ -23,7 +23,7 @@ Genre = Annotated[str, Field(min_length=1, max_length=MAX_GENRE, json_schema_ext
 OtherId = Annotated[str, Field(max_length=16, json_schema_extra={"pattern": LINE_PATTERN})]
 
 
-class Description(Asked):
+class MovieDescription(Asked):
     """What is known of a new movie."""
 
     title: str = Field(min_length=1, max_length=MAX_TITLE, json_schema_extra={"pattern": TITLE_PATTERN})
@@ -39,10 +39,10 @@ class AddedMovie(Answered, MovieFacts):
 
 @route(
     "PUT", "/movies/{movie}",
-    scope="admin", summary="Add a movie that the data does not know yet", body=Description, answer=AddedMovie,
+    scope="admin", summary="Add a movie", body=MovieDescription, answer=AddedMovie,
     problems=(409,),
 )  # fmt: skip
-def add_movie(movie: str, body: Description) -> Fields:
+def add_movie(movie: str, body: MovieDescription) -> Fields:
     """It can be searched and rated at once, and is recommended after the next refit. The same id again replaces it."""
     if movie in recommender().dataset.catalog.ids:
         raise ConflictError(f"movie {movie!r} is in the data already; choose another id")

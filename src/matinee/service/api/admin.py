@@ -17,7 +17,7 @@ from matinee.service.serving import live, serving_of
 from matinee.snapshot import Store
 
 
-class Verdict(BaseModel):
+class RefitVerdict(BaseModel):
     """How a refit's candidate did beside the snapshot that was served."""
 
     before: float = Field(description="RMSE of what was served")
@@ -38,19 +38,19 @@ class Refit(BaseModel):
     ended: str | None = None
     parent: str | None = Field(None, description="id of the snapshot that it began from")
     snapshot: str | None = Field(None, description="id of the snapshot that was served when it ended")
-    verdict: Verdict | None = Field(None, description="null where nothing could be compared")
+    verdict: RefitVerdict | None = Field(None, description="null where nothing could be compared")
     left_out: int | None = Field(None, description="live ratings of unknown movies or off the scale")
     removed: list[str] | None = Field(None, description="ids of the snapshots that it deleted")
     seconds: float | None = None
 
 
-class AskedRefit(Answered):
+class RequestedRefit(Answered):
     """A refit that starts soon."""
 
     refit: Refit
 
 
-class Activated(Answered):
+class ActivatedSnapshot(Answered):
     """The snapshot that is served from now on, in every worker within seconds."""
 
     activated: str
@@ -60,12 +60,12 @@ class Activated(Answered):
     "POST",
     "/admin/refit",
     scope="admin",
-    summary="Ask for a refit",
-    answer=AskedRefit,
+    summary="Request a refit",
+    answer=RequestedRefit,
     problems=(HTTPStatus.CONFLICT,),
     status=HTTPStatus.ACCEPTED,
 )
-def ask_for_refit() -> Fields:
+def request_refit() -> Fields:
     """It starts within seconds where `matinee serve` runs; how it goes is in the status."""
     try:
         return {"refit": shown(refit.ask(live()))}
@@ -77,8 +77,8 @@ def ask_for_refit() -> Fields:
     "POST",
     "/admin/snapshots/{snapshot}/activate",
     scope="admin",
-    summary="Serve another snapshot, as to roll back",
-    answer=Activated,
+    summary="Activate a snapshot",
+    answer=ActivatedSnapshot,
     problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def activate_snapshot(snapshot: str) -> Fields:

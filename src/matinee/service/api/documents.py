@@ -27,14 +27,14 @@ class Operation(NamedTuple):
         return str(self.said["tags"][0])
 
 
-@route("GET", "/openapi.json", prefix="/api", scope="public", summary="This document")
-def openapi_document() -> Fields | Response:
+@route("GET", "/openapi.json", prefix="/api", scope="public", summary="Get this document")
+def get_openapi_document() -> Fields | Response:
     """OpenAPI 3.1, for generators of clients and for tests."""
     return Response(orjson.dumps(openapi.document(request.root_path)), mimetype="application/json")
 
 
-@route("GET", "/docs", prefix="/api", scope="public", summary="The same as a page to read and try")
-def docs() -> Fields | Response:
+@route("GET", "/docs", prefix="/api", scope="public", summary="Get this document as a page")
+def get_docs() -> Fields | Response:
     """Made from the document, without a request to anywhere else."""
     document = openapi.document(request.root_path)
     found = sorted(_operations(document), key=lambda one: one.tag)

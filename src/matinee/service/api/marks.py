@@ -14,12 +14,12 @@ from matinee.service.movies import facts
 Mark = Literal["seen", "hidden", "watchlist"]
 
 
-class Marked(MovieFacts):
+class MarkedMovie(MovieFacts):
     mark: Mark
 
 
-class Marks(AboutUser):
-    items: list[Marked]
+class UserMarks(AboutUser):
+    items: list[MarkedMovie]
 
 
 class NewMark(Asked):
@@ -31,8 +31,8 @@ class StoredMark(AboutUser):
     mark: Mark | None = Field(description="null: there is no mark")
 
 
-@route("GET", "/users/{user}/marks", scope="read", summary="What a user marked", answer=Marks)
-def marks(user: str) -> Fields:
+@route("GET", "/users/{user}/marks", scope="read", summary="List marks", answer=UserMarks)
+def list_marks(user: str) -> Fields:
     state = users.user_state(user)
     items = [{**row, "mark": state.marks[row["movie"]]} for row in facts(list(state.marks))]
     return {"user": user, "revision": state.revision, "items": items}
@@ -42,7 +42,7 @@ def marks(user: str) -> Fields:
     "PUT", "/users/{user}/marks/{movie}",
     scope="write", summary="Mark a movie", body=NewMark, answer=StoredMark, problems=(404,),
 )  # fmt: skip
-def mark(user: str, movie: str, body: NewMark) -> Fields:
+def mark_movie(user: str, movie: str, body: NewMark) -> Fields:
     """A movie has one mark: the new one takes the place of another."""
     revision = users.mark(user, movie, body.mark)
     return {"user": user, "revision": revision, "movie": movie, "mark": body.mark}
@@ -50,7 +50,7 @@ def mark(user: str, movie: str, body: NewMark) -> Fields:
 
 @route(
     "DELETE", "/users/{user}/marks/{movie}",
-    scope="write", summary="Take a mark away", answer=StoredMark, problems=(404,),
+    scope="write", summary="Delete a mark", answer=StoredMark, problems=(404,),
 )  # fmt: skip
 def delete_mark(user: str, movie: str) -> Fields:
     """A movie that was not marked stays so."""

@@ -20,7 +20,7 @@ MAX_PAGE = 100
 MAX_SIMILAR = 100
 
 
-class Search(Asked):
+class MovieQuery(Asked):
     """Which movies, and which part of them."""
 
     query: Annotated[str, AfterValidator(border.search_text)] = Field(
@@ -33,14 +33,14 @@ class Search(Asked):
     cursor: MovieId | None = Field(None, description="`next` of the page before")
 
 
-class Movies(Answered):
+class MoviesPage(Answered):
     """A page of movies."""
 
     items: list[MovieFacts]
     next: str | None = Field(description="cursor of the next page, null on the last")
 
 
-class Bar(BaseModel):
+class HistogramBar(BaseModel):
     """How many people gave so many stars."""
 
     stars: float
@@ -51,10 +51,10 @@ class Movie(Answered, MovieFacts):
     """All that is known of a movie."""
 
     tags: list[str] = Field(description="most used first")
-    histogram: list[Bar]
+    histogram: list[HistogramBar]
 
 
-class HowMany(Asked):
+class SimilarQuery(Asked):
     """How long the list is."""
 
     n: int = Field(10, ge=1, le=MAX_SIMILAR)
@@ -67,15 +67,15 @@ class SimilarMovie(MovieFacts):
     similarity: float
 
 
-class Similar(Answered):
+class SimilarMovies(Answered):
     """The movies nearest to one."""
 
     note: str
     items: list[SimilarMovie]
 
 
-@route("GET", "/movies", scope="read", summary="Search movies", query=Search, answer=Movies)
-def movies(query: Search) -> Fields:
+@route("GET", "/movies", scope="read", summary="Search movies", query=MovieQuery, answer=MoviesPage)
+def search_movies(query: MovieQuery) -> Fields:
     """Titles that have words beginning with all those of the query, best first.
 
     Accents, case and moved articles do not matter, and where few titles fit, small typos do not either. Without a
@@ -90,8 +90,8 @@ def movies(query: Search) -> Fields:
     return {"items": items, "next": items[-1]["movie"] if end < len(found) else None}
 
 
-@route("GET", "/movies/{movie}", scope="read", summary="One movie", answer=Movie, problems=(404,))
-def movie(movie: str) -> Fields:
+@route("GET", "/movies/{movie}", scope="read", summary="Get a movie", answer=Movie, problems=(404,))
+def get_movie(movie: str) -> Fields:
     """Facts, and how many people gave how many stars."""
     return described(movie)
 
@@ -100,12 +100,12 @@ def movie(movie: str) -> Fields:
     "GET",
     "/movies/{movie}/similar",
     scope="read",
-    summary="Similar movies",
-    query=HowMany,
-    answer=Similar,
+    summary="List similar movies",
+    query=SimilarQuery,
+    answer=SimilarMovies,
     problems=(404,),
 )
-def similar(movie: str, query: HowMany) -> Fields:
+def list_similar_movies(movie: str, query: SimilarQuery) -> Fields:
     """The movies nearest to this one, among those with enough ratings."""
     position_of(movie)
     found = recommender().similar(movie, query.n, min_ratings=query.min_ratings)

@@ -20,12 +20,12 @@ TEMPLATE = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"
 ABOUT = (
     "Rate a few films and at once see what to watch next. Every answer names the snapshot it came from, ids are "
-    "strings everywhere, and what goes wrong is said as problem details (RFC 9457)."
+    "strings everywhere, and errors are problem details (RFC 9457)."
 )
 PARTS = {
-    "user": "a user's id, or `me` for whoever asks",
+    "user": "a user's id, or `me` for the caller",
     "movie": "a movie's id",
-    "room": "a room, by what its link ends with",
+    "room": "a room's token, the end of its link",
     "snapshot": "a snapshot's id",
 }
 TAG_OF_PUBLIC = "service"
@@ -93,7 +93,7 @@ def _query(route: Route) -> list[dict[str, Any]]:
 
 
 def _parameter(name: str, said: Mapping[str, Any], required: bool) -> dict[str, Any]:
-    """Return a query parameter; left out is how null is said in a query."""
+    """Return a query parameter; leaving it out means null."""
     schema = {key: value for key, value in said.items() if key not in ("title", "description")}
     if "anyOf" in schema:
         [schema] = [one for one in schema["anyOf"] if one != {"type": "null"}]
@@ -104,7 +104,7 @@ def _parameter(name: str, said: Mapping[str, Any], required: bool) -> dict[str, 
 def _headers(route: Route) -> list[dict[str, Any]]:
     if not (route.owned and route.method == "GET"):
         return []
-    said = "an ETag of an earlier answer; 304 where nothing has changed since"
+    said = "an ETag of an earlier answer; 304 if nothing has changed since"
     return [{"name": "If-None-Match", "in": "header", "description": said, "schema": {"type": "string"}}]
 
 
@@ -117,7 +117,7 @@ def _body(route: Route) -> dict[str, Any]:
 
 def _responses(route: Route) -> dict[str, Any]:
     content = {"content": {JSON: {"schema": _reference(route.answer)}}} if route.answer is not None else {}
-    responses: dict[str, Any] = {str(int(route.status)): {"description": "as asked", **content}}
+    responses: dict[str, Any] = {str(int(route.status)): {"description": "success", **content}}
     if route.owned and route.method == "GET":
         responses["304"] = {"description": "nothing has changed since the answer with this ETag"}
     for status in problems_of(route):

@@ -18,7 +18,7 @@ MAX_MOVIES = 200  # asked about at once
 MAX_QUESTIONS = 100
 
 
-class Which(Asked):
+class PredictionQuery(Asked):
     """Which movies."""
 
     movie: Annotated[tuple[MovieId, ...], Field(min_length=1, max_length=MAX_MOVIES)]
@@ -31,7 +31,7 @@ class Predictions(AboutUser):
     items: list[PredictedMovie]
 
 
-class Of(Asked):
+class ExplanationQuery(Asked):
     """What to explain."""
 
     of: Order = Field("stars", description="the stars, or the match that orders a list")
@@ -46,7 +46,7 @@ class Contribution(BaseModel):
     contribution: float
 
 
-class Explanation(AboutUser):
+class ScoreExplanation(AboutUser):
     """Why a score is what it is: base and contributions sum to the total."""
 
     movie: str
@@ -57,7 +57,7 @@ class Explanation(AboutUser):
     items: list[Contribution]
 
 
-class Questions(Asked):
+class QuestionQuery(Asked):
     """How many movies to ask about."""
 
     n: int = Field(1, ge=1, le=MAX_QUESTIONS)
@@ -81,12 +81,12 @@ class NextToRate(AboutUser):
     "GET",
     "/users/{user}/predictions",
     scope="read",
-    summary="Stars a user would give",
-    query=Which,
+    summary="Predict stars",
+    query=PredictionQuery,
     answer=Predictions,
     problems=(404,),
 )
-def predictions(user: str, query: Which) -> Fields:
+def predict_stars(user: str, query: PredictionQuery) -> Fields:
     """With the interval that holds 90 % of ratings."""
     for movie in query.movie:
         position_of(movie)
@@ -98,12 +98,12 @@ def predictions(user: str, query: Which) -> Fields:
     "GET",
     "/users/{user}/explanations/{movie}",
     scope="read",
-    summary="Why a movie has its stars or its place",
-    query=Of,
-    answer=Explanation,
+    summary="Explain a prediction or a place",
+    query=ExplanationQuery,
+    answer=ScoreExplanation,
     problems=(404, 422),
 )
-def explanation(user: str, movie: str, query: Of) -> Fields:
+def explain_movie(user: str, movie: str, query: ExplanationQuery) -> Fields:
     """What each rating of the user adds, the largest first."""
     position_of(movie)
     found = recommender().explain(user=user, movie=movie, of=query.of)
@@ -125,12 +125,12 @@ def explanation(user: str, movie: str, query: Of) -> Fields:
     "GET",
     "/users/{user}/next-to-rate",
     scope="read",
-    summary="What to ask a user about",
-    query=Questions,
+    summary="List movies to ask about",
+    query=QuestionQuery,
     answer=NextToRate,
     problems=(404,),
 )
-def next_to_rate(user: str, query: Questions) -> Fields:
+def list_questions(user: str, query: QuestionQuery) -> Fields:
     """The movies whose rating would tell most, among those the user is likely to know."""
     for movie in query.unknown:
         position_of(movie)

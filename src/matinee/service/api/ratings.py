@@ -30,7 +30,7 @@ KINDS: Mapping[Mark, Kind] = {"seen": "watched", "hidden": "hidden", "watchlist"
 UPLOADS = ("text/csv", "application/zip", "application/x-zip-compressed", "application/vnd.ms-excel")
 
 
-class Page(Asked):
+class RatingsQuery(Asked):
     limit: int = Field(100, ge=1, le=1_000, description="how many at most")
     cursor: str | None = Field(None, description="`next` of the page before")
 
@@ -39,7 +39,7 @@ class RatedMovie(MovieFacts):
     stars: float
 
 
-class Ratings(AboutUser):
+class RatingsPage(AboutUser):
     items: list[RatedMovie]
     next: str | None = Field(description="cursor of the next page, null on the last")
 
@@ -51,7 +51,7 @@ class Rating(AboutUser):
     stars: float
 
 
-class Stars(Asked):
+class NewRating(Asked):
     stars: float = Field(description="on the scale of the data")
 
 
@@ -60,7 +60,7 @@ class StoredRating(AboutUser):
     stars: float | None = Field(description="null: there is no rating")
 
 
-class WrittenMovie(Asked):
+class ImportedMovie(Asked):
     """A movie by its id, its IMDb id, or its title, with the year where it is known."""
 
     movie: MovieId | None = None
@@ -73,19 +73,19 @@ class WrittenMovie(Asked):
         return Line(number, stars, self.movie, self.imdb, (self.title,) if self.title else (), self.year)
 
 
-class WrittenRating(WrittenMovie):
+class ImportedRating(ImportedMovie):
     stars: float
 
 
-class WrittenMark(WrittenMovie):
+class ImportedMark(ImportedMovie):
     mark: Mark
 
 
-class WrittenRatings(Asked):
+class RatingsImport(Asked):
     """Ratings and marks; what an export holds can be sent back as it is."""
 
-    ratings: list[WrittenRating] = Field(max_length=MOST_RATINGS, examples=[[{"movie": "1", "stars": 4}]])
-    marks: list[WrittenMark] = Field([], max_length=MOST_RATINGS)
+    ratings: list[ImportedRating] = Field(max_length=MOST_RATINGS, examples=[[{"movie": "1", "stars": 4}]])
+    marks: list[ImportedMark] = Field([], max_length=MOST_RATINGS)
     scale: str | None = Field(None, description="of these stars, such as 1:10; by default the data's")
     snapshot: str | None = Field(None, description="as in an export; of no effect")
     user: str | None = Field(None, description="as in an export; of no effect")
@@ -106,7 +106,7 @@ class UnmatchedLine(BaseModel):
     reason: str
 
 
-class Group(BaseModel):
+class UnmatchedGroup(BaseModel):
     """Lines that became nothing for one reason."""
 
     kind: Literal["newer", "unknown", "another year", "several", "nameless", "series", "stars", "listed", "unreadable"]
@@ -125,13 +125,13 @@ class LooseLine(BaseModel):
     why: str = Field(description="what differs")
 
 
-class StoredRatings(AboutUser):
+class ImportReport(AboutUser):
     site: str = Field(description="whose file it was taken for")
     scale: str = Field(description="of its stars")
     lines: int = Field(description="how many were read")
     stored: int = Field(description="how many movies were rated")
     marked: dict[Mark, int] = Field(description="how many movies were marked as what")
-    groups: list[Group] = Field(description="of all lines that became nothing, the largest first")
+    groups: list[UnmatchedGroup] = Field(description="of all lines that became nothing, the largest first")
     unmatched: list[UnmatchedLine] = Field(description=f"the first {MOST_EXAMPLES} lines that became nothing")
     loose: list[LooseLine] = Field(description=f"the first {MOST_EXAMPLES} lines whose movie is not certain")
     loose_lines: int = Field(description="how many there are of these")
@@ -139,8 +139,8 @@ class StoredRatings(AboutUser):
     notes: list[str] = Field(description="what became of likes, lists and marks that gave way")
 
 
-@route("GET", "/users/{user}/ratings", scope="read", summary="What a user rated", query=Page, answer=Ratings)
-def ratings(user: str, query: Page) -> Fields:
+@route("GET", "/users/{user}/ratings", scope="read", summary="List ratings", query=RatingsQuery, answer=RatingsPage)
+def list_ratings(user: str, query: RatingsQuery) -> Fields:
     """Ratings of the data and live ones, in the order of the movies' ids."""
     state = users.user_state(user)
     movies = list(state.stars)
@@ -160,9 +160,9 @@ def _behind(cursor: str, movies: list[str]) -> int:
 
 @route(
     "GET", "/users/{user}/ratings/{movie}",
-    scope="read", summary="A user's rating of one movie", answer=Rating, problems=(404,),
+    scope="read", summary="Get a rating", answer=Rating, problems=(404,),
 )  # fmt: skip
-def rating(user: str, movie: str) -> Fields:
+def get_rating(user: str, movie: str) -> Fields:
     """404 where there is no such movie, or the user has not rated it."""
     revision, stars = users.stars_of(user, movie)
     [row] = facts([movie])
@@ -172,9 +172,9 @@ def rating(user: str, movie: str) -> Fields:
 
 @route(
     "PUT", "/users/{user}/ratings/{movie}",
-    scope="write", summary="Rate a movie", body=Stars, answer=StoredRating, problems=(404,),
+    scope="write", summary="Rate a movie", body=NewRating, answer=StoredRating, problems=(404,),
 )  # fmt: skip
-def rate(user: str, movie: str, body: Stars) -> Fields:
+def rate_movie(user: str, movie: str, body: NewRating) -> Fields:
     """Answered when the rating is on disk; the same rating again changes nothing."""
     revision = users.rate(user, movie, body.stars)
     return {"user": user, "revision": revision, "movie": movie, "stars": body.stars}
@@ -182,7 +182,7 @@ def rate(user: str, movie: str, body: Stars) -> Fields:
 
 @route(
     "DELETE", "/users/{user}/ratings/{movie}",
-    scope="write", summary="Take a rating back", answer=StoredRating, problems=(404,),
+    scope="write", summary="Delete a rating", answer=StoredRating, problems=(404,),
 )  # fmt: skip
 def delete_rating(user: str, movie: str) -> Fields:
     """Whether it was live or came with the data; a movie that was not rated stays so."""
@@ -192,10 +192,10 @@ def delete_rating(user: str, movie: str) -> Fields:
 
 @route(
     "POST", "/users/{user}/ratings",
-    scope="write", summary="Bring ratings in", query=FileScale, body=WrittenRatings, uploads=UPLOADS,
-    answer=StoredRatings,
+    scope="write", summary="Import ratings", query=FileScale, body=RatingsImport, uploads=UPLOADS,
+    answer=ImportReport,
 )  # fmt: skip
-def bring_ratings(user: str, query: FileScale, body: WrittenRatings | Upload, name: str = "") -> Fields:
+def import_ratings(user: str, query: FileScale, body: RatingsImport | Upload, name: str = "") -> Fields:
     """JSON of this interface, or the file that another site exports: CSV, zip, or the JSON of Trakt and Simkl.
 
     Movies are found by IMDb id, TMDB id, id, or title and year, and stars are mapped onto the data's scale. Watched
@@ -244,7 +244,7 @@ def _read(content: bytes, query: FileScale, own: Scale, name: str) -> Export:
     return export
 
 
-def _written(body: WrittenRatings, own: Scale, asked: str | None) -> Export:
+def _written(body: RatingsImport, own: Scale, asked: str | None) -> Export:
     """Return ratings from JSON as lines, on the scale that the body or the query names.
 
     Raises UsageError for stars that are not on their scale.

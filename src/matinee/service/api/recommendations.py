@@ -30,7 +30,7 @@ class UserListOptions(ListOptions):
     within: Literal["watchlist"] | None = Field(None, description="only movies with this mark")
 
 
-class GivenRatings(ListOptions):
+class RecommendationRequest(ListOptions):
     """Somebody's ratings, and what list they want."""
 
     ratings: dict[IdAsKey, float] = Field(
@@ -56,11 +56,11 @@ class UserRecommendations(Recommendations, AboutUser):
     "GET",
     "/users/{user}/recommendations",
     scope="read",
-    summary="What to watch",
+    summary="Recommend movies",
     query=UserListOptions,
     answer=UserRecommendations,
 )
-def recommendations(user: str, query: UserListOptions) -> Fields:
+def recommend(user: str, query: UserListOptions) -> Fields:
     """Exactly n movies that pass the filters, or the note says why not; never one that was rated, seen or hidden.
 
     Somebody who has rated nothing gets the most rated movies, and the note says so.
@@ -73,12 +73,12 @@ def recommendations(user: str, query: UserListOptions) -> Fields:
     "POST",
     "/recommendations",
     scope="read",
-    summary="What to watch, for ratings in the body",
-    body=GivenRatings,
+    summary="Recommend for ratings in the body",
+    body=RecommendationRequest,
     answer=Recommendations,
     problems=(404,),
 )
-def recommendations_for(body: GivenRatings) -> Fields:
+def recommend_for_ratings(body: RecommendationRequest) -> Fields:
     """Nothing is stored."""
     for movie in (*body.ratings, *(body.within or ())):
         position_of(movie)

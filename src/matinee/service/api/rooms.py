@@ -45,13 +45,13 @@ class RoomFacts(Answered):
     expires: datetime
 
 
-class As(Asked):
+class MemberQuery(Asked):
     """Who asks."""
 
     user: Id = Field(ME, description="a user's id, or `me` for whoever asks")
 
 
-class Together(As):
+class RoomListQuery(MemberQuery):
     """Who asks, how people's opinions are joined, and how long the list is."""
 
     how: How = Field("mean", description="by everybody's average, or by the person who will like it least")
@@ -64,7 +64,7 @@ class JointMovie(PredictedMovie):
     """A movie for all, with the stars that the one who asks would give."""
 
 
-class JointList(Answered):
+class RoomRecommendations(Answered):
     """What the members should watch together."""
 
     how: How
@@ -72,8 +72,8 @@ class JointList(Answered):
     items: list[JointMovie]
 
 
-@route("POST", "/rooms", scope="write", summary="Open a room", query=As, answer=OpenedRoom)
-def open_room(query: As) -> Fields:
+@route("POST", "/rooms", scope="write", summary="Open a room", query=MemberQuery, answer=OpenedRoom)
+def open_room(query: MemberQuery) -> Fields:
     """It is open for 24 hours to everybody who has the link; whoever opens it is its first member."""
     token, room = rooms.open_room(live(), _who(query))
     return {"room": token, "link": request.root_url + PAGE.format(room=token), "expires": _at(room)}
@@ -81,9 +81,9 @@ def open_room(query: As) -> Fields:
 
 @route(
     "POST", "/rooms/{room}/members",
-    scope="write", summary="Join a room", query=As, answer=RoomFacts, problems=(404, 409),
+    scope="write", summary="Join a room", query=MemberQuery, answer=RoomFacts, problems=(404, 409),
 )  # fmt: skip
-def join_room(room: str, query: As) -> Fields:
+def join_room(room: str, query: MemberQuery) -> Fields:
     """Whoever has the link may; who is in already stays in."""
     user = _who(query)
     return _facts(rooms.join(live(), room, user), user)
@@ -91,25 +91,25 @@ def join_room(room: str, query: As) -> Fields:
 
 @route(
     "DELETE", "/rooms/{room}/members",
-    scope="write", summary="Leave a room", query=As, answer=RoomFacts, problems=(404,),
+    scope="write", summary="Leave a room", query=MemberQuery, answer=RoomFacts, problems=(404,),
 )  # fmt: skip
-def leave_room(room: str, query: As) -> Fields:
+def leave_room(room: str, query: MemberQuery) -> Fields:
     """Who is not in it stays out; with the last one the room is closed."""
     user = _who(query)
     return _facts(rooms.leave(live(), room, user), user)
 
 
-@route("GET", "/rooms/{room}", scope="read", summary="A room", query=As, answer=RoomFacts, problems=(404,))
-def room_facts(room: str, query: As) -> Fields:
+@route("GET", "/rooms/{room}", scope="read", summary="Get a room", query=MemberQuery, answer=RoomFacts, problems=(404,))
+def get_room(room: str, query: MemberQuery) -> Fields:
     """How many are in it, for everybody who has the link."""
     return _facts(rooms.find(live(), room), _who(query))
 
 
 @route(
     "GET", "/rooms/{room}/recommendations",
-    scope="read", summary="What the members should watch together", query=Together, answer=JointList, problems=(404,),
+    scope="read", summary="Recommend for a room", query=RoomListQuery, answer=RoomRecommendations, problems=(404,),
 )  # fmt: skip
-def room_recommendations(room: str, query: Together) -> Fields:
+def recommend_for_room(room: str, query: RoomListQuery) -> Fields:
     """For members only. No movie that one of them rated, saw or hid; people without ratings have no say in the order.
 
     Stars and interval are those of who asks: no number or reason comes from another member. The list itself tells
@@ -132,7 +132,7 @@ def _fewer(listed: int, n: int) -> str:
     return "" if listed == n else f"{listed} instead of {n}: no other movie is left that nobody here rated, saw or hid"
 
 
-def _who(query: As) -> str:
+def _who(query: MemberQuery) -> str:
     """Return who asks, or for whom a program asks. Raises ForbiddenError where a visitor names somebody else."""
     who = identity()
     if query.user == ME and who.user is None:

@@ -1,11 +1,11 @@
 """The route table: each route of the versioned interface is declared once, for Flask and for the OpenAPI document.
 
-    @route("GET", "/users/{user}/ratings", scope="read", summary="...", query=Page, answer=Ratings, problems=(404,))
-    def ratings(user: str, query: Page) -> Fields: ...
+    @route("GET", "/users/{user}/ratings", scope="read", summary="...", query=RatingsQuery, answer=RatingsPage)
+    def list_ratings(user: str, query: RatingsQuery) -> Fields: ...
 
 A view gets the checked parts of the path by name, and `query` and `body` as the declared models; it returns the fields
-of the answer, without "snapshot", which is added, or a whole Response. Answers that say a "revision" carry an ETag, and
-a GET about a user is answered by 304 where nothing changed. What is not public is nobody else's to keep.
+of the answer, without "snapshot", which is added, or a whole Response. Answers with a "revision" carry an ETag, and a
+GET about a user gets 304 if nothing changed. Answers of routes that are not public have a private Cache-Control.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Route:
     """What is declared of a route.
 
     path        as in OpenAPI, "/users/{user}/ratings"; below `prefix`
-    scope       what a caller's key must hold, "public" for everybody
+    scope       what a caller's key must hold, "public" for every client
     query, body, answer     pydantic models, or None for none
     uploads     media types that the body may have besides JSON: the view then gets a reading.Upload
     problems    statuses besides those that follow from the rest
@@ -96,7 +96,7 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """The name of the view, unique in the table."""
+        """The operation id, which is the name of the view."""
         return self.view.__name__
 
     def __call__(self, **path: str) -> Response:
@@ -105,7 +105,7 @@ class Endpoint:
         if route.query is not None:
             given["query"] = reading.query(route.query)
         elif route.prefix == PREFIX:
-            reading.query(Asked)  # nothing is asked, so whatever is there is a mistake
+            reading.query(Asked)  # the route has no parameters, so any is a mistake
         if route.body is not None or route.uploads:
             given["body"] = reading.body(route.body, route.uploads)
         if route.owned and route.method == "GET" and _is_known(given["user"]):
@@ -130,7 +130,7 @@ def route(method: Method, path: str, *, scope: Scope, summary: str, **declared: 
 
 
 def answered(fields: Fields, status: int = HTTPStatus.OK) -> Response:
-    """Return fields as JSON that names the snapshot, with an ETag where they say a revision."""
+    """Return fields as JSON that names the snapshot, with an ETag if they have a revision."""
     body = {"snapshot": recommender().snapshot_id, **fields}
     answer = Response(orjson.dumps(body), status, mimetype="application/json")
     return _with_etag(answer, fields["revision"]) if "revision" in fields else answer

@@ -69,7 +69,7 @@ class MovieFacts(BaseModel):
     mean: float | None = Field(description="their mean stars, null without ratings")
 
 
-class Reason(BaseModel):
+class RecommendationReason(BaseModel):
     """A rated movie, and what it adds to the score that orders."""
 
     movie: str
@@ -89,7 +89,7 @@ class ListedMovie(PredictedMovie):
     """A movie of a list."""
 
     match: float | None = Field(description="the ranker's score; null where stars order")
-    why: list[Reason] | None = Field(None, description="only where asked for")
+    why: list[RecommendationReason] | None = Field(None, description="only where asked for")
 
 
 class Problem(BaseModel):

@@ -74,13 +74,13 @@ class Status(Answered):
     refit: Refit | None = Field(description="how the last refit went or goes, null before the first")
 
 
-@route("GET", "/healthz", prefix="", scope="public", summary="Does the process answer?", answer=Health)
-def healthz() -> Fields:
+@route("GET", "/healthz", prefix="", scope="public", summary="Get the process's health", answer=Health)
+def get_health() -> Fields:
     return {"status": "ok"}
 
 
-@route("GET", "/readyz", prefix="", scope="public", summary="Can it answer visitors?", answer=Readiness)
-def readyz() -> Fields:
+@route("GET", "/readyz", prefix="", scope="public", summary="Get the service's readiness", answer=Readiness)
+def get_readiness() -> Fields:
     """A snapshot is open that is not known to be damaged, lists can be made, and the live ratings can be read."""
     serving = serving_of(current_app)
     live().revision("")
@@ -103,8 +103,8 @@ def _try_a_list() -> None:
         raise NotReadyError("a list cannot be made; the service's log has the details") from None
 
 
-@route("GET", "/status", scope="public", summary="What the service answers from", answer=Status)
-def status() -> Fields:
+@route("GET", "/status", scope="public", summary="Get the service's status", answer=Status)
+def get_status() -> Fields:
     """The snapshot, its measured quality, the data, and how the last refit went."""
     found, refitting = recommender(), refit.state(live())
     return {

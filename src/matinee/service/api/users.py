@@ -40,12 +40,12 @@ class ExportedUser(AboutUser):
     marks: list[ExportedMark]
 
 
-class Forgotten(Answered):
+class ForgottenUser(Answered):
     user: str
     forgotten: bool
 
 
-@route("GET", "/users/{user}/export", scope="read", summary="All that is kept of a user", answer=ExportedUser)
+@route("GET", "/users/{user}/export", scope="read", summary="Export a user's data", answer=ExportedUser)
 def export_user(user: str) -> Fields:
     state = user_state(user)
     return {
@@ -57,7 +57,7 @@ def export_user(user: str) -> Fields:
     }
 
 
-@route("DELETE", "/users/{user}", scope="write", summary="Forget a user", answer=Forgotten)
+@route("DELETE", "/users/{user}", scope="write", summary="Forget a user", answer=ForgottenUser)
 def forget_user(user: str) -> Fields:
     """At once: ratings, marks, links and rooms are gone, and what the data says of the user is not used any more."""
     users.forget(user)

@@ -80,7 +80,7 @@ def bring() -> Response:
     if file is None or not file.filename:
         raise UsageError("choose a file first; go back and pick the CSV or zip that you exported")
     query = ratings.FileScale(scale=request.form.get("scale") or None, kind=None)
-    answer: Any = ratings.bring_ratings(user=user, query=query, body=_exported(file), name=str(file.filename))
+    answer: Any = ratings.import_ratings(user=user, query=query, body=_exported(file), name=str(file.filename))
     return _then("report", *_words(answer))
 
 
@@ -198,13 +198,13 @@ def _first(count: int) -> int:
     return border.whole_number(text, 0, count - 1) or 0
 
 
-def _exported(file: FileStorage) -> ratings.WrittenRatings | Upload:
+def _exported(file: FileStorage) -> ratings.RatingsImport | Upload:
     """Return what a file holds: what was saved here as JSON, or another site's export as it is."""
     content = file.read()
     if not content.lstrip().startswith(b"{") or is_of_another_site(JSON, content):
         return Upload(file.mimetype, content)
     try:
-        return ratings.WrittenRatings.model_validate_json(content, strict=True)
+        return ratings.RatingsImport.model_validate_json(content, strict=True)
     except ValidationError:
         raise UsageError("the file is JSON, but not what is saved here; choose the file that was saved") from None
 
