@@ -167,7 +167,7 @@ def test_recommend__takes_a_history_in_any_form(recommender: Recommender) -> Non
 
 
 def test_recommend__speaks_another_scale_in_and_out(recommender: Recommender) -> None:
-    plain = recommender.recommend({"1": 0.5, "2": 5, "3": 2.75}, explain=True)
+    plain = recommender.recommend({"1": 0.5, "2": 5, "3": 3}, explain=True)
     scaled = recommender.recommend({"1": 1, "2": 10, "3": 5.5}, explain=True, scale="1:10")
     assert scaled["movie"] == plain["movie"]
     assert scaled["why"] == plain["why"]
@@ -180,9 +180,14 @@ def test_recommend__speaks_another_scale_in_and_out(recommender: Recommender) ->
     [
         (lambda r: r.recommend(user="nobody"), UnknownUserError, "unknown user 'nobody'"),
         (lambda r: r.recommend({"Nothing Such": 4}), UnknownMovieError, "unknown movie 'Nothing Such'"),
-        (lambda r: r.recommend({"1": 7}), DataError, r"7 stars for Synthetic movie 1 .* are outside 0\.5 to 5"),
-        (lambda r: r.recommend({"1": "x"}), DataError, "'x' stars for"),
-        (lambda r: r.recommend({"1": float("nan")}), DataError, "nan stars for"),
+        (
+            lambda r: r.recommend({"1": 7}),
+            DataError,
+            r"Synthetic movie 1 .*: 7 stars are not on the scale from 0\.5 to 5",
+        ),
+        (lambda r: r.recommend({"1": "x"}), DataError, "'x' is not a number of stars"),
+        (lambda r: r.recommend({"1": float("nan")}), DataError, "nan stars are not on"),
+        (lambda r: r.recommend({"1": 4.3}), DataError, r"4\.3 stars are not on the scale .* in steps of 0\.5"),
         (lambda r: r.recommend({"1": 4, 1: 3}), DataError, "is rated twice"),
         (lambda r: r.recommend(5.5), UsageError, "ratings must be "),
         (lambda r: r.recommend({"1": 4}, user="1"), UsageError, "give only one of ratings, user and users"),

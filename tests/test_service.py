@@ -98,6 +98,11 @@ def test_a_rated_movie__is_not_recommended(client, dataset):
     assert best not in [title for title, _, _ in client.get("/0/ratings/top/100").json]
 
 
+def test_posted_stars__land_on_a_step_of_the_data(client, live):
+    assert post(client, "1,8.7").json == [["0", "1", 8.7]]
+    assert live.ratings("0") == {"1": 4.5}
+
+
 def test_a_repeated_post__changes_nothing_more(client, live):
     first = post(client, TUTORIAL_FILE)
     assert post(client, TUTORIAL_FILE).json == first.json
@@ -120,9 +125,9 @@ def test_an_empty_body__stores_nothing_and_says_so_by_an_empty_list(client, live
         ("260,9,1,8", "line 2: .* send the file with --data-binary"),
         ("260,nine", "line 2: rating 'nine' is not a number"),
         ("movieId,rating", "line 2: rating 'rating' is not a number; .* without a header"),
-        ("260,11", "line 2: rating 11 is outside 1 to 10"),
-        ("260,nan", "line 2: rating nan is outside 1 to 10"),
-        ("260,inf", "line 2: rating inf is outside 1 to 10"),
+        ("260,11", "line 2: 11 stars are not on the scale from 1 to 10"),
+        ("260,nan", "line 2: rating 'nan' is not a number"),
+        ("260,4_5", "line 2: rating '4_5' is not a number"),
         (",5", "line 2: '' is not a valid movie id"),
         ("2\t60,5", "line 2: .* is not a valid movie id"),
     ],
@@ -182,7 +187,8 @@ def test_a_user_with_any_letters__works(client):
 
 def test_without_a_tutorial_scale__stars_are_the_datas_own(dataset, model, live):
     client = create_app(Recommender(dataset, model, snapshot_id="first", live=live), live).test_client()
-    assert_problem(post(client, "1,9"), 400, "rating 9 is outside 0.5 to 5")
+    assert_problem(post(client, "1,9"), 400, "9 stars are not on the scale from 0.5 to 5")
+    assert_problem(post(client, "1,4.3"), 400, "4.3 stars are not on the scale from 0.5 to 5 in steps of 0.5")
     assert post(client, "1,4.5").json == [["0", "1", 4.5]]
     assert live.ratings("0") == {"1": 4.5}
 
@@ -274,4 +280,4 @@ def test_a_database_that_is_gone__is_503_and_comes_back_without_a_restart(client
 
 def test_posted_stars__are_stored_on_the_scale_of_the_data(client, live):
     post(client, "1,1\n2,4\n3,5.5\n4,10")
-    assert live.ratings("0") == {"1": 0.5, "2": 2.0, "3": 2.75, "4": 5.0}
+    assert live.ratings("0") == {"1": 0.5, "2": 2.0, "3": 3.0, "4": 5.0}

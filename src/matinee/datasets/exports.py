@@ -43,6 +43,7 @@ class Line(NamedTuple):
     date        when, as written, "" where unknown
     file        of a zip, "" for a single one
     is_either   whether `movie` may be a title as well
+    is_guess    whether `kind` is what such lines mostly say, where neither the file's name nor its columns say it
     """
 
     number: int
@@ -56,6 +57,7 @@ class Line(NamedTuple):
     date: str = ""
     file: str = ""
     is_either: bool = False
+    is_guess: bool = False
 
     @property
     def what(self) -> str:
@@ -227,7 +229,7 @@ def _without_stars(line: Line, fields: Sequence[str], layout: Layout) -> Line | 
     kind = layout.said_by(fields)
     if "stars" in layout.columns and kind == "watched" and not line.date:
         return Unmatched(line.number, line.what, "there is no rating on this line", "stars", line.file)
-    return line._replace(kind=kind)
+    return line._replace(kind=kind, is_guess=layout.is_guess(fields))
 
 
 def _named(number: int, fields: Sequence[str], layout: Layout) -> Line:

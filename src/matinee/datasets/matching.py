@@ -76,6 +76,7 @@ class Matched:
     read        {kind of line: how many were read}
     found       {kind of line: how many movies these mean}
     again       how many lines name a movie that another line of their kind names, too
+    guessed     how many lines count as watched though nothing says so
     """
 
     stars: dict[str, float]
@@ -85,6 +86,7 @@ class Matched:
     read: Mapping[Kind, int] = field(default_factory=dict)
     found: Mapping[Kind, int] = field(default_factory=dict)
     again: int = 0
+    guessed: int = 0
 
     @property
     def lines(self) -> int:
@@ -106,6 +108,11 @@ class Matched:
             found.append(f"{likes:,} likes were read; {kept} are here and count as seen, as likes are not kept yet")
         if lists := self.read.get("listed", 0):
             found.append(f"{lists:,} lines of lists were read; {GROUPS['listed']}")
+        if self.guessed:
+            found.append(
+                f"{self.guessed:,} lines without stars count as watched, as neither the file's name nor its columns "
+                "say more; if it is a watchlist, name the file watchlist.csv, or over HTTP ask for ?kind=watchlist"
+            )
         if self.again:
             found.append(f"{self.again:,} lines name a movie again; the later counts")
         both = sum(self.found.get(kind, 0) for kind in MARKS) - len(self.marks)
@@ -153,6 +160,7 @@ def match(
         Counter(line.kind for line in export.lines),
         {kind: len(movies) for kind, movies in said.items()},
         again,
+        sum(line.is_guess for line in export.lines),
     )
 
 

@@ -98,6 +98,11 @@ class Layout:
             return status
         return "watchlist" if self.cell(fields, "listed") and not self.cell(fields, "watched") else "watched"
 
+    def is_guess(self, fields: Sequence[str]) -> bool:
+        """Return whether nothing in a row without stars says what it says."""
+        is_known = self.kind is not None or self.cell(fields, "status").lower() in STATUSES
+        return not (is_known or self.cell(fields, "listed") or self.cell(fields, "watched"))
+
 
 def layout(where: str, header: Sequence[str], kind: Kind | None = None) -> Layout:
     """Find whose table it is and which column is which; `kind` is what a line without stars says, where it is known.

@@ -168,7 +168,7 @@ def _overlaid(imported: History, said: Mapping[int, float | None]) -> History:
 def given_by_hand(dataset: Dataset, given: Given, scale: Scale | None) -> Person:
     """Return the history of ratings in any accepted form, on `scale` (None: the data's).
 
-    Raises UnknownMovieError or AmbiguousTitleError naming the movie, DataError where stars are outside the scale or a
+    Raises UnknownMovieError or AmbiguousTitleError naming the movie, DataError where stars are not on the scale or a
     movie is rated twice.
     """
     if isinstance(given, Person):
@@ -180,15 +180,19 @@ def given_by_hand(dataset: Dataset, given: Given, scale: Scale | None) -> Person
     stars: dict[int, float] = {}
     for movie, value in _pairs(given):
         position = dataset.catalog.resolve(movie)
-        if not isinstance(value, int | float | np.number) or float(value) not in written:
-            raise DataError(
-                f"{value!r} stars for {dataset.catalog.title(position)} are outside {written.low:g} to "
-                f"{written.high:g}; use scale 1:10 if they are on another scale"
-            )
+        if rule := _broken_rule(value, written):
+            raise DataError(f"{dataset.catalog.title(position)}: {rule}; use scale 1:10 if they are on another scale")
         if position in stars:
             raise DataError(f"{dataset.catalog.title(position)} is rated twice; leave one of the ratings out")
-        stars[position] = float(written.to(own, np.array(value, np.float32)))
+        stars[position] = written.convert(float(value), own)
     return Person(History.of(stars))
+
+
+def _broken_rule(value: object, scale: Scale) -> str | None:
+    """Return why this is not a rating of a scale, or None."""
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        return f"{value!r} is not a number of stars"
+    return scale.check(float(value))
 
 
 def _pairs(given: Given) -> Iterable[tuple[str | int, float]]:

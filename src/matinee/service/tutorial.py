@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from matinee.datasets.delimited import number
 from matinee.errors import DataError, UnknownMovieError, UsageError
 from matinee.live import checked_id
 from matinee.ratings import Scale
@@ -25,7 +25,7 @@ from matinee.table import Table
 from matinee.titles import with_year
 
 MAX_N = 1_000
-DECIMALS = 4  # of stars in answers and in the database
+DECIMALS = 4  # of stars in answers
 MIN_RATINGS = 25  # as in the tutorial
 BODY_TYPES = ("application/x-www-form-urlencoded", "text/csv", "text/plain")  # the first is what curl says by itself
 
@@ -108,31 +108,31 @@ def parse(text: str, scale: Scale) -> Iterator[Line]:
     >>> list(parse("260,9\\r\\n\\r\\n1,8\\n", Scale(1, 10)))
     [Line(number=1, movie='260', stars=9.0), Line(number=3, movie='1', stars=8.0)]
     """
-    for number, row in enumerate(text.splitlines(), start=1):
+    for place, row in enumerate(text.splitlines(), start=1):
         if row.strip():
-            yield _line(number, row, scale)
+            yield _line(place, row, scale)
 
 
-def _line(number: int, row: str, scale: Scale) -> Line:
+def _line(line: int, row: str, scale: Scale) -> Line:
     parts = [part.strip() for part in row.split(",")]
     if len(parts) != 2:
         joined = "; send the file with --data-binary, as --data joins its lines" if len(parts) > 2 else ""
-        raise _bad(number, f"{row[:60]!r} is not movieId,rating{joined}")
+        raise _bad(line, f"{row[:60]!r} is not movieId,rating{joined}")
     movie, text = parts
     try:
         checked_id(movie, "movie")
-        stars = float(text)
+        stars = number(text)
     except UsageError as error:
-        raise _bad(number, str(error)) from None
+        raise _bad(line, str(error)) from None
     except ValueError:
-        raise _bad(number, f"rating {text[:40]!r} is not a number; send lines such as 260,4 without a header") from None
-    if stars not in scale:
-        raise _bad(number, f"rating {text[:40]} is outside {scale.low:g} to {scale.high:g}")
-    return Line(number, movie, stars)
+        raise _bad(line, f"rating {text[:40]!r} is not a number; send lines such as 260,4 without a header") from None
+    if rule := scale.check(stars):
+        raise _bad(line, rule)
+    return Line(line, movie, stars)
 
 
-def _bad(number: int, what: str) -> DataError:
-    return DataError(f"line {number}: {what}; nothing was stored")
+def _bad(line: int, what: str) -> DataError:
+    return DataError(f"line {line}: {what}; nothing was stored")
 
 
 def scale() -> Scale:
@@ -143,4 +143,4 @@ def scale() -> Scale:
 def stored(stars: Sequence[float]) -> list[float]:
     """Return stars of these URLs on the scale of the data."""
     own = recommender().dataset.ratings.scale
-    return [short(value) for value in scale().to(own, np.array(stars, np.float32)).tolist()]
+    return [scale().convert(value, own) for value in stars]
