@@ -1,10 +1,10 @@
-"""What one visitor can do to the service, and what another one notices of it; everything on this machine.
+"""Attack the service as one visitor and measure what another one notices; everything on this machine.
 
     python benchmarks/attack.py [--store DIR] [--scale 1]
 
-Starts a service of its own on loopback, and sends it what a person would who wants to stop it, from addresses of
-127.0.0.0/8, while a usual visitor asks for lists and searches from another one. Gives what the attack got, and how long
-the visitor waited. `--scale 0.1` sends a tenth of the connections. Without --store it trains on the embedded sample.
+Starts a service on loopback and attacks it from addresses of 127.0.0.0/8, while a usual visitor asks for lists and
+searches from another address. Prints the answers to the attack, and how long the visitor waited. `--scale
+0.1` sends a tenth of the connections. Without --store it trains on the embedded sample.
 """
 
 from __future__ import annotations

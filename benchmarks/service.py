@@ -1,4 +1,4 @@
-"""What the running service bears, as a visitor meets it: no cache of answers, everything on this machine.
+"""What a visitor gets from the running service: no cache of answers, everything on this machine.
 
     taskset -c 0,1 python benchmarks/service.py [--store DIR] [--movies 27300] [--workers 2] [--connections 16]
 

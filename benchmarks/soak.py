@@ -1,11 +1,11 @@
-"""Does anything grow, or get lost, while the service runs for long under a mixed load and is hurt again and again?
+"""Run the service for long under a mixed load, with killed workers and restarts; measure what grows or gets lost.
 
     python benchmarks/soak.py [--minutes 30] [--database postgresql|sqlite] [--workers 2] [--clients 4] [--rate 40]
         [--plot FILE]
 
 Clients ask for lists, rate, search, import and forget, `--rate` requests a second in all. Meanwhile the service refits
 every two minutes, one of its workers is killed every minute, and PostgreSQL, a server of our own from Debian's
-package, is restarted twice. A client asks again where its connection broke or 503 came, as browsers and nginx do.
+package, is restarted twice. A client repeats a request after a broken connection or a 503, as browsers and nginx do.
 
 Every two seconds it notes, of the watching process and its workers together: memory (proportional set size), open
 files, threads; the size of the database's write-ahead log; and the 99th percentile of the answers since. Processes
@@ -76,7 +76,7 @@ class Tally:
 
 
 class Client(threading.Thread):
-    """Asks in turn for its own people until it is told to end."""
+    """Sends the requests of some users in turn until the end."""
 
     def __init__(self, number: int, address: tuple[str, int], tally: Tally, every: float, end: threading.Event) -> None:
         super().__init__(daemon=True)

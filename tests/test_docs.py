@@ -108,3 +108,14 @@ def test_page_on_dependencies__names_each() -> None:
     page = (DOCS / "adr" / "0002-dependencies.md").read_text("utf-8")
     table = " ".join(re.findall(r"^\| (.*?) \|", page, re.MULTILINE))
     assert {name for name in names if not re.search(rf"(^| ){name}([ ,]|$)", table)} == set()
+
+
+QUAINT = re.compile(r"\b(told|heed|whoever|there is none|let in|the own|without a word|all the same|is no more)\b")
+
+
+def test_pages__are_in_plain_english() -> None:
+    examples = {"CONTRIBUTING.md"}  # has a table of what not to write
+    pages = [*DOCS.glob("*.md"), *(DOCS / "adr").glob("*.md"), *DOCS.parent.glob("*.md")]
+    for page in (one for one in pages if one.name not in examples | {"log.md", "CHANGELOG.md"}):
+        found = [match[0] for match in QUAINT.finditer(page.read_text("utf-8"))]
+        assert not found, f"{page.name}: {found}"
