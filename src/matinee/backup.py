@@ -11,8 +11,6 @@ All tables are of one moment. A backup of SQLite can be restored into PostgreSQL
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,11 +22,11 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import BigInteger, Connection, Double, Integer, Table, select
 
-from matinee import system
 from matinee.errors import StoreError, UsageError
 from matinee.live import LiveRatings
 from matinee.live.forgotten import hashed
 from matinee.live.schema import FORGOTTEN, METADATA, SCHEMA, SCHEMA_VERSION
+from matinee.scratch import FOR_ITS_OWNER, new_folder
 from matinee.snapshot import Store, files
 from matinee.snapshot.files import Entry
 
@@ -58,11 +56,12 @@ class Backup:
 def backup(store: Store, live: LiveRatings, folder: Path) -> Backup:
     """Write a backup into a new folder, which appears when all of it is on disk.
 
+    Removes what killed backups left beside it.
     Raises UsageError where the folder exists, StoreError and LiveError where something cannot be read or written.
     """
     if folder.exists():
         raise UsageError(f"{folder} exists already; name a folder that does not")
-    with _appearing(folder) as writing:
+    with _written(folder), new_folder(folder, FOR_ITS_OWNER) as writing:  # it holds live ratings and secrets
         (writing / "live").mkdir()
         snapshot = store.copy(writing / "snapshot").id
         rows, entries = _write_tables(live, writing / "live")
@@ -104,19 +103,11 @@ def read(folder: Path) -> Backup:
 
 
 @contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """Make a folder beside the one that is wanted, and rename it when the block has filled it."""
-    writing = folder.with_name(f".{folder.name}.writing-{secrets.token_hex(4)}")
+def _written(folder: Path) -> Iterator[None]:
     try:
-        writing.mkdir(0o700)  # it holds live ratings and secrets
-        yield writing
-        system.sync_folder(writing)
-        writing.rename(folder)
-        system.sync_folder(folder.parent)
+        yield
     except OSError as problem:
         raise StoreError(f"cannot write the backup {folder}: {problem.strerror or problem}") from problem
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)
 
 
 def _write_tables(live: LiveRatings, folder: Path) -> tuple[dict[str, int], dict[str, Entry]]:

@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matinee import system
+from matinee import scratch
 from matinee.defaults import DEFAULT_N
 from matinee.errors import UsageError
 from matinee.kernels import Csr, check
@@ -131,17 +129,13 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(out)
     if target.exists():
         raise UsageError(f"the output {target} exists already; name a new folder, or remove this one")
-    folder = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     try:
-        folder.mkdir(parents=True)
-        yield folder
-        system.sync_folder(folder)
-        folder.rename(target)
-        system.sync_folder(target.parent)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.new_folder(target) as folder:
+            yield folder
     except OSError as problem:
         raise UsageError(f"cannot write the output {target}: {problem.strerror or problem}") from problem
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,13 +29,13 @@ from matinee import system
 from matinee.dataset import Dataset
 from matinee.errors import StoreError, UsageError
 from matinee.models import Model, Rater
+from matinee.scratch import UNFINISHED, scratch_folder, sweep
 from matinee.snapshot import files
 from matinee.snapshot.checks import Checks
 from matinee.snapshot.contents import check_model, read_dataset, read_model, write_dataset, write_models
 from matinee.snapshot.manifest import FILE_NAME, Manifest, read
 
 DEFAULT_STORE = "matinee-store"
-UNFINISHED = ".writing-"
 NEXT = ".current-"
 TESTED = "tested.arrow"
 KEPT = 3
@@ -288,30 +288,19 @@ class Store:
 
         Raises StoreError where the store cannot be written.
         """
-        folder = self.snapshots / f"{UNFINISHED}{secrets.token_hex(8)}"
-        with self._writable():
-            self._make()
-        with self._writable(), self._locked():
-            self._clean()
-            folder.mkdir()
-            held = system.lock_folder(folder)
-            assert held is not None, "nobody else knows its name"
-        try:
+        with ExitStack() as made:
+            with self._writable():
+                self._make()
+                with self._locked():
+                    self._clean()
+                folder = made.enter_context(scratch_folder(self.snapshots, UNFINISHED))
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            system.unlock_folder(folder, held)
 
     def _clean(self) -> None:
         """Remove what crashes left behind; called under the lock."""
         for file in self.path.glob(f"{NEXT}*"):
             file.unlink()
-        for folder in self.snapshots.glob(f"{UNFINISHED}*"):
-            with suppress(FileNotFoundError):  # its writer failed, and removed it meanwhile
-                held = system.lock_folder(folder)
-                if held is not None:  # else its writer is alive
-                    shutil.rmtree(folder, ignore_errors=True)
-                    system.unlock_folder(folder, held)
+        sweep(self.snapshots, f"{UNFINISHED}*")
 
     def _switch(self, name: str) -> None:
         fresh = self.path / f"{NEXT}{secrets.token_hex(4)}"
