@@ -81,8 +81,6 @@ def create_app(
     @app.after_request
     def name_the_snapshot(answer: Response) -> Response:
         answer.headers[SNAPSHOT_HEADER] = serving.recommender().snapshot_id
-        if served.leaving:
-            answer.headers["Connection"] = "close"
         return answer
 
     return app

@@ -39,7 +39,6 @@ class Serving:
     trouble   why the newest snapshot cannot be served, where that is so
     damaged   whether what answers is known to be damaged, and there is nothing else to answer from
     failures  lists one after the other that ended in an unexpected error, and when the last did
-    leaving   whether this process is about to end: each answer is the last on its connection
     """
 
     recommender: Recommender
@@ -47,7 +46,6 @@ class Serving:
     tutorial_scale: Scale | None = None
     store: Store | None = None
     trouble: str | None = None
-    leaving: bool = False
     damaged: bool = False
     failures: int = 0
     failed_at: float = 0.0

@@ -47,17 +47,18 @@ from matinee.service.server.refits import Plan, Refits
 from matinee.service.settings import KILL_TIMEOUT, Settings, check
 
 if TYPE_CHECKING:
-    from flask import Flask
-
-    from matinee.service.server.worker import Late
+    from matinee.service.server.parting import Parting
 
 Stay = Connection
 """One end of a pipe: the watching process closes its own when the workers shall leave, and so does its death."""
+Parted = Connection
+"""One end of a pipe whose other end each worker closes when nobody is about to ask it any more, and so does its death.
+"""
 
 THREADS = 5  # that answer requests, in each worker: enough to share the disk's syncs, few to wait for in turn
 HEADER_MS = 10_000  # in which a header comes, and the next request on a connection that stays open
 MOST_HEADER_BYTES = 65_536
-GOODBYE = 0.2  # seconds in which whoever is about to ask on an open connection learns that it closes
+GOODBYE = 10.0  # seconds in which the workers part from those who go on asking
 SHORT_LIFE, PAUSE = 5.0, 1.0  # seconds: before a worker that died this young is replaced, wait a moment
 ASKED_TO_END = (0, -signal.SIGTERM)  # how a worker ends at SIGTERM
 MOMENT = 1.0  # seconds between the same signal to a worker and to us, on a busy machine
@@ -74,7 +75,9 @@ class _Server(MPServer):  # type: ignore[misc]
 
     _spawn_wsgi_worker = staticmethod(run_worker)
 
-    def __init__(self, listeners: Sequence[socket.socket], stay: Stay, log: logs.Format) -> None:
+    def __init__(
+        self, listeners: Sequence[socket.socket], stay: Stay, parted: tuple[Parted, Parted], log: logs.Format
+    ) -> None:
         super().__init__(
             "matinee",
             *listeners[0].getsockname()[:2],
@@ -91,7 +94,7 @@ class _Server(MPServer):  # type: ignore[misc]
             log_dictconfig=_granians_log(log),
         )
         self.has_answered = False
-        self._listeners, self._stay = listeners, stay
+        self._listeners, self._stay, self._parted = listeners, stay, parted
         self._ending = threading.Event()
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
@@ -102,10 +105,12 @@ class _Server(MPServer):  # type: ignore[misc]
         """Share none."""
 
     def _drop_shared_socket(self) -> None:
-        """Say goodbye: workers close each connection behind its next answer, and only then those that said nothing."""
-        self._stay.close()
+        """Say goodbye: workers close each connection behind its next answer, and say when nobody is about to ask."""
         stop_taking(self._listeners)
-        time.sleep(GOODBYE)
+        self._stay.close()
+        all_parted, the_workers = self._parted
+        the_workers.close()
+        all_parted.poll(GOODBYE)
 
     def _spawn_worker(self, idx: int, *arguments: Any, **options: Any) -> Any:
         self._sso = self._listeners[idx]
@@ -165,7 +170,7 @@ class RunningServer:
         """Let the server finish what it has and end; may be called again."""
         self._process.terminate()
         try:
-            self._process.wait(KILL_TIMEOUT + 5)
+            self._process.wait(GOODBYE + KILL_TIMEOUT + 5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -232,16 +237,17 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
         logs.start(settings.log)
     refits = Refits(settings.store, settings.live, settings.refit)
     told, stay = multiprocessing.Pipe(duplex=False)
+    all_parted, parted = multiprocessing.Pipe(duplex=False)
     checking = Checking(settings.store)
 
     def begin(url: str) -> None:
         announce(url)
         checking.begin()
 
-    with _spawning(), counting_together(), refits, checking, told, stay:
-        server = _Server(listeners, stay, settings.log)
+    with _spawning(), counting_together(), refits, checking, told, stay, all_parted, parted:
+        server = _Server(listeners, stay, (all_parted, parted), settings.log)
         threading.Thread(target=_announce_when_ready, args=(server, begin), daemon=True).start()
-        load = partial(_load_app, settings, told, server.bind_port)
+        load = partial(_load_app, settings, told, parted, server.bind_port)
         try:
             server.serve(target_loader=load, wrap_loader=False)
         except SystemExit:
@@ -251,11 +257,11 @@ def _serve_here(settings: Settings, listeners: Sequence[socket.socket], announce
                 ) from None
 
 
-def _load_app(settings: Settings, told: Stay, port: int) -> Flask | Late:
+def _load_app(settings: Settings, told: Stay, parted: Parted, port: int) -> Parting:
     """In a worker: load what the watching process starts without, half of the time to the first answer."""
     from matinee.service.server.worker import load_app
 
-    return load_app(settings, told, port)
+    return load_app(settings, told, parted, port)
 
 
 def _serve_elsewhere(settings: Settings, listeners: Sequence[socket.socket]) -> RunningServer:

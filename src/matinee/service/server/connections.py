@@ -22,17 +22,25 @@ MOST = 8_192  # of one worker
 MOST_OF_AN_ADDRESS = 256  # of those of one worker
 OTHER_FILES = 500  # that a worker has open besides
 LOOK_EVERY = 0.5  # seconds
+QUIET_MS = 1_000  # in which whoever asks again after an answer does so
+QUIET_ELSEWHERE = 0.2  # seconds to wait where the system tells nothing of connections
+LOOK_FOR_QUIET_EVERY = 0.02  # seconds
 OPEN_FILES = "/proc/self/fd"
 INTERNET = (socket.AF_INET, socket.AF_INET6)
-SILENCE = struct.Struct("52xI")  # in Linux' tcp_info: milliseconds since data came
+SILENCE = struct.Struct("44xI4xI")  # in Linux' tcp_info: milliseconds since data went and came
 
 
 class Connection(NamedTuple):
-    """A connection that was accepted: its number as an open file, who is at the other end, and for how long silent."""
+    """A connection that was accepted: its number as an open file, and who is at the other end.
+
+    silence   milliseconds since anything came
+    rest      milliseconds since anything came or went
+    """
 
     number: int
     peer: tuple[str, int]
     silence: int
+    rest: int
 
 
 def most() -> int:
@@ -71,12 +79,21 @@ def cut_surplus(port: int, most_of_an_address: int = MOST_OF_AN_ADDRESS) -> None
             _cut(connection, port)
 
 
+def wait_for_quiet(port: int) -> None:
+    """Wait until nobody is about to ask: on no connection to this port of ours anything went or came a moment ago."""
+    if sys.platform != "linux":
+        time.sleep(QUIET_ELSEWHERE)
+        return
+    while any(connection.rest < QUIET_MS for connection in _accepted(port)):
+        time.sleep(LOOK_FOR_QUIET_EVERY)
+
+
 def _accepted(port: int) -> Iterator[Connection]:
     for name in os.listdir(OPEN_FILES):
         with suppress(OSError), _opened(int(name)) as found:  # others close theirs meanwhile
             if (peer := _peer(found, port)) is not None:
-                (silence,) = SILENCE.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SILENCE.size))
-                yield Connection(int(name), peer, silence)
+                sent, came = SILENCE.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SILENCE.size))
+                yield Connection(int(name), peer, came, min(sent, came))
 
 
 def _cut(connection: Connection, port: int) -> None:

@@ -21,7 +21,7 @@ UNREAD_MS = 30_000  # in which something of an answer is taken
 BACKLOG = 1024  # connections that wait to be accepted
 PORTS_TRIED = 100
 LAST_PORT = 65_535
-PATIENCE, MOMENT = 5.0, 0.1  # seconds for the waiting to be accepted, and for the accepted to say what they want
+PATIENCE = 5.0  # seconds for the waiting to be accepted
 
 SO_ATTACH_FILTER = 26  # Linux
 QUEUE_LENGTH = struct.Struct("24xI")  # in Linux' tcp_info of a listening socket
@@ -111,7 +111,6 @@ def stop_taking(listeners: Sequence[socket.socket]) -> None:
         deadline = time.monotonic() + PATIENCE
         while any(map(_waiting, listeners)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(MOMENT)
 
 
 def _waiting(listener: socket.socket) -> int:

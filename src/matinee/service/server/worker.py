@@ -24,6 +24,7 @@ from matinee.service import logs, problems
 from matinee.service.app import create_app
 from matinee.service.rows import rows_of
 from matinee.service.server import connections
+from matinee.service.server.parting import Parting
 from matinee.service.serving import Serving, serving_of
 from matinee.service.settings import KILL_TIMEOUT, Settings, opened
 from matinee.snapshot import Store
@@ -68,25 +69,27 @@ class Late:
                 self._making.release()
 
 
-def load_app(settings: Settings, stay: Connection, port: int) -> Flask | Late:
+def load_app(settings: Settings, stay: Connection, parted: Connection, port: int) -> Parting:
     """Return the application of this worker: the one thing that Granian calls.
 
-    stay   nothing comes from it; that it is closed at the other end means to close connections after their next answer
-    port   where visitors connect; through a proxy they all have its address
+    stay, parted   as of `Parting`
+    port           where visitors connect; through a proxy they all have its address
     """
     logs.start(settings.log)
     connections.allow_most()
     if not settings.policy.behind_proxy:
         threading.Thread(target=connections.watch, args=(port,), name="connections", daemon=True).start()
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-    make = partial(_made, settings, stay)
+    make = partial(_made, settings)
+    app: Flask | Late
     try:
-        return make()
+        app = make()
     except LiveError as error:
-        return Late(make, error)
+        app = Late(make, error)
+    return Parting(app, stay, parted, port)
 
 
-def _made(settings: Settings, stay: Connection) -> Flask:
+def _made(settings: Settings) -> Flask:
     live, store = LiveRatings(settings.live), Store(settings.store)
     snapshot, trouble = opened(store, live, damaged=True)
     app = create_app(
@@ -101,7 +104,6 @@ def _made(settings: Settings, stay: Connection) -> Flask:
         serving.damaged = store.damage(snapshot.id) is not None
         serving.stay(trouble)
     threading.Thread(target=_follow_forever, args=(serving, store), name="follow-store", daemon=True).start()
-    threading.Thread(target=_leave, args=(serving, stay), name="leave", daemon=True).start()
     gc.freeze()  # what was loaded stays: no collection need look at it
     return app
 
@@ -145,12 +147,6 @@ def _follow_forever(serving: Serving, store: Store) -> None:
     while True:
         time.sleep(LOOK_EVERY)
         follow(serving, store)
-
-
-def _leave(serving: Serving, stay: Connection) -> None:
-    with suppress(EOFError, OSError):
-        stay.recv_bytes()
-    serving.leaving = True
 
 
 def _end_with_parent() -> None:
