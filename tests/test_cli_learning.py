@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving import PATIENCE
 from typer.testing import Result
 
 from matinee.datasets.synthetic import synthetic
@@ -261,14 +262,18 @@ class TestTrain:
         options = ["--rater", "bias", "--ranker", "none", "--no-measure", "--store", tmp_path / "store"]
         assert_one_line(matinee("train", data, *options), 1, str(tmp_path / "store"), "cannot be written")
 
-    def test_ctrl_c__ends_in_one_line_and_leaves_no_snapshot(self, data: Path, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "matinee", "train", data, "--set", "bayes.sweeps=1000000", "--no-measure"]
+    @pytest.mark.parametrize(
+        "moment", ["typer", "matinee.cli.options", "numpy", "pyarrow.util", "matinee.models", "pyarrow._csv", "bayes: "]
+    )
+    def test_ctrl_c__ends_in_one_line_and_leaves_no_snapshot(self, data: Path, tmp_path: Path, moment: str) -> None:
+        python = [sys.executable, "-X", "importtime"]  # writes each module when it is loaded
+        command = [*python, "-m", "matinee", "train", data, "--set", "bayes.sweeps=1000000", "--no-measure"]
         with subprocess.Popen([*command, "--store", tmp_path / "store"], stderr=subprocess.PIPE, text=True) as running:
             assert running.stderr
-            while "bayes" not in (line := running.stderr.readline()):
-                assert line, "it ended before it trained"
+            while moment not in (line := running.stderr.readline()):
+                assert line, f"it ended before {moment}"
             running.send_signal(signal.SIGINT)
-            *_, last = running.communicate(timeout=120)[1].splitlines()
-        assert running.returncode == 130
+            *_, last = running.communicate(timeout=PATIENCE)[1].splitlines()
         assert last == "stopped by Ctrl-C"
+        assert running.returncode == 130
         assert not (tmp_path / "store" / "current").exists()

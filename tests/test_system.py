@@ -58,7 +58,7 @@ print(sorted(path.name for path in mt.Store("store").snapshots.iterdir() if path
 @pytest.mark.parametrize("command", ["serve", "demo"])
 def test_without_posix__serving_is_refused_in_one_line(tmp_path: Path, command: str) -> None:
     program = f"sys.argv = ['matinee', '{command}']; sys.stderr = sys.stdout\n"
-    program += "from matinee.cli import main\ntry: main()\nexcept SystemExit as end: print(end.code)"
+    program += "from matinee.__main__ import main\ntry: main()\nexcept SystemExit as end: print(end.code)"
     says, code = as_on_windows(program, tmp_path).splitlines()
     assert says == "error: the service needs Linux or macOS; on Windows run it in WSL or in a container"
     assert code == "2"

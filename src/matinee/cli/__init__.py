@@ -100,8 +100,3 @@ for module in (
     key,
 ):
     module.add_to(app)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
