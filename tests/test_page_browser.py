@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
+from tests.serving import ask, wait_until
 
 import matinee as mt
 from matinee.models.als import ALS
@@ -19,6 +18,7 @@ from matinee.models.ease import Ease
 from matinee.recommender import Recommender
 
 PATIENCE = 120_000  # milliseconds, for busy machines
+expect.set_options(timeout=PATIENCE)
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 SERVE = "import sys, matinee.service as s; s.serve(sys.argv[1], port=int(sys.argv[2]), workers=2)"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -188,7 +188,7 @@ def test_a_folded_card__makes_room_for_another_after_eight_seconds(visit):
     title = give(page)
     page.mouse.move(1, 1)
     page.locator(".brand").focus()
-    expect(page.locator(".fold")).to_have_count(0, timeout=12_000)
+    expect(page.locator(".fold")).to_have_count(0)
     assert page.locator(".card").count() == 12
     assert title not in page.locator(".cards h2").all_inner_texts()
 
@@ -353,8 +353,10 @@ def test_on_a_slow_line__a_choice_is_marked_at_the_press(visit):
     expect(page.locator("[data-pick]")).to_be_visible()
     page.route("**/parts/tonight*", lambda route: None)
     choose(page, "Western")
-    expect(page.locator("[data-key='genre-Western']")).to_have_attribute("aria-current", "true", timeout=300)
-    expect(page.locator("[data-key='genre-']")).not_to_have_attribute("aria-current", "true", timeout=300)
+    expect(page.locator("[data-key='genre-Western']")).to_have_attribute(
+        "aria-current", "true"
+    )  # though no answer comes
+    expect(page.locator("[data-key='genre-']")).not_to_have_attribute("aria-current", "true")
 
 
 def test_a_private_link__is_in_view_when_it_is_made(visit):
@@ -416,7 +418,7 @@ def test_a_films_page__shows_a_mark_and_stars_at_once_with_the_focus_where_it_wa
 def test_on_a_films_page__nothing_moves_when_it_is_rated_and_marked(visit, size):
     page = visit(size=size)
     give(page)
-    page.wait_for_timeout(500)
+    expect(page.locator("[data-pick]")).to_be_attached()
     page.goto(re.match("http://[^/]+/", page.url)[0] + "films/2")
     expect(page.get_by_role("heading", name="Why this film")).to_be_visible()
     page.mouse.move(1, 1)
@@ -445,7 +447,8 @@ def test_a_films_page__shows_the_last_answer_where_an_older_one_comes_late(visit
     page.route("**/films/3", lambda route: held.append(route) if not held else route.continue_())
     page.locator(".give input[value='3']").click()
     expect(page.locator(".toast")).to_contain_text("3 stars")
-    page.wait_for_timeout(500)
+    while not held:
+        page.wait_for_timeout(20)
     page.locator("form.say").get_by_role("button", name="Watch this").click()
     expect(page.get_by_role("button", name="Watch this", pressed=True)).to_be_visible()
     held[0].fulfill(body=urllib.request.urlopen(page.url).read().decode(), content_type="text/html")
@@ -499,10 +502,10 @@ def test_remove__works_after_an_import_and_a_reload_brings_nothing_again(visit):
     page.locator("#file").set_input_files(file)
     page.get_by_role("button", name="Bring in").click()
     expect(page.locator(".report")).to_contain_text("Brought in: 2 ratings.")
-    page.locator(".said li").nth(0).get_by_role("button", name="Remove").click()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.locator(".said li").nth(0).get_by_role("button", name="Remove").click()
     expect(page.locator(".said li").nth(0)).to_contain_text("Taken back")
     expect(page.locator(".report")).to_be_visible()
-    page.wait_for_timeout(500)
     page.reload()
     expect(page.locator(".said li")).to_have_count(1)
     expect(page.locator(".report")).to_have_count(0)
@@ -523,13 +526,11 @@ def test_the_keyboards_stop__is_never_behind_the_tabs_of_a_phone(visit):
     page = visit(size=PHONE)
     for _ in range(40):
         page.keyboard.press("Tab")
-        page.wait_for_timeout(30)
-        hidden = page.evaluate(
+        page.wait_for_function(
             "() => { const tabs = document.querySelector('.tabs'), at = document.activeElement;"
-            " return !tabs.contains(at) && at !== document.body"
-            " && at.getBoundingClientRect().bottom > tabs.getBoundingClientRect().top + 1 && at.outerHTML }"
+            " return tabs.contains(at) || at === document.body"
+            " || at.getBoundingClientRect().bottom <= tabs.getBoundingClientRect().top + 1 }"
         )
-        assert not hidden
 
 
 def test_keyboard_only__rates_looks_and_marks(visit):
@@ -691,7 +692,7 @@ def test_the_first_stars__given_in_a_row_bring_the_list_at_once(visit):
     row = page.locator(".rows li").nth(1)
     row.locator("summary").click()
     row.locator("input[value='5']").click()
-    expect(page.locator("[data-pick]")).to_be_visible(timeout=5_000)
+    expect(page.locator("[data-pick]")).to_be_visible()
     page.locator(".toast").get_by_role("button", name="Undo").click()
     expect(page.locator("[data-pick]")).to_have_count(0)
 
@@ -885,7 +886,8 @@ def test_a_row_of_a_room__is_marked_folds_where_it_lies_and_can_be_taken_back(vi
     expect(row.get_by_role("button", name="Watch this", pressed=True)).to_be_focused()
     row.get_by_role("button", name="Seen").click()
     expect(row).to_contain_text("Seen: ")
-    page.wait_for_timeout(5000)  # a look or two later it is still there
+    for _ in range(2):  # looks later it is still there
+        page.wait_for_event("requestfinished", lambda request: "/parts/rooms/" in request.url)
     row.get_by_role("button", name="Undo").click()
     expect(page.locator(f"#together [data-film='{movie}'] summary")).to_be_visible()
     page.get_by_role("button", name="Leave this room").click()
@@ -934,16 +936,10 @@ def test_a_new_snapshot__is_told_once_its_list_comes(visit, store):
     page = visit()
     before = page.locator("body").get_attribute("data-snapshot")
     published = Recommender.open(store).publish(store).id
-    deadline = time.monotonic() + PATIENCE / 1000
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(page.url + "api/v1/status") as answer:
-            if json.load(answer)["snapshot"] == published:
-                break
-        time.sleep(0.2)
     assert before != published
-    for n in range(4):  # both workers have switched by then
-        give(page, place=n)
-        page.wait_for_timeout(500)
+    status = page.url + "api/v1/status"
+    wait_until(lambda: all(ask(status)["snapshot"] == published for _ in range(12)), "a worker serves the old one on")
+    give(page)
     expect(page.locator("body")).to_have_attribute("data-snapshot", published)
 
 
@@ -959,7 +955,7 @@ def test_a_new_snapshot__is_told_once_its_list_comes(visit, store):
 def test_every_page__is_accessible_fits_and_has_no_small_text(visit, scheme, size):
     page = visit(size=size, color_scheme=scheme)
     give(page)
-    page.wait_for_timeout(500)
+    expect(page.locator("[data-pick]")).to_be_attached()
     home = page.url.split("?")[0]
     page.goto(f"{home}?tab=tonight")
     page.get_by_role("button", name="Tonight together").click()
@@ -1086,7 +1082,7 @@ CONTRAST = """(_, colours) => {
 def test_letters_of_twice_the_size_and_long_words__fit_a_phone(visit):
     page = visit(size={"width": 390, "height": 844})
     give(page)
-    page.wait_for_timeout(500)
+    expect(page.locator("[data-pick]")).to_be_attached()
     home = re.match("http://[^/]+/", page.url)[0]
     for address in ("?tab=rate", "?tab=tonight", "films/1", "mine", "status", "search?q=the"):
         page.goto(home + address)

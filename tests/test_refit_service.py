@@ -235,7 +235,7 @@ def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_f
     refit.activate(store, live, good)
     with started(store.path, refit_every=0.5) as server:
         live.rate("newcomer", {"2": 4.0})
-        time.sleep(7)
+        assert f"snapshot {good} is served though there is a newer one" in server.process.stderr.readline()
         assert (store.current_id(), refit.state(live)["state"]) == (good, "published")
         assert send(f"{server.url}api/v1/admin/refit")[0] == 202
         wait_until(lambda: store.current_id() != good, "no refit though one was asked for")
@@ -243,7 +243,7 @@ def test_refits_by_the_clock__wait_after_somebody_went_back_until_one_is_asked_f
         live.rate("newcomer", {"3": 2.0})
         wait_until(lambda: store.current_id() != asked, "no refit by itself")
         code, stderr = server.end()
-    assert (code, stderr.count(f"snapshot {good} is served though there is a newer one")) == (0, 1)
+    assert (code, stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,8 @@ def test_plan__time_makes_a_refit_due_where_anything_was_said_and_ratings_do_at_
     assert not by_ratings.is_due(live, None, hour_ago)
     live.rate("newcomer", {"3": 3.0})
     assert by_ratings.is_due(live, None, datetime.now(UTC))
-    time.sleep(1.1)  # live ratings know the second
+    second = int(time.time())
+    wait_until(lambda: int(time.time()) > second, "live ratings know the second")
     refit.refit(store, live)
     last = refit.state(live)
     assert not by_ratings.is_due(live, last, hour_ago)

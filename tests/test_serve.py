@@ -393,7 +393,7 @@ def test_json_log__has_one_object_for_each_request_and_nothing_that_is_secret(st
             assert answer.headers["X-Request-Id"] == "mine"
         for killed in server.workers():
             os.kill(killed, signal.SIGKILL)
-            ask(f"{server.url}healthz")
+            wait_until(lambda killed=killed: len(server.workers() - {killed}) == 2, "the worker was not replaced")
         code, said = server.end()
     logged = [json.loads(line) for line in said.splitlines()]
     assert [line["level"] for line in logged if "Unexpected exit" in line["message"]] == ["error", "error"]

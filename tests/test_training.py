@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +57,10 @@ from matinee.datasets.synthetic import synthetic
 from matinee.models.als import ALS
 from matinee.training import train
 data = synthetic(200, 300, 8_000, rng=0)
-print("ready", flush=True)
-train(data, sys.argv[1], rater=ALS(rank=32, iterations=20_000), ranker=None, measure=False)
+def progress(step, done, *_):
+    if done == 3:
+        print("training", flush=True)
+train(data, sys.argv[1], rater=ALS(rank=32, iterations=1_000_000), ranker=None, measure=False, progress=progress)
 """
 
 
@@ -70,8 +71,7 @@ def test_train__stopped_in_the_middle_leaves_the_previous_snapshot_served(tmp_pa
         [sys.executable, "-c", TRAIN, os.fspath(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
+    assert process.stdout.readline() == "training\n"
     process.send_signal(how)
     process.communicate(timeout=120)
     assert process.returncode != 0
