@@ -126,6 +126,6 @@ def test_every_route__can_say_429_with_the_seconds_to_wait(live: LiveRatings) ->
     for route in ROUTES:
         if route.prefix:
             answer = client.open(at(route), method=route.method, headers=headers)
-            assert_problem(answer, 429, "wait as long as Retry-After says")
+            assert_problem(answer, 429, "wait for the seconds in Retry-After")
             assert 1 <= int(answer.headers["Retry-After"]) <= BURST + 1
             assert 429 in problems_of(route)

@@ -116,7 +116,7 @@ def test_a_joint_list_that_is_short__says_so_without_a_count_of_what_was_rated(v
     live.rate("~bob", dict.fromkeys(ids[3:], 3.0))
     answer = ann.get(f"{room}/recommendations").json
     assert answer["items"] == []
-    assert answer["note"] == "0 instead of 25: no other movie is left that nobody here rated, saw or hid"
+    assert answer["note"] == "0 instead of 25: members rated, saw or hid all other movies"
     [left] = [movie for movie in ids if DATA.ratings.movie_counts[DATA.catalog.ids.position(movie)] >= 25][60:61]
     live.delete("~bob", left)
     live.delete("~ann", left)
@@ -187,7 +187,7 @@ def test_a_visitor__joins_as_nobody_else(visitor: Any) -> None:
         eve.get(f"{room}?user=~ann"),
         eve.get(f"{room}/recommendations?user=~ann"),
     ):
-        assert_problem(answer, 403, "not as somebody else")
+        assert_problem(answer, 403, "not as another user")
     assert ann.get(room).json["members"] == 1
 
 
@@ -251,7 +251,7 @@ def test_the_last_one_who_leaves__closes_the_room(visitor: Any) -> None:
 
 def test_nobody__is_put_out_of_a_room_by_another(visitor: Any) -> None:
     _, bob, room = room_of_two(visitor)
-    assert_problem(bob.delete(f"{room}/members?user=~ann"), 403, "not as somebody else")
+    assert_problem(bob.delete(f"{room}/members?user=~ann"), 403, "not as another user")
     assert bob.get(room).json["members"] == 2
 
 

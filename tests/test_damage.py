@@ -263,7 +263,7 @@ def test_a_service_whose_lists_fail__is_not_ready(live: LiveRatings) -> None:
     assert client.get("/7/ratings/top/3").status_code == 200  # by stars
     assert client.get("/api/v1/users/7/recommendations").status_code == 500
     answer = client.get("/readyz")
-    assert (answer.status_code, "a list cannot be made" in answer.json["detail"]) == (503, True)
+    assert (answer.status_code, "making a list failed" in answer.json["detail"]) == (503, True)
 
 
 def test_lists_that_fail_one_after_the_other__make_a_service_not_ready_until_one_succeeds_or_a_minute_is_over(

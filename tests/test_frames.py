@@ -84,7 +84,7 @@ ODD: dict[str, tuple[Any, str]] = {
     "a class": (pd.DataFrame, "DataFrame is a class"),
     "bytes": (b"userId,movieId,rating\n1,2,3\n", "type bytes is neither a path nor a table"),
     "a flat array": (np.arange(3), "type ndarray is neither a path nor a table"),
-    "complex stars": ({"userId": [1], "movieId": [2], "rating": np.array([3j])}, "cannot be read as a table"),
+    "complex stars": ({"userId": [1], "movieId": [2], "rating": np.array([3j])}, "is not a table"),
     "lists as ids": ({"userId": [[1]], "movieId": [2], "rating": [3]}, ""),
     "structs as stars": ({"userId": [1], "movieId": [2], "rating": [{"a": 3}]}, ""),
     "no columns": ({}, "no column for user"),

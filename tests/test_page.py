@@ -369,7 +369,7 @@ def test_what_a_form_has_done__is_shown_once_so_that_a_reload_does_it_not_again(
     for address, fields, words in (
         ("/mine/import", {"file": (BytesIO(b"movieId,rating\n1,4\n"), "my.csv")}, "Brought in: 1 rating."),
         ("/mine/link", {}, "This is your link."),
-        ("/mine/forget", {"sure": "1"}, "Everything you said is deleted."),
+        ("/mine/forget", {"sure": "1"}, "All your ratings and marks are deleted."),
     ):
         answer = visitor.post(address, data=fields, headers=BROWSER)
         assert (answer.status_code, answer.location.split("#")[0]) == (303, "/mine")
@@ -457,14 +457,14 @@ def test_a_link__warns_who_would_leave_ratings_behind(app, visitor):
     link = re.search(r'href="http://localhost(/link/[^"]+)"', submit(visitor, "/mine/link").text)[1]
     other = come(app)
     rated(other, 2)
-    assert "what you said in this browser (2 ratings) is left behind" in open_page(other, link)
+    assert "what you rated in this browser (2 ratings) is left behind" in open_page(other, link)
     assert "left behind" not in open_page(visitor, link)
 
 
 def test_forget_me__ends_in_a_new_visitor_without_ratings(visitor, live):
     rated(visitor)
     before = visitor.get_cookie("matinee").value
-    assert "Everything you said is deleted." in submit(visitor, "/mine/forget", sure="1").text
+    assert "All your ratings and marks are deleted." in submit(visitor, "/mine/forget", sure="1").text
     assert visitor.get_cookie("matinee").value != before
     assert "You have rated nothing yet" in open_page(visitor, "/mine")
     assert live.count() == 0
@@ -577,7 +577,7 @@ def test_the_status_page__says_so_where_nothing_was_measured(visitor):
 @pytest.mark.parametrize(
     ("address", "status", "words"),
     [
-        ("/nowhere", 404, "there is nothing at /nowhere"),
+        ("/nowhere", 404, "nothing at /nowhere"),
         ("/films/nothing", 404, "there is no film nothing here. search for its title"),
         ("/rooms/nothing", 404, "no such room"),
         ("/link/nothing", 404, "unknown link"),
@@ -609,7 +609,7 @@ def test_a_form_that_cannot_be_meant__is_refused_in_words_and_changes_nothing(vi
     answer = submit(visitor, address, **fields)
     assert answer.status_code in (400, 404)
     assert words in unescape(answer.text).casefold()
-    assert (">Back to what you said</a>" in answer.text) == address.startswith("/mine")
+    assert (">Back to your ratings</a>" in answer.text) == address.startswith("/mine")
     assert live.count() == 0
 
 

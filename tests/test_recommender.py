@@ -248,7 +248,7 @@ def test_similar__leaves_out_the_movie_itself_and_rarely_rated_ones(recommender:
 
 
 @dataclass
-class Said:
+class LiveUser:
     stars: dict[str, float | None] = field(default_factory=dict)
     revision: int = 1
     marks: dict[str, str] = field(default_factory=dict)
@@ -259,8 +259,8 @@ class Live:
     def __init__(self, **people: dict[str, float | None]) -> None:
         self.people = people
 
-    def read(self, user: str) -> Said:
-        return Said(self.people[user]) if user in self.people else Said(revision=0)
+    def read(self, user: str) -> LiveUser:
+        return LiveUser(self.people[user]) if user in self.people else LiveUser(revision=0)
 
 
 def test_live_ratings__win_over_the_data_and_a_deletion_removes(recommender: Recommender) -> None:

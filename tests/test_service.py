@@ -258,7 +258,7 @@ def test_a_title_with_markup__is_shown_as_text(dataset, model, live):
 
 
 def test_what_is_not_there__is_a_problem_with_a_way_out(client):
-    assert_problem(client.get("/nowhere"), 404, "nothing at /nowhere; /api/docs lists what there is")
+    assert_problem(client.get("/nowhere"), 404, "nothing at /nowhere; /api/docs lists the addresses")
     answer = client.delete("/0/ratings")
     assert_problem(answer, 405, "does not take DELETE")
     assert "POST" in answer.headers["Allow"]

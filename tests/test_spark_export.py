@@ -22,7 +22,7 @@ from matinee.models.baselines import Bias
 from matinee.models.ease import Ease
 from matinee.models.ials import IALS
 from matinee.snapshot import Snapshot, Store
-from matinee.spark.interop import Said, export_model, import_model, read_model
+from matinee.spark.interop import SparkSettings, export_model, import_model, read_model
 from matinee.spark.interop.exporting import spark_ids
 
 DATA = synthetic(120, 50, 2_500, rng=1)
@@ -103,7 +103,7 @@ def test_export__refuses_models_that_are_no_factors(tmp_path: Path) -> None:
 
 def test_export__refuses_a_snapshot_without_people(tmp_path: Path, snapshot: Snapshot) -> None:
     export_model(snapshot, "spark-ml", tmp_path / "model")
-    alone = import_model(tmp_path / "model", tmp_path / "store", said=Said(reg=0.1))
+    alone = import_model(tmp_path / "model", tmp_path / "store", said=SparkSettings(reg=0.1))
     with pytest.raises(UsageError, match="holds nobody's ratings, so there are no users' factors to export"):
         export_model(alone.snapshot, "spark-ml", tmp_path / "out")
 

@@ -26,7 +26,7 @@ from matinee.models.ials import IALS
 from matinee.models.nonnegative import solve_nonnegative
 from matinee.ratings import Ratings, Scale
 from matinee.recommender import Recommender
-from matinee.spark.interop import Said, SparkModel, import_model, read_model
+from matinee.spark.interop import SparkModel, SparkSettings, import_model, read_model
 from matinee.spark.interop.objective import Objective, estimate_implicit
 
 ML = "org.apache.spark.ml.recommendation.ALSModel"
@@ -274,7 +274,9 @@ def test_import_model__says_how_far_what_it_found_may_be_off(tmp_path: Path) -> 
     assert imported.objective.reg == pytest.approx(0.1234567, abs=2 * imported.within["reg"])
     assert imported.difference is not None
     assert imported.difference < 1e-6
-    said = import_model(tmp_path / "model", tmp_path / "store", ratings=trained.dataset, said=Said(reg=0.1234567))
+    said = import_model(
+        tmp_path / "model", tmp_path / "store", ratings=trained.dataset, said=SparkSettings(reg=0.1234567)
+    )
     assert said.within == {}
 
 
@@ -345,7 +347,9 @@ def test_import_model__finds_reg_though_some_users_rated_more_since(tmp_path: Pa
 def test_import_model__without_ratings_answers_visitors(tmp_path: Path) -> None:
     movies = tmp_path / "movies.csv"
     movies.write_text("movieId,title,genres\n100,Heat (1995),Crime\n7777,Nowhere (2000),Drama\n")
-    imported = import_model(save_ml(tmp_path / "model"), tmp_path / "store", movies=movies, said=Said(reg=0.07))
+    imported = import_model(
+        save_ml(tmp_path / "model"), tmp_path / "store", movies=movies, said=SparkSettings(reg=0.07)
+    )
     recommender = Recommender.of(imported.snapshot)
     history = TRAINED.dataset.ratings.history(0)
     given = {f"{100 + movie}": float(stars) for movie, stars in zip(history.movies, history.stars, strict=True)}
@@ -469,13 +473,13 @@ def test_import_model__asks_for_what_nothing_tells(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not tell its regParam; give it as `reg=X`"):
         import_model(path, store)
     with pytest.raises(UsageError, match="does not tell its alpha; give it as `alpha=X`"):
-        import_model(path, store, said=Said(reg=0.1, implicit=True))
+        import_model(path, store, said=SparkSettings(reg=0.1, implicit=True))
     with pytest.raises(UsageError, match="reg is a number above 0, not -1"):
-        Said(reg=-1)
+        SparkSettings(reg=-1)
     with pytest.raises(UsageError, match="some factors are negative, so the model was not trained as nonnegative"):
-        import_model(path, store, said=Said(reg=0.1, nonnegative=True))
+        import_model(path, store, said=SparkSettings(reg=0.1, nonnegative=True))
     with pytest.raises(UsageError, match=r"off the scale 50:100; give `scale='LOW:HIGH'`, or `implicit=True`"):
-        import_model(path, store, said=Said(reg=0.1), scale=Scale(50, 100))
+        import_model(path, store, said=SparkSettings(reg=0.1), scale=Scale(50, 100))
     assert not store.exists()
 
 
@@ -487,7 +491,7 @@ def test_import_model__refuses_ratings_and_movies_of_another_model(tmp_path: Pat
     movies = tmp_path / "movies.csv"
     movies.write_text("movieId,title,genres\n1,Heat (1995),Crime\n")
     with pytest.raises(DataError, match="no movie in common: ids such as '1' and '100'; if a StringIndexer"):
-        import_model(path, store, movies=movies, said=Said(reg=0.1))
+        import_model(path, store, movies=movies, said=SparkSettings(reg=0.1))
 
 
 def test_import_spark__is_a_command(tmp_path: Path, matinee: Callable[..., Result]) -> None:
@@ -541,7 +545,7 @@ def test_batch_recommend__remarks_that_a_model_without_ratings_has_nobody(
     tmp_path: Path, matinee: Callable[..., Result]
 ) -> None:
     store = tmp_path / "store"
-    import_model(save_ml(tmp_path / "model"), store, said=Said(reg=0.07))
+    import_model(save_ml(tmp_path / "model"), store, said=SparkSettings(reg=0.07))
     made = matinee("batch-recommend", "--store", store, "--out", tmp_path / "lists")
     assert made.exit_code == 0, made.output
     assert "holds no ratings, so it has no users to make lists for" in made.output

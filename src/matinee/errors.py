@@ -4,7 +4,7 @@
     +-- UsageError               an invalid option or argument              exit code 2
     +-- DataError                a file or table that breaks a rule; names file and line
     +-- FetchError               a download that failed or does not match its checksum
-    +-- UnknownUserError         a user id nobody has rated with
+    +-- UnknownUserError         a user id without ratings
     +-- UnknownMovieError        a movie id or title the catalogue does not hold
     |   +-- AmbiguousTitleError  a title that several movies share; lists them
     +-- ModelError               a model that does not fit this data
@@ -13,7 +13,7 @@
     +-- LiveError                the database of live ratings is away or unreadable
         +-- BusyError            another process holds the lock
     +-- MissingError             a rating, mark or room that is not there
-    +-- FullRoomError            a room that takes nobody else
+    +-- FullRoomError            a room without a free place
 
 The command line turns these into exit codes and the service into problem details, each in one place.
 """
@@ -47,7 +47,7 @@ class UnknownUserError(MatineeError):
     """A user id that neither the data nor the live ratings know."""
 
     def __init__(self, user: str) -> None:
-        super().__init__(f"unknown user {user!r}: nobody has rated with this id")
+        super().__init__(f"unknown user {user!r}: no ratings with this id")
         self.user = user
 
 
@@ -97,4 +97,4 @@ class MissingError(MatineeError):
 
 
 class FullRoomError(MatineeError):
-    """A room that takes nobody else."""
+    """A room without a free place."""

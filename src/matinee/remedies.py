@@ -1,4 +1,4 @@
-"""Remedies: the next step that a message names, in the words of whoever reads it.
+"""Remedies: the next step that a message names, in the words of its reader.
 
 A message of the library names its remedy as Python code between backticks. The command line and the service put it in
 their own words:

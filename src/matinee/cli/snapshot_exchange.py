@@ -61,9 +61,9 @@ def import_spark(
     """
     from matinee.cli import output
     from matinee.ratings import Scale
-    from matinee.spark.interop import Said, import_model
+    from matinee.spark.interop import SparkSettings, import_model
 
-    said = Said(reg, implicit or alpha is not None or None, alpha, nonnegative or None)
+    said = SparkSettings(reg, implicit or alpha is not None or None, alpha, nonnegative or None)
     imported = import_model(
         path,
         store,

@@ -36,8 +36,8 @@ def assemble(
 ) -> Dataset:
     """Return the data set of these rows and movies (columns of SCHEMA); rated movies without a row are included.
 
-    scale       what stars can be, as somebody said; without it `own`, the data's, or what its stars seem to be on
-    has_times   whether somebody said that the column of times holds some, which is doubted otherwise
+    scale       the possible stars, from the caller; without it `own`, the data's, or an estimate from its stars
+    has_times   whether the caller named the column of times, which is checked otherwise
 
     Raises DataError where there are no rows, or their times are none.
     """

@@ -39,7 +39,7 @@ LIST_OF_LETTERBOXD = b"Letterboxd list export"
 class Line(NamedTuple):
     """What a line says of a film, which it names by one or several of its ids, titles and year.
 
-    kind        "rated", with stars; or what is said without: "watched", "liked", "watchlist", "hidden", "listed"
+    kind        "rated", with stars; or without stars: "watched", "liked", "watchlist", "hidden", "listed"
     date        when, as written, "" where unknown
     file        of a zip, "" for a single one
     is_either   whether `movie` may be a title as well

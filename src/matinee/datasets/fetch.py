@@ -79,7 +79,7 @@ def fetch(
         _unpack(archive, folder)
         archive.unlink()
     except OSError as problem:
-        raise FetchError(f"{name} cannot be written to {folder.parent}: {problem.strerror or problem}") from problem
+        raise FetchError(f"writing {name} to {folder.parent} failed: {problem.strerror or problem}") from problem
     return Fetched(folder, place, verified)
 
 
@@ -133,8 +133,7 @@ def _download(address: str, part: Path, timeout: float, progress: Progress | Non
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as problem:
         reason = getattr(problem, "reason", problem)
         raise FetchError(
-            f"{address} cannot be reached or broke off ({reason}); try again, it goes on there, or name a mirror "
-            "with `source=URL`"
+            f"{address}: the download failed ({reason}); try again to continue it, or name a mirror with `source=URL`"
         ) from None
     if total is not None and done < total:
         raise FetchError(f"{address} broke off after {done:,} of {total:,} bytes; try again, it goes on there")

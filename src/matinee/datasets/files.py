@@ -48,13 +48,13 @@ class File:
 
 
 def of(path: Path) -> list[File]:
-    """Return the tables at a path, all of one kind. Raises DataError where there is none, or more than one in a zip."""
+    """Return the tables at a path, all of one kind. Raises DataError without one, or for more than one in a zip."""
     if path.is_dir():
         return _parts(path)
     try:
         return [_unpacked(File(path.name, path if path.is_file() else path.read_bytes()))]
     except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror or problem}") from None
+        raise DataError(f"reading {path} failed: {problem.strerror or problem}") from None
 
 
 def _unpacked(file: File) -> File:

@@ -37,7 +37,7 @@ def arrow_table(data: Any, what: str = "the data") -> pa.Table:
     try:
         return pa.table(_columns(data, what))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as problem:
-        raise DataError(f"{what} cannot be read as a table: {_reason(problem)}") from None
+        raise DataError(f"{what} is not a table: {_reason(problem)}") from None
 
 
 def _columns(data: Any, what: str) -> Any:

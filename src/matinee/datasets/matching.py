@@ -1,4 +1,4 @@
-"""Matching: the movies that a person's exported lines mean, and what is said of them.
+"""Matching: the movies of a person's exported lines, and their stars and marks.
 
 lines  --IMDb id, else TMDB id, else id, else title and year-->  {movie id: stars}, {movie id: mark}
                                                                  and what became of every other line, with why
@@ -225,7 +225,7 @@ def _is_other(line: Line, movie: int, catalog: Catalog) -> bool:
 
 
 def _by_id(ids: Sequence[str | None], catalog: Catalog, column: str) -> Positions:
-    """Return the position of each id of another site, -1 where there is none or the catalogue does not know it."""
+    """Return the position of each id of another site, -1 without one or for one that is not in the catalogue."""
     known = catalog.table[column].combine_chunks()
     found = pc.index_in(pa.array(ids, pa.string()), value_set=known, skip_nulls=True)
     return np.asarray(pc.fill_null(found, -1), np.int32)

@@ -64,7 +64,7 @@ class Source:
 
     @classmethod
     def open(cls, path: Path) -> Source:
-        """Find the folder or the zip's folder that holds the ratings. Raises DataError where there is none."""
+        """Find the folder or the zip's folder that holds the ratings. Raises DataError without ratings."""
         if path.is_dir():
             return cls(path, frozenset(file.name for file in path.iterdir() if file.is_file()))
         try:
@@ -73,7 +73,7 @@ class Source:
         except zipfile.BadZipFile:
             raise DataError(f"{path} is not a complete zip file; fetch it again") from None
         except OSError as problem:
-            raise DataError(f"{path} cannot be read: {problem.strerror}") from None
+            raise DataError(f"reading {path} failed: {problem.strerror}") from None
         known = [name for name in members if name.rpartition("/")[2] in RATING_FILES]
         inside = min(known, key=len).rpartition("/")[0] if known else ""
         prefix = f"{inside}/" if inside else ""

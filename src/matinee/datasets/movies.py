@@ -142,7 +142,7 @@ def year(written: str) -> int | None:
 
 
 def released(written: str) -> int | None:
-    """Return the year of a date, None where there is none.
+    """Return the year of a date, None without a year.
 
     >>> released("1995-10-30"), released("30-Oct-1995"), released("")
     (1995, 1995, None)

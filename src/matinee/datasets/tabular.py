@@ -124,7 +124,9 @@ def _check_apart(where: str, found: Names) -> None:
     taken: dict[str, str] = {}
     for what, name in found.items():
         if name is not None and taken.setdefault(name, what) != what:
-            raise DataError(f"{where}: the column {name!r} cannot be both {taken[name]} and {what}; name them apart")
+            raise DataError(
+                f"{where}: the column {name!r} is named for both {taken[name]} and {what}; name two columns"
+            )
 
 
 def _check_alike(path: Path, parts: Sequence[File]) -> None:

@@ -35,7 +35,7 @@ def unpacked(data: bytes, choose: Choice, most: int) -> dict[str, bytes]:
                 files[member.filename] = _read(packed, member, most - sum(map(len, files.values())))
             return files
     except DAMAGED as error:
-        raise DataError(f"the zip cannot be unpacked: {error}; send the CSV in it") from None
+        raise DataError(f"unpacking the zip failed: {error}; send the CSV in it") from None
 
 
 def _read(packed: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:

@@ -21,7 +21,7 @@ def install(app: Flask) -> None:
 
 
 def compress(answer: Response) -> Response:
-    """Compress an answer where its client takes that; a tag then names what is said, not its bytes."""
+    """Compress an answer where its client takes that; a weak tag then names the content, not its bytes."""
     if not takes_gzip():
         return answer
     tag, _ = answer.get_etag()

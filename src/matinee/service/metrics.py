@@ -45,7 +45,7 @@ class Metrics:
         )
         self.trouble = Gauge(
             "matinee_snapshot_trouble",
-            "1 where the newest snapshot cannot be served.",
+            "1 if the newest snapshot is damaged and not served.",
             registry=self.registry,
             multiprocess_mode="mostrecent",  # whoever is asked sets it: all follow one store
         )

@@ -18,12 +18,12 @@ DEFAULT_RATE = 100  # requests per second and client, in each worker
 class Policy:
     """The choices of an operator.
 
-    no_auth         whoever reaches the service may do everything
+    no_auth         every client has full access
     behind_proxy    how many proxies stand before it, whose word on client, scheme, host and prefix is taken
     allowed_hosts   names under which it may be asked, besides local ones; without any, every name
     rate_limit      requests per second and client, in each worker
 
-    Raises UsageError for numbers that cannot be.
+    Raises UsageError for an invalid value.
     """
 
     no_auth: bool = False
@@ -33,16 +33,12 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.behind_proxy < 0:
-            raise UsageError(f"{self.behind_proxy} proxies cannot be; 0 is for none")
+            raise UsageError(f"--behind-proxy must be 0 or more, not {self.behind_proxy}")
         if not self.rate_limit > 0:
-            raise UsageError(
-                f"{self.rate_limit:g} requests a second would keep everybody out; name a larger rate limit"
-            )
+            raise UsageError(f"--rate-limit must be more than 0, not {self.rate_limit:g}")
         for name in self.allowed_hosts:
             if not HOST.fullmatch(name.strip()):
-                raise UsageError(
-                    f"{name!r} cannot be an allowed host; name each as a browser does, such as films.example.org"
-                )
+                raise UsageError(f"--allowed-hosts: {name!r} is not a host name; write names such as films.example.org")
         names = tuple(host_name(name.strip()) for name in self.allowed_hosts)
         object.__setattr__(self, "allowed_hosts", names)  # JSON made a list of it on its way to a worker
 
@@ -54,7 +50,7 @@ class Policy:
         if self.allowed_hosts:
             name = host_name(host)
             if name not in self.allowed_hosts and not is_local_name(name):
-                raise UsageError(f"this service does not go by the name {name[:80]!r}; ask it under its own")
+                raise UsageError(f"the host {name[:80]!r} is not one of this service; add it to --allowed-hosts")
 
     def check_safe(self, host: str, live: LiveRatings) -> None:
         """Raise UsageError where others than programs of this machine could ask, and no key keeps them out."""
@@ -62,8 +58,8 @@ class Policy:
         if reachable and not self.no_auth and not keys(live):
             where = "behind a proxy" if self.behind_proxy else f"on {host or 'all addresses'}"
             raise UsageError(
-                f"{where} others can ask too, and there is no API key: make one with `matinee key create`, "
-                "or let everybody do everything with --no-auth"
+                f"{where} other machines can connect, and there is no API key: make one with `matinee key create`, "
+                "or give every client full access with --no-auth"
             )
 
 

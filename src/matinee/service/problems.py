@@ -24,11 +24,11 @@ from matinee.remedies import over_http
 
 
 class UnauthorizedError(MatineeError):
-    """Nobody is known to ask, where somebody must be."""
+    """The request needs an API key or a visitor's cookie."""
 
 
 class ForbiddenError(MatineeError):
-    """Whoever asks is known and may not do this."""
+    """The caller lacks the permission."""
 
 
 class ConflictError(MatineeError):
@@ -40,7 +40,7 @@ class NotReadyError(MatineeError):
 
 
 class TooManyRequestsError(MatineeError):
-    """Whoever asks has asked too much of late, and may ask again after so many seconds."""
+    """The client exceeded its rate limit, and may try again after `seconds`."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -65,7 +65,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     MatineeError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 RETRY_AFTER = "5"  # seconds
-AWAY = "what people said cannot be read or written just now; try again in a moment; the service's log says why"
+AWAY = "the database of live ratings is not available; try again in a moment; the service's log has the cause"
 
 log = logging.getLogger("matinee.service")
 
@@ -115,7 +115,7 @@ def of_surprise(error: Exception) -> Response:
 
 def _detail(error: HTTPException) -> str:
     if error.code == HTTPStatus.NOT_FOUND:
-        return f"there is nothing at {request.path}; {request.root_path}/api/docs lists what there is"
+        return f"nothing at {request.path}; {request.root_path}/api/docs lists the addresses"
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{request.path} does not take {request.method}; the Allow header lists what it takes"
     if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

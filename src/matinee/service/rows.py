@@ -1,4 +1,4 @@
-"""Rows of answers: what is said of movies, from their positions."""
+"""Rows of answers: facts of movies, by their positions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MovieRows:
         return [*map(orjson.loads, self._facts(positions))]
 
     def with_more(self, positions: Positions, more: Iterable[Mapping[str, Any]]) -> list[orjson.Fragment]:
-        """Return the same as JSON, with more said of each."""
+        """Return the same as JSON, with more fields."""
         return [
             orjson.Fragment(facts[:-1] + b"," + orjson.dumps(one)[1:])
             for facts, one in zip(self._facts(positions), more, strict=True)
@@ -97,7 +97,7 @@ def position_of(movie: str) -> int:
 
 
 def with_columns(rows: list[dict[str, Any]], **columns: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the rows with more said of each; a value for every row."""
+    """Return the rows with more fields; a value for every row."""
     for name, values in columns.items():
         for row, value in zip(rows, values, strict=True):
             row[name] = value
@@ -128,7 +128,7 @@ def told_list(found: Answer) -> dict[str, Any]:
 
 
 def matches(found: Answer) -> list[float | None]:
-    """Return the ranker's score of each row, None where there is none."""
+    """Return the ranker's score of each row, None for an unranked movie."""
     if "match" not in found.values:
         return [None] * len(found.positions)
     return [None if score == -np.inf else score for score in rounded(found.values["match"], FINE)]

@@ -56,9 +56,9 @@ class Settings:
 
 
 def check(settings: Settings, host: str) -> None:
-    """Open and close everything once, so that what is wrong is said once, before any worker starts.
+    """Open and close everything once, so that errors are reported once, before any worker starts.
 
-    Raises UsageError where strangers could do everything at this address and nobody said that they may, ModelError
+    Raises UsageError where other machines would have full access without --no-auth, ModelError
     where it shall refit and cannot.
     """
     _ = settings.scale

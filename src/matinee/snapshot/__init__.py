@@ -93,7 +93,7 @@ class Store:
         return [read(self.snapshots / name) for name in self.ids()]
 
     def manifest(self, snapshot: str | None = None) -> Manifest:
-        """Return the manifest of a snapshot, by default the current one. Raises StoreError where there is none."""
+        """Return the manifest of a snapshot, by default the current one. Raises StoreError if it is missing."""
         return read(self._folder(snapshot))
 
     def open(self, snapshot: str | None = None, *, damaged: bool = False) -> Snapshot:
@@ -130,7 +130,7 @@ class Store:
         return manifest
 
     def activate(self, snapshot: str) -> Manifest:
-        """Serve this snapshot from now on. Raises StoreError where it cannot be opened or the store not written."""
+        """Activate this snapshot. Raises StoreError where opening it or writing the store fails."""
         opened = self.open(snapshot)
         with self._writable(), self._locked():
             self._switch(opened.id)
@@ -245,7 +245,7 @@ class Store:
             system.sync_folder(folder)
             with self._locked():
                 if parent is not None and self.current_id() != parent:
-                    raise StoreError(f"snapshot {self.current_id()} is served by now instead of {parent}; refit again")
+                    raise StoreError(f"snapshot {self.current_id()} replaced {parent} meanwhile; refit again")
                 folder.rename(self.snapshots / name)
                 system.sync_folder(self.snapshots)
                 self._switch(name)

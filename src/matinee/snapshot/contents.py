@@ -207,7 +207,7 @@ def write_models(folder: Path, models: Mapping[str, Model | None]) -> tuple[dict
 
 
 def read_model(folder: Path, manifest: Manifest, role: str) -> Model | None:
-    """Return the model in this role as views on its files, None where there is none.
+    """Return the model in this role as views on its files, None without one.
 
     Raises StoreError as `read_dataset` does, or where this version does not know the model.
     """

@@ -15,12 +15,14 @@ PAGE = "link/{token}"  # of the page, where the link leads
 
 class Link(Answered):
     user: str
-    link: str | None = Field(description="told once; whoever opens it is this user. null: there is none any more")
+    link: str | None = Field(
+        description="returned only once; every browser that opens it becomes this user; null after the link was revoked"
+    )
 
 
 @route("POST", "/users/{user}/link", scope="write", summary="Make a private link", answer=Link)
 def make_link(user: str) -> Fields:
-    """Whoever opens it reads and changes this user's ratings on their device; the link made before is void."""
+    """Everyone with the link can read and change this user's ratings; the former link becomes invalid."""
     return {"user": user, "link": request.root_url + PAGE.format(token=open_link(live(), user))}
 
 

@@ -31,7 +31,7 @@ class UserListOptions(ListOptions):
 
 
 class RecommendationRequest(ListOptions):
-    """Somebody's ratings, and what list they want."""
+    """One person's ratings, and the options of the list."""
 
     ratings: dict[IdAsKey, float] = Field(
         max_length=MOST_RATINGS, description="stars by the movies' ids", examples=[{"1": 4.5}]
@@ -63,7 +63,7 @@ class UserRecommendations(Recommendations, AboutUser):
 def recommend(user: str, query: UserListOptions) -> Fields:
     """Exactly n movies that pass the filters, or the note says why not; never one that was rated, seen or hidden.
 
-    Somebody who has rated nothing gets the most rated movies, and the note says so.
+    A user without ratings gets the most rated movies, and the note says so.
     """
     found = recommender().recommend(user=user, within=query.within, **_options(query))
     return {**about(user, found), **told_list(found)}

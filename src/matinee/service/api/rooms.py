@@ -1,4 +1,4 @@
-"""Rooms: people who look for a movie together get one list, and nobody's stars are shown to the others.
+"""Rooms: people who look for a movie together get one list, and members do not see each other's stars.
 
 Whatever is computed from everybody's ratings tells something of each: the order of the list alone does here. So there
 are two short lists, one for each `how`, without filters and without a number or reason that comes from another member.
@@ -32,13 +32,13 @@ LONGEST = 25  # movies of a list
 class OpenedRoom(Answered):
     """A room that was opened."""
 
-    room: str = Field(description="what lets others in; told once")
+    room: str = Field(description="the token for joining; returned only once")
     link: str
     expires: datetime
 
 
 class RoomFacts(Answered):
-    """What everybody who has the link may know of a room."""
+    """The facts of a room that everyone with the link may read."""
 
     members: int
     joined: bool = Field(description="whether the one who asks is a member")
@@ -48,13 +48,13 @@ class RoomFacts(Answered):
 class MemberQuery(Asked):
     """Who asks."""
 
-    user: Id = Field(ME, description="a user's id, or `me` for whoever asks")
+    user: Id = Field(ME, description="a user's id, or `me` for the caller")
 
 
 class RoomListQuery(MemberQuery):
     """Who asks, how people's opinions are joined, and how long the list is."""
 
-    how: How = Field("mean", description="by everybody's average, or by the person who will like it least")
+    how: How = Field("mean", description="by the average of all members, or by the one who will like it least")
     n: Annotated[int, Field(ge=1, le=LONGEST), WHOLE] = Field(
         LONGEST, description="exactly so many, or the note says why not"
     )
@@ -74,7 +74,7 @@ class RoomRecommendations(Answered):
 
 @route("POST", "/rooms", scope="write", summary="Open a room", query=MemberQuery, answer=OpenedRoom)
 def open_room(query: MemberQuery) -> Fields:
-    """It is open for 24 hours to everybody who has the link; whoever opens it is its first member."""
+    """The room is open for 24 hours to everyone with the link; its first member is the user who opens it."""
     token, room = rooms.open_room(live(), _who(query))
     return {"room": token, "link": request.root_url + PAGE.format(room=token), "expires": _at(room)}
 
@@ -84,7 +84,7 @@ def open_room(query: MemberQuery) -> Fields:
     scope="write", summary="Join a room", query=MemberQuery, answer=RoomFacts, problems=(404, 409),
 )  # fmt: skip
 def join_room(room: str, query: MemberQuery) -> Fields:
-    """Whoever has the link may; who is in already stays in."""
+    """Everyone with the link may join; joining again changes nothing."""
     user = _who(query)
     return _facts(rooms.join(live(), room, user), user)
 
@@ -101,7 +101,7 @@ def leave_room(room: str, query: MemberQuery) -> Fields:
 
 @route("GET", "/rooms/{room}", scope="read", summary="Get a room", query=MemberQuery, answer=RoomFacts, problems=(404,))
 def get_room(room: str, query: MemberQuery) -> Fields:
-    """How many are in it, for everybody who has the link."""
+    """The number of members, for everyone with the link."""
     return _facts(rooms.find(live(), room), _who(query))
 
 
@@ -110,7 +110,7 @@ def get_room(room: str, query: MemberQuery) -> Fields:
     scope="read", summary="Recommend for a room", query=RoomListQuery, answer=RoomRecommendations, problems=(404,),
 )  # fmt: skip
 def recommend_for_room(room: str, query: RoomListQuery) -> Fields:
-    """For members only. No movie that one of them rated, saw or hid; people without ratings have no say in the order.
+    """For members only. No movie that one of them rated, saw or hid; people without ratings do not affect the order.
 
     Stars and interval are those of who asks: no number or reason comes from another member. The list itself tells
     that nobody rated what is on it, and from its order, most easily in a room of two, another member's taste can be
@@ -129,17 +129,17 @@ def recommend_for_room(room: str, query: RoomListQuery) -> Fields:
 
 def _fewer(listed: int, n: int) -> str:
     """Return why the list is short, without a count of what the members rated."""
-    return "" if listed == n else f"{listed} instead of {n}: no other movie is left that nobody here rated, saw or hid"
+    return "" if listed == n else f"{listed} instead of {n}: members rated, saw or hid all other movies"
 
 
 def _who(query: MemberQuery) -> str:
-    """Return who asks, or for whom a program asks. Raises ForbiddenError where a visitor names somebody else."""
+    """Return the caller, or the user a program names. Raises ForbiddenError where a visitor names another user."""
     who = identity()
     if query.user == ME and who.user is None:
-        raise UnauthorizedError("nobody is signed in, so there is no 'me'; say who it is about with ?user=")
+        raise UnauthorizedError("this request has no user, so 'me' has no meaning; name the user with ?user=")
     user = checked_id(named(query.user, who), "user")
     if not who.owns(user):
-        raise ForbiddenError("a visitor opens, joins and asks rooms as 'me', not as somebody else")
+        raise ForbiddenError("a visitor opens, joins and reads rooms as 'me', not as another user")
     return user
 
 

@@ -50,7 +50,7 @@ class Answered(BaseModel):
 
 
 class AboutUser(Answered):
-    """An answer about one user, as of one revision of what they said."""
+    """An answer about one user, as of one revision of their ratings."""
 
     user: str
     revision: int = Field(ge=0, description="how many writes have changed something; part of the ETag")

@@ -58,7 +58,7 @@ class DataFacts(BaseModel):
 
 
 class LiveFacts(BaseModel):
-    """What people said since the snapshot."""
+    """Ratings and marks added after the snapshot."""
 
     ratings: int
 
@@ -68,7 +68,7 @@ class Status(Answered):
 
     version: str
     metrics: dict[str, Any] = Field(description="the snapshot's measured quality, empty where it was not measured")
-    trouble: str | None = Field(description="why the newest snapshot cannot be served, such as a damaged file")
+    trouble: str | None = Field(description="why the newest snapshot is not served, such as a damaged file")
     data: DataFacts
     live: LiveFacts
     refit: Refit | None = Field(description="how the last refit went or goes, null before the first")
@@ -93,14 +93,14 @@ def get_readiness() -> Fields:
 
 
 def _try_a_list() -> None:
-    """Make a list for somebody who likes the most rated movies. Raises NotReadyError where that fails."""
+    """Make a list for a person who likes the most rated movies. Raises NotReadyError where that fails."""
     rows, scale = movie_rows(), recommender().dataset.ratings.scale
     try:
         liked = dict.fromkeys(rows.ids(rows.most_rated[:TRIED]), scale.high)
         told_list(recommender().recommend(liked))
     except Exception as error:
-        log.exception("a list cannot be made", exc_info=error)
-        raise NotReadyError("a list cannot be made; the service's log has the details") from None
+        log.exception("making a list failed", exc_info=error)
+        raise NotReadyError("making a list failed; the service's log has the details") from None
 
 
 @route("GET", "/status", scope="public", summary="Get the service's status", answer=Status)

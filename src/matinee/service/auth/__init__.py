@@ -5,9 +5,9 @@
     identity   who asks                            access    what a route asks
     limits     how much one client may ask for
 
-The rules: without any API key, programs of this machine may do everything and nobody else anything. With keys, a key
-may do what its scopes say, and a visitor of the page may read and write the own ratings. A route that declares nothing
-is closed to all but admins. What an operator may choose of this is in `matinee.service.policy`.
+The rules: without any API key, programs of this machine have full access and other clients none. With keys, the scopes
+of a key apply, and a visitor of the page may read and write their ratings. A route without a declaration needs the
+admin scope. `matinee.service.policy` has the operator's choices.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
     "user",
 ]
 
-VISITOR = "~"  # begins the ids of visitors, and of nobody else
+VISITOR = "~"  # begins the ids of visitors, and no other ids
 VISITOR_BYTES = 16
 WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})  # by programs that know addresses, not names
 
@@ -88,7 +88,7 @@ def identity() -> Identity:
 def user(value: str) -> str:
     """Return the user that a path names, where "me" is who asks.
 
-    Raises UnauthorizedError for "me" where nobody is known to ask.
+    Raises UnauthorizedError for "me" without an identity.
     """
     return named(value, identity())
 
@@ -105,7 +105,7 @@ def ensure_visitor(answer: Response) -> Response:
 
 
 def new_visitor() -> str:
-    """Return the id of a visitor whom nobody knows yet."""
+    """Return the id of a new visitor."""
     return VISITOR + secrets.token_urlsafe(VISITOR_BYTES)
 
 

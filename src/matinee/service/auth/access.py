@@ -15,13 +15,13 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Access:
-    """What is asked: a scope, "public" for everybody, and whether the route belongs to its `user`."""
+    """What a route requires: a scope, "public" for none, and whether the route belongs to its `user`."""
 
     scope: Scope
     owned: bool = False
 
 
-CLOSED = Access("admin")  # what nobody thought of
+CLOSED = Access("admin")  # routes without a declaration
 
 
 def access(scope: Scope, *, owned: bool = False) -> Callable[[View], View]:
@@ -54,15 +54,17 @@ def check(who: Identity, asked: Access, path: dict[str, Any] | None) -> None:
     if asked.owned and path is not None:
         path["user"] = named(path["user"], who)
         if not who.owns(path["user"]):
-            raise ForbiddenError("these are another person's; a visitor reads and changes only the own, as user 'me'")
+            raise ForbiddenError(
+                "these are another user's ratings; a visitor reads and changes only those of the user 'me'"
+            )
 
 
 def named(user: str, who: Identity) -> str:
-    """Return a user's id, that of who asks for "me". Raises UnauthorizedError where nobody is known to ask."""
+    """Return a user's id, the caller's for "me". Raises UnauthorizedError for "me" without an identity."""
     if user != ME:
         return user
     if who.user is None:
-        raise UnauthorizedError("nobody is signed in, so there is no 'me'; name the user in the path")
+        raise UnauthorizedError("this request has no user, so 'me' has no meaning; name the user in the path")
     return who.user
 
 

@@ -1,4 +1,4 @@
-"""Visitors' cookies: the user's id, signed and dated, so that nobody can become somebody else.
+"""Visitors' cookies: the user's id, signed and dated, so that a visitor cannot become another user.
 
 On https their names begin with `__Host-`, so that no sibling of our host can set them, and what is signed for such a
 name is good under no other: a sibling may still set the plain name.

@@ -1,4 +1,4 @@
-"""Who asks: a program of this machine, an API key, a visitor with our cookie, or nobody we know."""
+"""The caller of a request: a program of this machine, an API key, a visitor with our cookie, or unknown."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ALL, OWN = frozenset(SCOPES), frozenset({"read", "write"})
 class Identity:
     """Who asks and what they may do.
 
-    user     whose ratings "me" means, None for nobody's; a program of this machine is a person of the id "me"
-    scopes   of read, write and admin; a visitor's hold for the own ratings alone
+    user     the user that "me" means, or None; a program of this machine is the user with the id "me"
+    scopes   of read, write and admin; a visitor's apply only to their ratings
     key      name of the API key
-    why      of nobody: why they are, and what to do about it
+    why      for an unknown caller: the cause, and the remedy
     """
 
     kind: Kind
@@ -39,10 +39,12 @@ class Identity:
 
 
 UNKNOWN_KEY = Identity("nobody", why="this API key is unknown or revoked; `matinee key create` makes one")
-STRANGER = Identity("nobody", why="nobody is known to ask: send an API key as Authorization: Bearer, or open the page")
+STRANGER = Identity(
+    "nobody", why="this request has no API key or cookie: send a key as Authorization: Bearer, or open the page"
+)
 SHUT_OUT = Identity(
     "nobody",
-    why="without an API key only programs of this machine are answered, by way of localhost and of no proxy; "
+    why="without an API key the service answers only programs of this machine, on localhost and without a proxy; "
     "its operator makes a key with `matinee key create`",
 )
 

@@ -18,10 +18,10 @@ log = logging.getLogger("matinee.service")
 
 
 class Recent:
-    """What the live database last said about who may come in, asked again after a few seconds.
+    """The keys and secrets of the live database, read again after a few seconds.
 
-    One thread asks while the others go on with what is known, for as long again; later they wait for its answer, as
-    nobody may have asked for hours. While the database is away, what is known holds.
+    One thread reads while the others go on with the cached values, for as long again; later they wait for it, as the
+    cache may be hours old. While the database is away, the cached values stay valid.
     """
 
     def __init__(self, live: LiveRatings, good_for: float = GOOD_FOR) -> None:
@@ -52,7 +52,7 @@ class Recent:
         except LiveError as error:
             if self._known is None:
                 raise
-            log.warning("API keys and cookie secrets cannot be read, the last known ones hold: %s", error)
+            log.warning("reading API keys and cookie secrets failed, the last known ones stay valid: %s", error)
             found = self._known
         if self._known is None or found.secrets != self._known.secrets:
             self.cookies = Cookies(found.secrets)

@@ -40,18 +40,18 @@ class Rate:
                     self._forget(now)
                 return
         raise TooManyRequestsError(
-            f"more than {1 / self._each:g} requests a second; wait as long as Retry-After says", math.ceil(wait)
+            f"more than {1 / self._each:g} requests per second; wait for the seconds in Retry-After", math.ceil(wait)
         )
 
     def _forget(self, now: float) -> None:
-        """Forget whose bucket is full, or everybody where that does not help."""
+        """Forget clients with a full bucket, or all clients if that does not help."""
         self._full_at = {client: at for client, at in self._full_at.items() if at > now}
         if len(self._full_at) > MOST_CLIENTS // 2:
             self._full_at.clear()
 
 
 def checked_length(ratings: int) -> None:
-    """Raise UsageError for a history of so many ratings that it cannot be one person's."""
+    """Raise UsageError for a history with more ratings than one person can have."""
     if ratings > MOST_RATINGS:
         raise UsageError(
             f"{ratings:,} ratings are more than the {MOST_RATINGS:,} that one history may have; send fewer"

@@ -12,7 +12,7 @@ OURS = frozenset({"same-origin", "none"})  # none: typed or bookmarked by the vi
 
 
 def check_origin(environ: Environ) -> None:
-    """Raise ForbiddenError for a write that a browser sends from somebody else's page.
+    """Raise ForbiddenError for a write that a browser sends from another site's page.
 
     Programs that are no browsers say nothing of either header.
     """
@@ -26,5 +26,7 @@ def _is_ours(environ: Environ) -> bool:
     if (origin := environ.get("HTTP_ORIGIN")) is None:
         return True
     scheme, host = urlsplit(origin)[:2]
-    weaker = scheme != "https" and environ["wsgi.url_scheme"] == "https"  # whoever is on the line can write that page
+    weaker = (
+        scheme != "https" and environ["wsgi.url_scheme"] == "https"
+    )  # an attacker on the network can write that page
     return not weaker and host.lower() == environ.get("HTTP_HOST", "").lower() != ""

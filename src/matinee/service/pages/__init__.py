@@ -13,7 +13,7 @@ visitors    who looks at the page
 cookies     what their browser keeps for it
 
 Every part that changes without a new page is a template of its own, which the page includes and /parts/... answers.
-Whatever is said is written by the scripts through /api/v1.
+The scripts write ratings and marks through /api/v1.
 """
 
 from matinee.service.pages import films, formatting, home, mine, quality, rooms

@@ -32,7 +32,7 @@ class Choice:
 
     @classmethod
     def of(cls, arguments: MultiDict[str, str]) -> Choice:
-        """Return what a query asks for. Raises UsageError where it cannot be meant."""
+        """Return what a query asks for. Raises UsageError for an invalid value."""
         decade = arguments.get("decade", "")
         if decade and not (decade.isdecimal() and len(decade) <= 4):
             raise UsageError(f"decade is a whole number, not {decade[:20]!r}; begin again at /")

@@ -50,7 +50,7 @@ def stars(value: float | None) -> str:
 
 @routes.app_template_filter("given")
 def given(value: float) -> str:
-    """Write stars that somebody gave.
+    """Format the stars of a rating.
 
     >>> given(4.0), given(3.5)
     ('4', '3.5')

@@ -1,4 +1,4 @@
-"""Mine: what a visitor said, to look at, change, bring in, take away, open elsewhere or have forgotten.
+"""Mine: a visitor's ratings and marks, to read, change, import, export, open elsewhere or forget.
 
 The scripts write through /api/v1; the forms here do the same for a browser without them.
 """
@@ -141,7 +141,7 @@ def _words(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _report(words: Sequence[str]) -> dict[str, Any]:
-    """Return what the page shows of an import; nothing of what no import has said."""
+    """Return what the page shows of an import; nothing without a valid import."""
     names = ("lines", "stored", "seen", "watchlist", "loose_lines")
     counts = _numbers(words[: len(names)])
     if len(counts) < len(names):
@@ -161,7 +161,7 @@ def _then(what: str, *words: str) -> Response:
 
 
 def _shown(after: Sequence[str]) -> dict[str, Any]:
-    """Return what the page shows of what a form has done; nothing of what cannot be meant."""
+    """Return what the page shows of what a form has done; nothing for invalid values."""
     match after:
         case ["forgotten"]:
             return {"forgotten": True}

@@ -59,7 +59,7 @@ def own_room(nth: int) -> Response:
     """Lead to a room that the visitor is in: other pages do not show what opens it."""
     found = own_rooms()
     if nth >= len(found):
-        raise MissingError("you are in no such room any more; open another one")
+        raise MissingError("you are not in this room any more; open another one")
     return on_to(url_for("pages.room", token=found[nth].token))
 
 
@@ -119,7 +119,7 @@ def _room(token: str) -> dict[str, Any]:
 
 
 def _films(found: Room, how: Any) -> list[Film]:
-    """Return the films that suit all, with the stars that the visitor would give: nobody else's."""
+    """Return the films that suit all, with the visitor's predicted stars, not other members'."""
     n = CANDIDATES * LISTED
     answer = recommender().recommend_together(users=found.members, how=how, n=n)
     chosen = [film["movie"] for film in doubtful_last(predicted(answer))[:LISTED]]

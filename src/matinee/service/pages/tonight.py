@@ -1,4 +1,4 @@
-"""The films of a list: one large pick, the rows behind it, and what must be said of both."""
+"""The films of a list: one large pick, the rows behind it, and the notes on both."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Tonight:
 
 
 def tonight(user: str | None, said: UserState, choice: Choice) -> Tonight:
-    """Return the list for a person, None for somebody who comes for the first time."""
+    """Return the list for a person, None for a new visitor."""
     films = aside_last(doubtful_last(listed(_answer(user, choice))), choice.without)[:LISTED]
     told = [_told(film, said, BECAUSE if place == 0 else 1) for place, film in enumerate(films)]
     return Tonight(told[0] if told else None, told[1:], len(said.stars), _note(len(said.stars), len(films), choice))

@@ -22,7 +22,7 @@ def known_visitor() -> str:
     """Return the user whose page this is. Raises UnauthorizedError for a browser that sent no cookie."""
     user = visitor()
     if user is None:
-        raise UnauthorizedError("your browser sent no cookie, so nobody knows whose this is; allow it and open /")
+        raise UnauthorizedError("your browser sent no cookie; allow cookies for this site and open /")
     return user
 
 
@@ -38,7 +38,7 @@ def welcomed(page: str) -> Response:
 
 
 def secret(answer: Response) -> Response:
-    """Return an answer that shows a secret: nobody keeps it, and nobody compresses it."""
+    """Return an answer that shows a secret: not cached, and not compressed."""
     answer.headers["Cache-Control"] = "private, no-store, no-transform"
     return answer
 

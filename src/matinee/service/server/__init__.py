@@ -105,7 +105,7 @@ class _Server(MPServer):  # type: ignore[misc]
         """Share none."""
 
     def _drop_shared_socket(self) -> None:
-        """Say goodbye: workers close each connection behind its next answer, and say when nobody is about to ask."""
+        """Say goodbye: workers close each connection behind its next answer, and report when none is waiting."""
         stop_taking(self._listeners)
         self._stay.close()
         all_parted, the_workers = self._parted
@@ -210,7 +210,7 @@ def serve(
     announce         what to do with the address, by default print it
     log              "json" logs each request as one JSON object a line on standard error, "text" warnings alone
     policy           who may come in; by default programs of this machine until there is an API key
-    refit_every      seconds from one refit to the next, where anything was said meanwhile
+    refit_every      seconds from one refit to the next, if there are new ratings
     refit_after      refit after so many ratings since the last one, however little time has passed
     refits           False never refits here, also when asked to; another service on the same live ratings may
 

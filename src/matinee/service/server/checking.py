@@ -24,7 +24,7 @@ log = logging.getLogger("matinee.service")
 
 
 class Checking:
-    """Checks a store's snapshots, inside a context, from the moment it is told to `begin`."""
+    """Checks a store's snapshots, inside a context, from the call of `begin` on."""
 
     def __init__(self, store: str) -> None:
         self._store, self._begun, self._stopping = Store(store), threading.Event(), threading.Event()

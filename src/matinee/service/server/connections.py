@@ -1,7 +1,7 @@
 """Connections: how many a worker holds, and how many of them one address may.
 
 Granian takes connections in Rust and closes those that say nothing; here the surplus of one address is cut, those first
-that have said nothing for the longest, by looking at the open files of this process, as Linux lists them.
+that are idle for the longest, by looking at the open files of this process, as Linux lists them.
 """
 
 from __future__ import annotations

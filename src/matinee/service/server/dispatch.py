@@ -33,7 +33,7 @@ log = logging.getLogger("matinee.service")
 
 
 class Lane:
-    """A few threads, lent by whoever brings work; what more comes waits for one of them."""
+    """A few threads for work from any caller; further work waits for one of them."""
 
     def __init__(self, threads: int) -> None:
         self._threads = self._free = threads

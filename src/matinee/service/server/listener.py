@@ -44,7 +44,7 @@ def listen(host: str, port: int, next_free_port: bool, workers: int = 1) -> Iter
     if not 0 <= port <= LAST_PORT:
         raise UsageError(f"port {port} is outside 0 to {LAST_PORT}")
     if workers < 1:
-        raise UsageError(f"{workers} workers answer nobody; name at least 1")
+        raise UsageError(f"--workers must be 1 or more, not {workers}")
     last = min(port + PORTS_TRIED, LAST_PORT) if next_free_port and port else port
     while True:
         try:

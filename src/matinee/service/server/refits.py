@@ -27,7 +27,7 @@ from matinee.snapshot import Store
 
 COMMAND = (sys.executable, "-P", "-m", "matinee", "refit", "--json")
 NICENESS = 10  # at 19 a busy machine would never let it end
-LOOK_EVERY, COUNT_EVERY = 1.0, 5.0  # seconds: for who asks, and for how much was said
+LOOK_EVERY, COUNT_EVERY = 1.0, 5.0  # seconds: for requests, and for new ratings
 MOST_COUNTING = 0.02  # of the time goes into counting
 AGAIN_AFTER = timedelta(minutes=1)  # from the begin of one that failed, where ratings are counted
 PATIENCE = 5.0  # seconds a refit has to end
@@ -39,11 +39,11 @@ log = logging.getLogger("matinee.service")
 class Plan:
     """When to refit, besides when asked to.
 
-    every   seconds from one to the next, where anything was said meanwhile
+    every   seconds from one to the next, if there are new ratings
     after   so many ratings since the last one, however little time has passed
     here    whether this service refits at all; asked for here, another one on the database does it
 
-    Raises UsageError for what cannot be.
+    Raises UsageError for invalid values.
     """
 
     every: float | None = None
@@ -52,19 +52,17 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self and not self.here:
-            raise UsageError(
-                "refits by themselves cannot be with --no-refits; leave it out, or --refit-every and --refit-after"
-            )
+            raise UsageError("--no-refits excludes --refit-every and --refit-after; leave out one or the other")
         if self.every is not None and not self.every > 0:
-            raise UsageError(f"a refit every {self.every:g} seconds cannot be; name a longer time")
+            raise UsageError(f"--refit-every must be a longer time than {self.every:g} seconds")
         if self.after is not None and self.after < 1:
-            raise UsageError(f"a refit after {self.after} ratings cannot be; name 1 or more")
+            raise UsageError(f"--refit-after must be 1 or more, not {self.after}")
 
     def __bool__(self) -> bool:
         return self.every is not None or self.after is not None
 
     def is_due(self, live: LiveRatings, last: refit.State | None, watched_since: datetime) -> bool:
-        """Return whether what was said since the last refit that did not fail makes another one due."""
+        """Return whether another refit is due, by the ratings since the last one that did not fail."""
         began = watched_since if last is None else datetime.fromisoformat(last["began"])
         passed, learned = datetime.now(UTC) - began, refit.learned(last)
         if self.every is not None and passed.total_seconds() >= self.every:
@@ -112,7 +110,7 @@ class Refits:
                 self._trouble = ""
             except MatineeError as error:
                 if str(error) != self._trouble:
-                    log.error("nobody watches for refits: %s", error)
+                    log.error("the thread that watches for refits failed: %s", error)
                 self._trouble = str(error)
 
     def _look(self) -> None:
@@ -140,7 +138,7 @@ class Refits:
         return served is not None
 
     def _run(self) -> tuple[int, str, str]:
-        """Run the program to its end; return its exit code and what it said."""
+        """Run the program to its end; return its exit code and output."""
         with self._starting:
             if self._stopping.is_set():
                 return 1, "", "the service stopped"

@@ -8,7 +8,7 @@ snapshot  -->  users and movies with their factors  -->  what Spark loads   (exp
 from __future__ import annotations
 
 from matinee.spark.interop.exporting import Exported, export_model
-from matinee.spark.interop.importing import Imported, Said, import_model
+from matinee.spark.interop.importing import Imported, SparkSettings, import_model
 from matinee.spark.interop.model import SparkModel, read_model
 
-__all__ = ["Exported", "Imported", "Said", "SparkModel", "export_model", "import_model", "read_model"]
+__all__ = ["Exported", "Imported", "SparkModel", "SparkSettings", "export_model", "import_model", "read_model"]

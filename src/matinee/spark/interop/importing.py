@@ -40,7 +40,7 @@ TUNED = {"reg": "regParam", "implicit": "implicitPrefs", "alpha": "alpha", "nonn
 
 
 @dataclass(frozen=True)
-class Said:
+class SparkSettings:
     """What is known of the training, by the person who imports or by the tuning that Spark saved around the model."""
 
     reg: float | None = None
@@ -53,10 +53,12 @@ class Said:
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} is a number above 0, not {value:g}")
 
-    def completed(self, params: dict[str, Any]) -> Said:
+    def completed(self, params: dict[str, Any]) -> SparkSettings:
         """Return this, and what the model's tuning says where a person does not."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Said(**{name: params.get(TUNED[name]) if value is None else value for name, value in own.items()})
+        return SparkSettings(
+            **{name: params.get(TUNED[name]) if value is None else value for name, value in own.items()}
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,7 @@ class Imported:
 
     objective     what it minimised
     within        how far a parameter that was found may be from the true one, by its name: {"reg": 7e-07}; nothing of
-                  those that were said
+                  those that were given
     differences   (B,), norm-wise, between users folded in and Spark's own factors of them; None where there were no
                   ratings to fold in
     """
@@ -97,7 +99,7 @@ def import_model(
     *,
     movies: Any = None,
     ratings: Dataset | None = None,
-    said: Said | None = None,
+    said: SparkSettings | None = None,
     scale: Scale | None = None,
     threads: int | None = None,
 ) -> Imported:
@@ -107,8 +109,8 @@ def import_model(
     ratings    what the model was trained on: the users' histories, from which missing parameters are estimated
     scale      what stars can be where there are no ratings: MovieLens' own unless given
 
-    Raises DataError where a file is missing, damaged or does not fit the others, UsageError where `said` lacks what
-    nothing tells.
+    Raises DataError where a file is missing, damaged or does not fit the others, UsageError for a setting that
+    neither the caller, the model nor the ratings give.
     """
     model = read_model(path)
     facts = Facts(Path(path).name, f"{model.origin} in {path}")
@@ -117,7 +119,7 @@ def import_model(
     learned = Learned(dataset, Y, rated, model.users.factors.mean(axis=0, dtype=np.float64).astype(np.float32))
     X, histories = witnesses(model, dataset.ratings, WITNESSES)
     objective, within, differences = _objective(
-        learned, model, (said or Said()).completed(dict(model.params)), X, histories
+        learned, model, (said or SparkSettings()).completed(dict(model.params)), X, histories
     )
     if objective.alpha is None:
         _check_scale(model, dataset.ratings.scale)
@@ -126,7 +128,7 @@ def import_model(
 
 
 def _objective(
-    learned: Learned, model: SparkModel, said: Said, X: NDArray[np.float32], histories: Csr
+    learned: Learned, model: SparkModel, said: SparkSettings, X: NDArray[np.float32], histories: Csr
 ) -> tuple[Objective, Mapping[str, float], NDArray[np.float64] | None]:
     """Return the first parameters that explain the users, how exactly they were found, and how far each user is off."""
     said = replace(said, nonnegative=_is_nonnegative(model, said))
@@ -150,7 +152,7 @@ def _objective(
 
 
 def _candidates(
-    said: Said, X: NDArray[np.float32], histories: Csr, Y: NDArray[np.float32]
+    said: SparkSettings, X: NDArray[np.float32], histories: Csr, Y: NDArray[np.float32]
 ) -> Iterator[tuple[Objective, Mapping[str, float]]]:
     users, items, nonnegative = X.astype(np.float64), Y.astype(np.float64), bool(said.nonnegative)
     if not said.implicit:
@@ -173,7 +175,7 @@ def _within(found: Mapping[str, Estimate | None]) -> dict[str, float]:
     return {name: one.within for name, one in found.items() if one is not None}
 
 
-def _without_users(said: Said, has_ratings: bool) -> Objective:
+def _without_users(said: SparkSettings, has_ratings: bool) -> Objective:
     """Return the given parameters where no user can confirm them. Raises UsageError naming what is missing."""
     why = "none of the ratings' users is in the model" if has_ratings else "a saved model does not tell"
     if said.reg is None:
@@ -183,7 +185,7 @@ def _without_users(said: Said, has_ratings: bool) -> Objective:
     return Objective(said.reg, said.alpha if said.implicit else None, bool(said.nonnegative))
 
 
-def _is_nonnegative(model: SparkModel, said: Said) -> bool:
+def _is_nonnegative(model: SparkModel, said: SparkSettings) -> bool:
     """Return whether users are folded in as nonnegative: as given, or where the factors show it."""
     sides = model.users.factors, model.movies.factors
     if said.nonnegative and min(side.min() for side in sides) < 0:
