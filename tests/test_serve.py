@@ -152,11 +152,11 @@ def test_sigterm__lets_requests_finish(server):
     for thread in threads:
         thread.start()
     wait_until(lambda: outcomes.count(200) > 20, "the server answers too slowly")
-    code, _ = server.end()
+    ended = server.end()
     stop.set()
     for thread in threads:
         thread.join()
-    assert code == 0
+    assert ended == (0, "")
     assert [outcome for outcome in outcomes if outcome != 200] == []
 
 
@@ -188,9 +188,22 @@ def test_sigterm__cuts_off_nobody_who_goes_on_asking_on_one_connection(store):
                 stopped.callback(thread.join)
             asked = len(outcomes)
             wait_until(lambda asked=asked: len(outcomes) > asked + 400, "the server answers too slowly")
-            code, _ = server.end()
-            assert code == 0
+            assert server.end() == (0, "")
     assert [outcome for outcome in outcomes if outcome != 200] == []
+
+
+def test_a_worker__ends_before_python_does_as_granians_threads_still_use_it(store, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, sys\n"
+        "if '--multiprocessing-fork' in sys.orig_argv:\n"
+        "    atexit.register(print, 'Python ends in a worker', file=sys.stderr)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with started(store) as server:
+        ask(f"{server.url}ann/ratings", b"1,4")
+        assert server.end() == (0, "")
+    with LiveRatings(store / "live.sqlite3") as live:
+        assert live.ratings("ann") == {"1": 4.0}
 
 
 def greet(listener):

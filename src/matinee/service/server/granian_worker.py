@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from granian import _granian
 from granian._signals import set_sync_signals
@@ -65,7 +69,15 @@ def run_worker(
     while not stopped.wait(LOOK_EVERY):
         dispatcher.refuse_late(time.monotonic())
     deadline = time.monotonic() + LAST_ANSWERS
-    while (
-        dispatcher.is_busy and time.monotonic() < deadline
-    ):  # for visitors who are gone; Python must not end meanwhile
+    while dispatcher.is_busy and time.monotonic() < deadline:  # for visitors who are gone
         time.sleep(0.01)
+    _end()
+
+
+def _end() -> NoReturn:
+    """End the process at once, as all connections are closed: in an ending Python, Granian's threads would abort it."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it may be gone
+            stream.flush()
+    os._exit(0)
