@@ -9,10 +9,11 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.serving import PATIENCE
+from tests.serving import PATIENCE, wait_until
 from tests.test_cli_serving import address, running
 
 import matinee as mt
@@ -103,9 +104,14 @@ class Visitor:
         self.port = port
         self.context = ssl.create_default_context(cafile=str(chain))
 
-    def ask(self, path: str, host: str = NAME, also: str = "") -> tuple[int, dict[str, str], bytes]:
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-        with self.context.wrap_socket(plain, server_hostname=NAME) as secure:
+    def connected(self, source: str = "127.0.0.1") -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE, source_address=(source, 0))
+        return self.context.wrap_socket(plain, server_hostname=NAME)
+
+    def ask(
+        self, path: str, host: str = NAME, also: str = "", source: str = "127.0.0.1"
+    ) -> tuple[int, dict[str, str], bytes]:
+        with self.connected(source) as secure:
             secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{also}\r\n".encode())
             answer = b"".join(iter(lambda: secure.recv(1 << 16), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -131,6 +137,20 @@ def test_site_behind_nginx__takes_no_prefix_from_a_visitor(
     secure, _, chain, _ = nginx
     status, headers, body = Visitor(secure, chain).ask("/", also="X-Forwarded-Prefix: /elsewhere\r\n")
     assert (status, b"/elsewhere" in body, "/elsewhere" in str(headers)) == (200, False, False)
+
+
+def test_site_behind_nginx__bounds_the_requests_of_one_address_at_a_time(
+    nginx: tuple[int, int, Path, mt.service.RunningServer],
+) -> None:
+    secure, _, chain, _ = nginx
+    visitor = Visitor(secure, chain)
+    unfinished = f"POST /ann/ratings HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n16,".encode()
+    with ExitStack() as opened:
+        for _ in range(100):
+            opened.enter_context(visitor.connected("127.0.0.2")).sendall(unfinished)
+        wait_until(lambda: visitor.ask("/healthz", source="127.0.0.2")[0] == 429, "an address has more than 100")
+        assert visitor.ask("/healthz")[0] == 200
+    wait_until(lambda: visitor.ask("/healthz", source="127.0.0.2")[0] == 200, "an address is shut out for good")
 
 
 def test_plain_http__leads_to_https(nginx: tuple[int, int, Path, mt.service.RunningServer]) -> None:
