@@ -6,12 +6,14 @@ import fcntl
 import http.client
 import io
 import json
+import resource
+import select
 import socket
 import threading
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +27,10 @@ from matinee.live import LiveRatings
 from matinee.models.baselines import Bias
 from matinee.recommender import Recommender
 from matinee.service import create_app
+from matinee.service.bodies import MOST_UPLOADED
+from matinee.service.server import THREADS
 from matinee.service.server.connections import MOST_OF_AN_ADDRESS
+from matinee.service.server.dispatch import MOST_HELD, MOST_WAITING
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for processes in Linux' /proc")
 
@@ -194,6 +199,67 @@ def test_while_all_threads_wait_for_the_disk__those_who_watch_the_service_are_an
 
 def _rate(url: str, number: int, answers: list[int]) -> None:
     answers.append(send(f"{url}api/v1/users/u{number}/ratings/1", "PUT", {"stars": 4})[0])
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process open 2,000 files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2_000:
+        pytest.skip(f"the test opens 1,100 connections, and this user may open {hard:,} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2_000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_more_requests_than_may_wait__are_refused_and_all_others_are_answered(store: Path) -> None:
+    extra = 30
+    with started(store, **SMALL_SERVICE) as server, ExitStack() as opened:
+        ask(f"{server.url}ann/ratings", b"1,4")
+        lock = opened.enter_context((store / "live.sqlite3.lock").open("a"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asked = [
+            opened.enter_context(connected(server, f"127.0.1.{number % 10}"))
+            for number in range(THREADS + MOST_WAITING + extra)
+        ]
+        for connection in asked:
+            connection.sendall(head(DOORS["the tutorial's lines"], "", "Content-Length: 4") + b"16,4")
+        wait_until(lambda: len(_answered(asked)) == extra, "it is not those beyond the bound that are answered")
+        assert ask(f"{server.url}healthz")["status"] == "ok"
+        refused = _answered(asked)
+        for connection in refused:
+            answer = connection.makefile("rb").read()
+            assert answer.startswith(b"HTTP/1.1 503"), answer
+            assert b"retry-after: 5\r\n" in answer.lower()
+            assert b"more requests are waiting" in answer
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        for connection in [one for one in asked if one not in refused]:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def _answered(connections: list[socket.socket]) -> list[socket.socket]:
+    """Those on which something has come."""
+    poll, by_number = select.poll(), {connection.fileno(): connection for connection in connections}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll(0)]
+
+
+def test_more_bytes_of_bodies_than_may_be_held__are_refused_until_others_are_gone(server: Server, cookie: str) -> None:
+    start = head(DOORS["a zip"], cookie, f"Content-Length: {MOST_UPLOADED}")
+    with ExitStack() as opened:
+        sending = [opened.enter_context(connected(server, "127.0.0.6")) for _ in range(MOST_HELD // MOST_UPLOADED + 1)]
+        for connection in sending:
+            with suppress(OSError):  # which is cut behind the refusal
+                connection.sendall(start + bytes(MOST_UPLOADED - 1))
+        wait_until(lambda: bool(_answered(sending)), "no body is refused")
+        refused = _answered(sending)
+        assert {connection.recv(12) for connection in refused} == {b"HTTP/1.1 503"}
+        assert len(refused) < len(sending)
+    door = DOORS["a CSV"]
+    request = head(door, cookie, f"Content-Length: {len(door.body)}") + door.body
+    wait_until(lambda: status_of(server, request) == 200, "the bytes of bodies that are gone are held on")
 
 
 def test_bodies_and_headers_that_do_not_come__hold_nobody_up(server: Server, cookie: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -250,6 +251,19 @@ def test_workers_of_another_service__never_share_its_port():
         port = listeners[0].getsockname()[1]
         with pytest.raises(UsageError, match="in use"), listen("127.0.0.1", port, False, workers=2):
             pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone cuts them")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_answer_that_nobody_reads__is_cut(workers):
+    with listen("127.0.0.1", 0, False, workers, unread_ms=500) as listeners, ExitStack() as opened:
+        opened.enter_context(socket.create_connection(listeners[0].getsockname()))
+        ready, _, _ = select.select(listeners, [], [])
+        answering = opened.enter_context(ready[0].accept()[0])
+        answering.settimeout(PATIENCE)
+        with pytest.raises(OSError) as cut:  # noqa: PT011 - its number says which
+            answering.sendall(bytes(100_000_000))
+        assert cut.value.errno == errno.ETIMEDOUT
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -34,8 +34,12 @@ IGNORE_SYN = (
 
 
 @contextmanager
-def listen(host: str, port: int, next_free_port: bool, workers: int = 1) -> Iterator[list[socket.socket]]:
+def listen(
+    host: str, port: int, next_free_port: bool, workers: int = 1, unread_ms: int = UNREAD_MS
+) -> Iterator[list[socket.socket]]:
     """Listen on a port: 0 takes any free one; a busy one means the next where `next_free_port`.
+
+    On Linux a connection whose other end takes nothing of an answer for `unread_ms` is cut.
 
     Yields a socket for each worker, the same one where the system deals out no connections.
 
@@ -48,7 +52,7 @@ def listen(host: str, port: int, next_free_port: bool, workers: int = 1) -> Iter
     last = min(port + PORTS_TRIED, LAST_PORT) if next_free_port and port else port
     while True:
         try:
-            listeners = _listeners(host, port, workers)
+            listeners = _listeners(host, port, workers, unread_ms)
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE or port == last:
@@ -61,10 +65,11 @@ def listen(host: str, port: int, next_free_port: bool, workers: int = 1) -> Iter
             listener.close()
 
 
-def _listeners(host: str, port: int, workers: int) -> list[socket.socket]:
+def _listeners(host: str, port: int, workers: int, unread_ms: int) -> list[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if workers == 1 or sys.platform != "linux":
-        return [_at_once(socket.create_server((host, port), family=family, backlog=BACKLOG))] * workers
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return [_set_up(listener, unread_ms)] * workers
     with socket.create_server((host, port), family=family) as alone:  # refused where another service listens
         port = alone.getsockname()[1]
     with ExitStack() as made:
@@ -73,17 +78,14 @@ def _listeners(host: str, port: int, workers: int) -> list[socket.socket]:
             for _ in range(workers)
         ]
         made.pop_all()
-    return [*map(_at_once, listeners)]
+    return [_set_up(listener, unread_ms) for listener in listeners]
 
 
-def _at_once(listener: socket.socket) -> socket.socket:
-    """Let its connections send what they have: the end of an answer would wait 40 ms for its start to be received.
-
-    Linux ends those whose other end does not take it.
-    """
+def _set_up(listener: socket.socket, unread_ms: int) -> socket.socket:
+    """Let its connections send at once: the end of an answer would wait 40 ms for its start to be received."""
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if sys.platform == "linux":
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_ms)
     return listener
 
 
