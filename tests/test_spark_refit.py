@@ -113,6 +113,15 @@ def test_refit__on_spark_refuses_what_is_worse(store: Store, live: LiveRatings) 
     assert outcome.result == "refused"
     assert "RMSE" in outcome.why
     assert store.current_id() == served.id
+    before = people(served)
+    live.forget("user 2")
+    outcome = refit(store, live)
+    assert (outcome.result, outcome.parent) == ("refused", served.id)
+    assert "without forgotten users" in outcome.why
+    assert store.ids() == [store.current_id()] == [outcome.snapshot]
+    cleared = store.open()
+    assert people(cleared) == {user: stars for user, stars in before.items() if user != "user 2"}
+    assert (cleared.manifest.engine, cleared.rater.config) == (CLUSTER.described(), RATER)
     assert refit(store, live, force=True).result == "published"
 
 

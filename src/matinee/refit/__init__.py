@@ -93,8 +93,8 @@ class Candidate(Protocol):
     def published(self, as_of: int) -> str:
         """Fit on everything, publish, and return the snapshot's id."""
 
-    def without_forgotten(self) -> str | None:
-        """Publish the served snapshot without forgotten users; return its id, None where that is not possible."""
+    def without_forgotten(self) -> str:
+        """Publish the served snapshot without forgotten users; return its id."""
 
 
 def refit(
@@ -184,9 +184,4 @@ def _cleared(present: Snapshot, said: LiveContents, candidate: Candidate) -> tup
     if not holds(present, said.forgotten):
         return present.id, ""
     cleared = candidate.without_forgotten()
-    if cleared is None:
-        return (
-            present.id,
-            "; the served snapshot still holds forgotten users: `refit(store, live, force=True)` removes them",
-        )
     return cleared, f"; snapshot {cleared} replaces it, without forgotten users"

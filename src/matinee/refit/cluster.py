@@ -121,9 +121,25 @@ class OnCluster:
             engine=self.cluster.described(),
         ).id
 
-    def without_forgotten(self) -> str | None:
-        """Return None: the rows are in files that only Spark can rewrite."""
-        return None
+    def without_forgotten(self) -> str:
+        """Publish the served models over their data without forgotten users."""
+        phase(self.spark, "removing forgotten users")
+        present, forgotten = self.present, self.said.forgotten
+        dataset, kept = present.dataset, self._before.kept
+        rows = refitting.overlaid(self.spark, kept, self._live.slice(0, 0), forgotten.numbers)
+        survey = Survey(dataset.ratings.n, 0, dataset.catalog.ids.array)
+        with folder(self.spark, self.store.path, beside(kept.ratings.histories)) as place:
+            left = write_histories(self.spark, rows, survey, dataset.catalog.ids, dataset.ratings.scale, place)
+            return self.store.publish(
+                replace(dataset, ratings=left.ratings),
+                present.rater,
+                present.ranker,
+                metrics=present.manifest.metrics,
+                parent=present.id,
+                as_of=present.manifest.as_of,
+                forgets=forgotten.mark,
+                engine=present.manifest.engine,
+            ).id
 
     @property
     def _config(self) -> Any:

@@ -69,7 +69,7 @@ class Here:
             forgets=self.said.forgotten.mark,
         ).id
 
-    def without_forgotten(self) -> str | None:
+    def without_forgotten(self) -> str:
         """Publish the served models over their data without forgotten users."""
         present, forgotten = self.present, self.said.forgotten
         left, _ = overlay(present.dataset, replace(self.said, ratings=self.said.ratings.slice(0, 0), movies=()))
