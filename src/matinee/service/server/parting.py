@@ -1,4 +1,4 @@
-"""Parting: before a worker ends, each answer closes its connection, so that whoever goes on asking asks elsewhere."""
+"""Parting: before a worker ends, each answer closes its connection, so that its client connects to another worker."""
 
 from __future__ import annotations
 
