@@ -339,7 +339,7 @@ def test_no_ratings__are_refused():
     empty = Ratings.from_pairs(
         ids("u", 1), ids("m", 1), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32), Scale(1, 5)
     )
-    with pytest.raises(ModelError, match="without ratings"):
+    with pytest.raises(ModelError, match="needs ratings"):
         QUICK.fit(empty, catalog([[]], [None]))
 
 

@@ -31,10 +31,10 @@ class Asked(BaseModel):
 
 def _query_field(option: FilterOption) -> Any:
     """Return the field by which a query takes a filter."""
-    described = Field(None, description=option.help, ge=option.low, le=option.high, examples=[*option.examples] or None)
     if option.several:
         return tuple[option.kind, ...], Field((), description=option.help)  # type: ignore[name-defined]
-    return Annotated[option.kind, WHOLE] | None if option.kind is int else option.kind | None, described
+    kind = Annotated[option.kind, Field(ge=option.low, le=option.high), WHOLE] if option.kind is int else option.kind
+    return kind | None, Field(None, description=option.help, examples=[*option.examples] or None)
 
 
 FilterQuery: Any = create_model(
