@@ -122,7 +122,7 @@ def test_a_joint_list_that_is_short__says_so_without_a_count_of_what_was_rated(v
     live.delete("~ann", left)
     answer = ann.get(f"{room}/recommendations").json
     assert [item["movie"] for item in answer["items"]] == [left]
-    assert answer["note"].startswith("1 instead of 25: no other movie is left")
+    assert answer["note"].startswith("1 instead of 25: members rated, saw or hid all")
 
 
 def test_what_one_member_saw_or_hid__is_for_nobody_in_the_room(visitor: Any, live: LiveRatings) -> None:
