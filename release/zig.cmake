@@ -6,3 +6,5 @@ find_program(zig python-zig REQUIRED)
 set(CMAKE_CXX_COMPILER "${zig};c++;-target;$ENV{MATINEE_TARGET}")
 set(CMAKE_CXX_ARCHIVE_CREATE "${zig} ar qcs <TARGET> <OBJECTS>")
 set(CMAKE_CXX_ARCHIVE_FINISH)
+# nanobind writes to stderr, which the headers of the stable ABI declare nowhere in zig's C++ library.
+set(CMAKE_CXX_FLAGS_INIT "-include stdio.h")
