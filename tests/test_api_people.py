@@ -333,6 +333,7 @@ def test_watched_films_and_watchlists__become_marks(client: FlaskClient, live: L
     data = b"movieId\n1\n2\n"
     answer = client.post(of("ann", "ratings"), data=data, content_type="text/csv").json
     assert (answer["stored"], answer["marked"]) == (0, {"seen": 2})
+    assert any("2 lines without stars count as watched" in note for note in answer["notes"])
     client.post(of("ann", "ratings?kind=watchlist"), data=b"movieId\n3\n", content_type="text/csv")
     assert live.read("ann").marks == {"1": "seen", "2": "seen", "3": "watchlist"}
     listed = client.get(of("ann", "recommendations"), query_string={"n": 1000, "min_ratings": 0}).json["items"]

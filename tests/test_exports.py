@@ -436,3 +436,14 @@ def test_movielens_titles_and_years__find_nearly_all_of_their_movies(movielens: 
     found = match(read("\n".join(["Name,Year,Letterboxd URI,Rating", *lines]).encode()), catalog, HALF_STARS)
     assert len(found.stars) > 0.998 * len(catalog)
     assert all(one.reason.startswith("several movies are called this") for one in found.unmatched)
+
+
+@pytest.mark.parametrize(("name", "guessed"), [("", 2), ("watched.csv", 0), ("watchlist.csv", 0)])
+def test_lines_of_which_nothing_says_what_they_are__count_as_watched_and_the_answer_says_so(
+    name: str, guessed: int
+) -> None:
+    table = b"Date,Name,Year,Letterboxd URI\n2024-01-02,Solaris,1972,a\n2024-01-02,Toy Story,1995,b\n"
+    found = match(read(table, name=name), CATALOG, HALF_STARS)
+    assert (set(found.marks.values()), found.guessed) == ({"watchlist" if "list" in name else "seen"}, guessed)
+    assert any("ask for ?kind=watchlist" in note for note in found.notes) == bool(guessed)
+    assert match(read(table, kind="watchlist"), CATALOG, HALF_STARS).marks == {"1": "watchlist", "7": "watchlist"}

@@ -437,11 +437,22 @@ class TestInput:
         times = pa.array([1, 1, 1, 1, 2**63 + 5, 1], pa.uint64())
         file = tmp_path / "ratings.parquet"
         pq.write_table(pa.table({"user": users, "movie": [7] * 6, "rating": [3] * 6, "time": times}), file)
-        with pytest.raises(DataError, match=r"a user id is missing, or is no whole number; rows as bad as this: 4"):
+        with pytest.raises(
+            DataError,
+            match=r"a user id is missing, has a fraction, or is a float that lost digits; rows as bad as this: 4",
+        ):
             read(spark, file, tmp_path)
         with prepare(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
             assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 4)
             assert found.dataset.ratings.get("3") is not None
+
+    def test_with_ids_that_a_program_wrote_as_floats_are_the_same_ids(self, spark: Any, tmp_path: Path) -> None:
+        file = tmp_path / "ratings.csv"
+        file.write_text("userId,movieId,rating\n1.0,31.0,4\n 1,32,3\n007,31,3\nnan,31,3\n9,1e+18,2\n8,2.5,2\n")
+        with prepare(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
+            assert (list(found.dataset.ratings.movies), found.dataset.facts.skipped) == (["31", "32"], 3)
+            assert found.dataset.ratings.get("1") is not None
+            assert found.dataset.ratings.get("7") is None
 
     def test_of_a_run_that_fails_leaves_no_histories_behind(
         self, spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from matinee.dataset import Dataset
-from matinee.datasets import load
+from matinee.datasets import load, read
 from matinee.errors import DataError
 
 Files = Mapping[str, str | bytes]
@@ -119,6 +119,23 @@ TWO = {("1", "10"): 4.0, ("2", "10"): 5.0}
 CSV = "userId,movieId,rating\n1,10,4\n2,10,5\n"
 
 
+def tmdb_ids(folder: Path) -> None:
+    ratings = written(folder, "userId,movieId,rating\na,1,4\nb,2,5\n", "rated.csv")
+    films = "id,title,original_language\n1,Ariel,fi\n2,Nowhere,fi\n862,Toy Story,en\n8844,Jumanji,en\n"
+    written(folder, films, "movies_metadata.csv")
+    metadata = folder / "movies_metadata.csv"
+
+    def shown(**options: str) -> tuple[list[str], list[str]]:
+        dataset = read(ratings, movies=metadata, **options)
+        found = [one.kind for one in dataset.facts.findings if one.kind == "movies-by-tmdb-id"]
+        return dataset.catalog.table["title"].to_pylist()[:2], found
+
+    assert shown() == (["Ariel", "Nowhere"], ["movies-by-tmdb-id"])
+    assert shown(movie_columns="movie=id") == (["Ariel", "Nowhere"], [])
+    written(folder, "movieId,imdbId,tmdbId\n1,0114709,862\n2,0113497,8844\n", "links.csv")
+    assert shown() == (["Toy Story", "Jumanji"], ["movies-by-tmdb-id"])
+
+
 def scale_of(text: str, expected: str) -> Callable[[Path], object]:
     def check(folder: Path) -> None:
         dataset = load(written(folder, text))
@@ -200,6 +217,12 @@ INPUTS = [
         {("1", "034545104X"): 5.0},
     ),
     reads("Goodreads' and anime sets' columns", "read", with_header("user_id,anime_id,rating"), ONE),
+    reads(
+        "Netflix Prize as it comes: `1:`, and below it `1488844,3,2005-09-06`",
+        "read",
+        "1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n2:\n1488844,4,2005-09-06\n",
+        {("1488844", "1"): 3.0, ("822109", "1"): 5.0, ("1488844", "2"): 4.0},
+    ),
     reads(
         "Netflix Prize as a table: `Cust_Id,Movie_Id,Rating,Date`",
         "read, dates as times",
@@ -363,6 +386,11 @@ INPUTS = [
             {"title": "Toy Story", "year": 1995, "genres": ["Animation"], "imdb": "tt0114709"},
             {"title": "Heat", "year": None},
         ],
+    ),
+    Input(
+        "the same with MovieLens ratings",
+        "its `id` is TMDB's: joined by the `links.csv` beside it, else a warning that titles may be wrong",
+        tmdb_ids,
     ),
     refuses_movies(
         "a movie table with a year such as 99999",

@@ -69,7 +69,7 @@ def assemble(
         titled=titled,
         columns=dict(rows.columns),
         times=written,
-        findings=tuple(found),
+        findings=(*facts.findings, *found),
     )
     return Dataset(ratings, catalog, facts)
 

@@ -140,6 +140,11 @@ def movies_beside(path: Path, on_bad_rows: OnBadRows = "error") -> MovieRows | N
     return _movies(Source.open(path.parent), on_bad_rows, path.name) if path.name in MOVIE_FILES else None
 
 
+def links_beside(path: Path, on_bad_rows: OnBadRows = "error") -> movies.Links:
+    """Return the links.csv that lies beside a file, empty where none does."""
+    return _links(Source.open(path.parent), on_bad_rows)
+
+
 def _facts(source: Source, skipped_movies: int) -> Facts:
     name = source.path.stem if source.path.is_file() else source.path.resolve().name
     return Facts(name, str(source.path), skipped_movies=skipped_movies)

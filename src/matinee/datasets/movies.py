@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from matinee.catalog import SCHEMA
+from matinee.dataset import Finding
 from matinee.datasets import headers, identifiers
 from matinee.datasets.delimited import SHOWN, is_number, number
 from matinee.datasets.rows import Lines, OnBadRows
@@ -31,11 +32,17 @@ Links = Mapping[str, tuple[str | None, str | None]]
 
 @dataclass(frozen=True, eq=False)
 class MovieRows:
-    """Movies as rows of SCHEMA; how many rows were skipped, and the place and rule of the first."""
+    """Movies as rows of SCHEMA; how many rows were skipped, and the place and rule of the first.
+
+    by_tmdb     whether the ids are likely to be TMDB's
+    findings    what is probably not meant
+    """
 
     table: pa.Table
     skipped: int = 0
     bad: str = ""
+    by_tmdb: bool = False
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

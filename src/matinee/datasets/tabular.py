@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matinee.dataset import Dataset, Facts
-from matinee.datasets import delimited, files, headers, jsonlines, movies, rows
+from matinee.datasets import blocks, delimited, files, headers, jsonlines, movies, rows, tmdb_tables
 from matinee.datasets.assembly import assemble
 from matinee.datasets.files import File
 from matinee.datasets.frames import arrow_table
@@ -98,8 +98,10 @@ def _dataset(
 ) -> Dataset:
     table = no_movies()
     if movies is not None:
-        read = movie_rows(movies, movie_columns, on_bad_rows)
-        table, facts = read.table, replace(facts, skipped_movies=read.skipped)
+        read = tmdb_tables.for_ratings(
+            movie_rows(movies, movie_columns, on_bad_rows), movies, found.columns.get("movie", ""), on_bad_rows
+        )
+        table, facts = read.table, replace(facts, skipped_movies=read.skipped, findings=read.findings)
     return assemble(found, table, scale, facts, has_times=has_times)
 
 
@@ -170,6 +172,8 @@ def _read_part(
 
 
 def _text(part: File, names: Names, columns: Sequence[str] | None) -> delimited.Text:
+    if columns is None and blocks.is_in_blocks(part.head):
+        return delimited.read(blocks.with_movies(part.content()), part.name, blocks.COLUMNS)
     named = [name for name in names.values() if name and name != NONE]
     text = delimited.read(part.data, part.name, columns, named=named)
     if not text.named:
@@ -229,7 +233,8 @@ def movie_rows(
     if not isinstance(given, str | Path):
         table = arrow_table(given, "the movie table")
         columns = movies.columns_of("the movie table", tuple(table.column_names), movie_columns)
-        return movies.table(movies.cells_of_table("the movie table", table), columns, on_bad_rows)
+        found = movies.table(movies.cells_of_table("the movie table", table), columns, on_bad_rows)
+        return replace(found, by_tmdb=tmdb_tables.is_one(table.column_names, movie_columns))
     path = Path(given)
     if not path.exists():
         raise DataError(f"there is no movies file {path}")
@@ -237,18 +242,22 @@ def movie_rows(
         return known
     parts = [_movies_in(part, movie_columns, on_bad_rows) for part in files.of(path)]
     bad = next((part.bad for part in parts if part.bad), "")
-    return MovieRows(pa.concat_tables([part.table for part in parts]), sum(part.skipped for part in parts), bad)
+    table, skipped = pa.concat_tables([part.table for part in parts]), sum(part.skipped for part in parts)
+    return MovieRows(table, skipped, bad, any(part.by_tmdb for part in parts))
 
 
 def _movies_in(part: File, named: Mapping[str, str] | None, on_bad_rows: OnBadRows) -> MovieRows:
     if part.kind == "parquet":
-        columns = movies.columns_of(part.name, _parquet_header(part), named)
+        header = _parquet_header(part)
+        columns = movies.columns_of(part.name, header, named)
         table = _read_parquet(part, list(dict.fromkeys(columns.values())))
-        return movies.table(movies.cells_of_table(part.name, table), columns, on_bad_rows)
+        found = movies.table(movies.cells_of_table(part.name, table), columns, on_bad_rows)
+        return replace(found, by_tmdb=tmdb_tables.is_one(header, named))
     lines: jsonlines.JsonLines | delimited.Text = (
         jsonlines.read(part.data, part.name)
         if part.kind == "json"
         else delimited.read(part.data, part.name, named=list((named or {}).values()), fallback="latin-1")
     )
     columns = movies.columns_of(part.name, lines.header, named)
-    return movies.table(movies.cells_of_lines(lines), columns, on_bad_rows)
+    found = movies.table(movies.cells_of_lines(lines), columns, on_bad_rows)
+    return replace(found, by_tmdb=tmdb_tables.is_one(lines.header, named))

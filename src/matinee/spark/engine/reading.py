@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from matinee.datasets import delimited
+from matinee.datasets import delimited, identifiers
 from matinee.datasets.files import PARQUET, PARQUET_MAGIC
 from matinee.datasets.identifiers import MAX_ID, broken_rule
 from matinee.datasets.rows import Layout, OnBadRows, stars_rule
@@ -37,6 +37,8 @@ HOLDS = {
     "movie": re.compile(r"(?!array|map|struct).*"),
 }
 """Spark's types that a column can have."""
+EXACT_TO = {"float": identifiers.EXACT_SINGLE, "double": identifiers.EXACT}
+"""From where on floats are not every whole number."""
 NAMES_ARE_TEXT = "spark.sql.sources.partitionColumnTypeInference.enabled"
 TORN = "_matinee_torn"
 """Column of the lines of CSV that have more or fewer fields than there are columns."""
@@ -307,14 +309,19 @@ def _rows(raw: Any, layout: Layout, scale: Scale | None) -> Any:
 
 
 def _id(raw: Any, column: str) -> Any:
-    """Return a column of ids as text; whole numbers as their decimal strings, and null for others."""
+    """Return a column of ids as `identifiers.read` reads them, and null for those that it refuses as numbers."""
     from pyspark.sql import functions as F
 
-    found = F.col(f"`{column}`")
-    if dict(raw.dtypes)[column] in ("float", "double"):
+    found, kind = F.col(f"`{column}`"), dict(raw.dtypes)[column]
+    if kind in EXACT_TO:
         whole = found.try_cast("bigint")
-        found = F.when(whole == found, whole)
-    return found.cast("string")
+        return F.when((whole == found) & (F.abs(whole) < EXACT_TO[kind]), whole).cast("string")
+    text = F.trim(found.cast("string"))
+    whole = F.regexp_extract(text, f"^{identifiers.WHOLE.pattern}$", 1)
+    is_whole = text.rlike(f"^(?:{identifiers.WHOLE.pattern})$")
+    lost = text.rlike(f"^(?:{identifiers.FRACTION.pattern}|{identifiers.POWER.pattern})$")
+    exact = F.when(F.abs(whole.try_cast("decimal(38,0)")) < identifiers.EXACT, whole)
+    return F.when(is_whole, exact).when(~lost & ~text.isin(*identifiers.MISSING), text)
 
 
 def _number(raw: Any, column: str, kind: str) -> Any:
@@ -362,7 +369,7 @@ def _rule(row: Any, scale: Scale | None) -> str:
         return f"a line has more or fewer fields than there are columns: {row['torn'][:MAX_ID]!r}"
     for what in ("user", "movie"):
         if row[what] is None:
-            return f"a {what} id is missing, or is no whole number"
+            return f"a {what} id is missing, has a fraction, or is a float that lost digits"
         if rule := broken_rule(row[what], what):
             return rule
     user, movie, given, time = row["user"], row["movie"], row["given"], row["time"]
