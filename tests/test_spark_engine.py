@@ -183,7 +183,7 @@ def test_tune__chooses_on_the_cluster_as_it_does_here(spark: Any, folder: Path) 
 
 
 def test_tune__refuses_what_it_cannot_do_on_a_cluster() -> None:
-    with pytest.raises(UsageError, match=r"Spark tunes als, not ials; tune it with `mt.tune"):
+    with pytest.raises(UsageError, match=r"Spark tunes als, not ials; tune it with the engine local"):
         tune_on_spark(Source("x"), IALS(), rank=[2])
     with pytest.raises(UsageError, match="tuning needs a validation part to choose by, such as 6:2:2, not '7:3'"):
         tune_on_spark(Source("x"), ALS(), "7:3", rank=[2])

@@ -26,7 +26,7 @@ COMMANDS = {
     "mt.train": "train",
     "mt.tune": "tune",
     "ds.catalog.search": "movies DATA",
-    "mt.tune(ds).save": "tune DATA --save",
+    "mt.tune(ds, ALS()).save": "tune DATA --save",
     "mt.Store(DIR).ids": "snapshot list",
     "refit": "refit",
     "logging.basicConfig": "--verbose",

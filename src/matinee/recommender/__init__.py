@@ -292,7 +292,7 @@ class Recommender:
         """
         model = self.rater if of == "stars" else self.ranker
         if model is None:
-            raise UsageError("of='match' needs a ranker, and this recommender has none; use of='stars'")
+            raise UsageError("of='match' needs a ranker, and this recommender has none; use `of='stars'`")
         if movie == "":
             raise UsageError("movie: name the movie to explain, by id or title")
         people = self._one(ratings, user, scale)

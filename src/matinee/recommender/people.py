@@ -181,7 +181,8 @@ def given_by_hand(dataset: Dataset, given: Given, scale: Scale | None) -> Person
     for movie, value in _pairs(given):
         position = dataset.catalog.resolve(movie)
         if rule := _broken_rule(value, written):
-            raise DataError(f"{dataset.catalog.title(position)}: {rule}; use scale 1:10 if they are on another scale")
+            named = dataset.catalog.title(position)
+            raise DataError(f"{named}: {rule}; use `scale='1:10'` if they are on another scale")
         if position in stars:
             raise DataError(f"{dataset.catalog.title(position)} is rated twice; leave one of the ratings out")
         stars[position] = written.convert(float(value), own)

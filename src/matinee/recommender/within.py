@@ -33,5 +33,5 @@ def _watchlist(some: str, people: People) -> Any:
     if some != WATCHLIST:
         raise UsageError(f"within must be {WATCHLIST!r} or a list of movies, not {some!r}")
     if len(people) != 1:
-        raise UsageError("within='watchlist' needs one user; use user=")
+        raise UsageError("within='watchlist' needs one user; name a user with `user=ID`")
     return people.people[0].marked(WATCHLIST)

@@ -65,7 +65,7 @@ def tune_on_spark(
     Raises UsageError where this cannot be tuned on Spark, and what `matinee.spark.engine.train` raises.
     """
     if config.name != "als":
-        raise UsageError(f"Spark tunes als, not {config.name}; tune it with `mt.tune(ds)`")
+        raise UsageError(f"Spark tunes als, not {config.name}; tune it with the engine local")
     shares, candidates = read_proportions(split), grid_candidates(config, grid)
     if len(shares) != 3:
         raise UsageError(f"tuning needs a validation part to choose by, such as 6:2:2, not {split!r}")

@@ -60,10 +60,10 @@ def load_config(path: str | Path) -> Config:
         said = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
-            f"cannot read the config {path}: {error.strerror}; `mt.tune(ds).save(FILE)` writes one"
+            f"cannot read the config {path}: {error.strerror}; `mt.tune(ds, ALS()).save(FILE)` writes one"
         ) from None
     except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}; `mt.tune(ds).save(FILE)` writes one") from None
+        raise UsageError(f"{path} is not JSON: {error}; `mt.tune(ds, ALS()).save(FILE)` writes one") from None
     try:
         return from_json(said.get("config", said) if isinstance(said, Mapping) else said)
     except UsageError as error:
