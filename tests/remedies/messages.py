@@ -60,15 +60,18 @@ UNTRIED = {
         "the Gram matrix is",
         "the nonnegative equations of a row",
     ),
-    "needs a model that Spark saved, as tests/test_spark_interop.py has them": ("was imported without the ratings",),
+    "needs a model that Spark saved, as tests/test_spark_interop.py has them": (
+        "was imported without its training ratings",
+    ),
     "needs a refit, as tests/test_refit.py and tests/test_forgetting.py have it": (
         "publish it with --force",
-        "holds ratings of people who were forgotten since",
+        "holds ratings of users who were forgotten later",
+        "a refit is running since",
     ),
     "needs Spark": (
-        "is about Spark; add --engine spark",
-        "is read by the engine local only",
-        "on Spark give --ranks and --regs",
+        "--{} needs --engine spark",
+        "{} works only with --engine local",
+        "--trials works only with --engine local",
     ),
     "a rule of some other table in memory; tests/test_frames.py has them": ("name another column",),
 }

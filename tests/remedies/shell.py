@@ -28,12 +28,12 @@ REMEDIES = [
         {"other.csv": "who,what,points\n1,10,4\n2,10,5\n"},
     ),
     Remedy(
-        "--binary is about ease: name it, or blend, among the models with --model",
+        "--binary needs ease or blend among the models of --model",
         "evaluate ratings.csv --model bias --binary",
         "evaluate ratings.csv --model bias,ease --binary --set ease.min_ratings=2",
     ),
     Remedy(
-        "names the rater already; leave --rater out",
+        "names the rater already; leave the option out",
         "train ratings.csv --config best.json --rater als --ranker none --store store --no-measure",
         "train ratings.csv --config best.json --ranker none --store store --no-measure",
         {"best.json": '{"model": "bias"}'},
@@ -43,7 +43,7 @@ REMEDIES = [
     ),
     Remedy("--set takes MODEL.SETTING=VALUE", f"{QUICK} --set reg=5", f"{QUICK} --set bias.movie_damping=5"),
     Remedy(
-        "name what to evaluate on: DATA, or both of --train FILE and --test FILE",
+        "name DATA, or both --train FILE and --test FILE",
         "evaluate --model bias --train untimed.csv",
         "evaluate --model bias --train untimed.csv --test test.csv",
         {"test.csv": "userId,movieId,rating\n1,100,3\n2,101,4\n"},
@@ -54,12 +54,12 @@ REMEDIES = [
         "evaluate ratings.csv --model bias --by-time",
     ),
     Remedy(
-        "--drift holds visitors out of DATA in its own way; leave out how to split",
+        "--drift splits DATA itself; leave out the options of splits",
         "evaluate ratings.csv --model bias --drift --by-time",
         "evaluate sample --model bias --drift",
     ),
     Remedy(
-        "there is no store {}; name it with --store, or make it with `matinee train`",
+        "no store {}; name one with --store, or make it with `matinee train`",
         "refit --store store",
         f"{QUICK} && refit --store store",
     ),
@@ -75,8 +75,14 @@ REMEDIES = [
         f"{QUICK} && recommend --store store --user 1",
     ),
     Remedy(
-        "no command has the option --{}; write it as in `matinee COMMAND --help`",
+        "no command has the option --{}; see `matinee COMMAND --help`",
         "--settings wrong.toml info ratings.csv",
+        "--settings right.toml info ratings.csv",
+        SETTINGS,
+    ),
+    Remedy(
+        "no settings file {}; name another one with --settings",
+        "--settings none.toml info ratings.csv",
         "--settings right.toml info ratings.csv",
         SETTINGS,
     ),
@@ -84,7 +90,7 @@ REMEDIES = [
         "has no option --{}; see `matinee {} --help`", "--settings info.toml info ratings.csv", "info --help", SETTINGS
     ),
     Remedy(
-        "--study keeps the trials of --trials N; give both",
+        "--study needs --trials N",
         "tune ratings.csv --study s.db --iterations 1",
         "tune ratings.csv --study s.db --trials 1 --iterations 1",
     ),

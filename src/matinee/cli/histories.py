@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matinee.errors import DataError
+from matinee.remedies import at_the_command_line
 
 if TYPE_CHECKING:
     from matinee.dataset import Dataset
@@ -49,7 +50,7 @@ def _report(found: Matched) -> list[str]:
     """Return a report on unmatched lines and on guesses."""
     from matinee.datasets.matching import GROUPS
 
-    lines = list(found.notes)
+    lines = list(map(at_the_command_line, found.notes))
     if found.unmatched:
         groups = "; ".join(f"{count:,} {GROUPS[kind]}" for kind, count in found.groups.items())
         lines.append(f"{len(found.unmatched):,} of {found.lines:,} lines were not used: {groups}")

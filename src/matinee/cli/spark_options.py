@@ -81,4 +81,5 @@ def source(data: Data) -> Source:
         data.movies,
         Scale.parse(data.scale) if data.scale else None,
         "skip" if data.on_bad_rows == "skip" else "error",
+        data.skip_at_most,
     )

@@ -76,12 +76,13 @@ def read(data: Any, *, on_bad_rows: OnBadRows = "error", skip_at_most: float = M
         raise DataError(f"skip_at_most is a share from 0 to 1, not {skip_at_most}")
     dataset = _read(data, on_bad_rows=on_bad_rows, **how)
     skipped = next((found for found in dataset.facts.findings if found.kind == "skipped-rows"), None)
-    if skipped is not None and _is_much(dataset.facts.skipped, skipped.numbers["rows"], skip_at_most):
+    if skipped is not None and is_much(dataset.facts.skipped, skipped.numbers["rows"], skip_at_most):
         raise DataError(f"{dataset.facts.source}: {skipped.sentence}; if that is right, allow it with `skip_at_most=1`")
     return dataset
 
 
-def _is_much(skipped: int, rows: float, share: float) -> bool:
+def is_much(skipped: int, rows: float, share: float) -> bool:
+    """Return whether more rows were skipped than a share of all, and more than a few."""
     return skipped > FEW_SKIPPED and skipped > share * rows
 
 

@@ -9,13 +9,17 @@ left out without a word: a line that cannot be read is in `unread`, and a file t
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from matinee.datasets import delimited, identifiers, json_exports, jsonlines, sites, zips
+import numpy as np
+
+from matinee.dataset import Finding
+from matinee.datasets import delimited, identifiers, json_exports, jsonlines, plausibility, sites, times, zips
 from matinee.datasets.sites import EPISODES, HALF_STARS, SERIES, Kind, Layout
 from matinee.errors import DataError
 from matinee.ratings import Scale
@@ -44,6 +48,7 @@ class Line(NamedTuple):
     file        of a zip, "" for a single one
     is_either   whether `movie` may be a title as well
     is_guess    whether `kind` is what such lines mostly say, where neither the file's name nor its columns say it
+    unrated     whether it has stars that mean "not rated"
     """
 
     number: int
@@ -58,6 +63,7 @@ class Line(NamedTuple):
     file: str = ""
     is_either: bool = False
     is_guess: bool = False
+    unrated: bool = False
 
     @property
     def what(self) -> str:
@@ -81,7 +87,8 @@ class Unmatched:
 class Export:
     """What stands in a file, in its order: lines, with stars on `scale`, and lines that say nothing.
 
-    files   {name of a file in a zip: what it was read as, "" for nothing}
+    files     {name of a file in a zip: what it was read as, "" for nothing}
+    findings  what is probably not meant
     """
 
     site: str
@@ -89,6 +96,7 @@ class Export:
     lines: tuple[Line, ...]
     unread: tuple[Unmatched, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 class _File(NamedTuple):
@@ -126,7 +134,21 @@ def read(
     if len({one for _, one in found}) > 1:
         raise DataError("the files of the zip are on different scales; send them one by one")
     named = {file.name: file.kind or "rated" for file in files} if is_zip else {}
-    return Export(*found[0], tuple(lines), tuple(unread), named | dict.fromkeys(skipped, ""))
+    findings = () if scale else _of_stars(lines)
+    findings = (*findings, *plausibility.of_unrated(sum(line.unrated for line in lines)), *_of_times(lines))
+    return Export(*found[0], tuple(lines), tuple(unread), named | dict.fromkeys(skipped, ""), findings)
+
+
+def _of_stars(lines: Sequence[Line]) -> tuple[Finding, ...]:
+    stars = Counter(line.stars for line in lines if line.kind == "rated")
+    values = sorted(stars)
+    return tuple(plausibility.of_export(np.array(values, float), np.array([stars[one] for one in values], int)))
+
+
+def _of_times(lines: Sequence[Line]) -> list[Finding]:
+    """Return that dates are numbers in another unit than seconds, where they are."""
+    found = Counter(times.unit_of(line.date) for line in lines)
+    return [one for unit in times.FINER for one in plausibility.of_dates(unit, found[unit])]
 
 
 def _read(
@@ -215,7 +237,7 @@ def _line(number: int, fields: Sequence[str], layout: Layout, scale: Scale, file
         return Unmatched(number, line.what, f"{text[:SHOWN]!r} is not a number of stars", "stars", file.name)
     if text and (stars not in NOT_RATED or _is_on(scale, stars)):
         return line._replace(stars=stars)
-    return _without_stars(line, fields, layout)
+    return _without_stars(line._replace(unrated=bool(text)), fields, layout)
 
 
 @lru_cache
@@ -228,7 +250,8 @@ def _without_stars(line: Line, fields: Sequence[str], layout: Layout) -> Line | 
     """Return what a line without stars says: where the table has a column for them, one without a date says nothing."""
     kind = layout.said_by(fields)
     if "stars" in layout.columns and kind == "watched" and not line.date:
-        return Unmatched(line.number, line.what, "there is no rating on this line", "stars", line.file)
+        reason = "its stars mean that it is not rated" if line.unrated else "there is no rating on this line"
+        return Unmatched(line.number, line.what, reason, "stars", line.file)
     return line._replace(kind=kind, is_guess=layout.is_guess(fields))
 
 

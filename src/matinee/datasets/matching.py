@@ -6,7 +6,6 @@ lines  --IMDb id, else TMDB id, else id, else title and year-->  {movie id: star
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matinee.catalog import Catalog
+from matinee.dataset import Finding
+from matinee.datasets import times
 from matinee.datasets.exports import Export, Line, Unmatched
 from matinee.datasets.sites import Kind
 from matinee.datasets.title_matching import WITHOUT_YEAR, Loose, TitleMatcher
@@ -41,7 +42,6 @@ GROUPS = {
 """What groups of lines that became nothing are called, by `Unmatched.kind`."""
 
 
-ISO = re.compile(r"\d{4}-\d\d")
 When = tuple[int, str, int]  # the file's place, the date, the line's place
 
 
@@ -75,6 +75,7 @@ class Matched:
     loose       lines whose movie is not certain
     read        {kind of line: how many were read}
     found       {kind of line: how many movies these mean}
+    findings    what in the file is probably not meant
     again       how many lines name a movie that another line of their kind names, too
     guessed     how many lines count as watched though nothing says so
     """
@@ -87,6 +88,7 @@ class Matched:
     found: Mapping[Kind, int] = field(default_factory=dict)
     again: int = 0
     guessed: int = 0
+    findings: tuple[Finding, ...] = ()
 
     @property
     def lines(self) -> int:
@@ -101,8 +103,9 @@ class Matched:
 
     @property
     def notes(self) -> list[str]:
-        """What else a reader must know: what became of likes, lists, and marks that gave way to others."""
-        found = []
+        """What else a reader must know: what is probably not meant, with remedies in Python's words,
+        and what became of likes, lists, and marks that gave way to others."""
+        found = list(map(str, self.findings))
         if likes := self.read.get("liked", 0):
             kept = f"{self.found.get('liked', 0):,} of their movies"
             found.append(f"{likes:,} likes were read; {kept} are here and count as seen, as likes are not kept yet")
@@ -144,7 +147,7 @@ def match(
         if isinstance(found, Unmatched):
             unmatched.append(found)
             continue
-        when = (files[line.file], line.date if ISO.match(line.date) else "", order)
+        when = (files[line.file], times.iso(line.date), order)
         movies = said.setdefault(line.kind, {})
         again += found.movie in movies
         if found.movie not in movies or movies[found.movie][0] <= when:
@@ -161,6 +164,7 @@ def match(
         {kind: len(movies) for kind, movies in said.items()},
         again,
         sum(line.is_guess for line in export.lines),
+        export.findings,
     )
 
 

@@ -28,6 +28,9 @@ OFTEN = 3
 """Times as often as the lowest stars: 0 is then no rating."""
 FEWEST_LIKES = 3
 FEWEST_OF_TWO = 20
+FEW = 3
+"""Numbers that no scale of stars has so few of, where they are not in steps."""
+FEWEST_OF_ONE_PERSON = 10
 FEWEST_IDS = 10
 NEARLY = 0.9
 HARDLY = 0.5
@@ -36,8 +39,41 @@ HARDLY = 0.5
 def of_stars(values: Values, counts: Counts) -> list[Finding]:
     """Return what is odd about the different numbers of stars, ascending, and how often each was given."""
     values = np.asarray(values, np.float64).round(6)
-    likes = _likes(values, counts)
+    likes = _likes(values, counts) or _few(values, counts)
     return [likes] if likes else [one for one in (_not_rated(values, counts, at) for at in _ends(values)) if one]
+
+
+def of_export(values: Values, counts: Counts) -> list[Finding]:
+    """Return the same of one person's stars, of whom a few alike mean nothing."""
+    return of_stars(values, counts) if counts.sum() >= FEWEST_OF_ONE_PERSON else []
+
+
+def of_unrated(rows: int) -> list[Finding]:
+    """Return how many lines of an export have stars off its scale that mean "not rated"."""
+    if not rows:
+        return []
+    return [
+        Finding(
+            "not-rated",
+            f"{rows:,} lines have 0 or -1 stars, which are off the scale and count as not rated",
+            "if they are stars, say on which scale, such as `scale='0:5'`",
+            {"rows": rows},
+        )
+    ]
+
+
+def of_dates(unit: str, rows: int) -> list[Finding]:
+    """Return how many dates of an export are numbers in another unit than seconds."""
+    if not rows:
+        return []
+    return [
+        Finding(
+            "times-converted",
+            f"{rows:,} dates are numbers in {UNITS[unit]}, and are converted",
+            "if they are something else, remove their column",
+            {"rows": rows},
+        )
+    ]
 
 
 def of_ids(users: int, movies: int, rows: int) -> list[Finding]:
@@ -127,6 +163,21 @@ def _likes(values: Values, counts: Counts) -> Finding | None:
         "likes",
         f"every rating is {shown}, which looks like likes and not stars",
         f"if these are stars, say on which scale, such as `scale='{low:g}:{high:g}'`",
+        {"values": len(values), "rows": rows},
+    )
+
+
+def _few(values: Values, counts: Counts) -> Finding | None:
+    """Three values in uneven steps, or beyond every scale of stars."""
+    rows, steps = int(counts.sum()), np.diff(values)
+    is_scale = len(values) and values[-1] <= HIGHEST_STARS and np.allclose(steps, steps[:1])
+    if len(values) != FEW or rows < FEWEST_OF_TWO or is_scale or any(_not_rated(values, counts, at) for at in (0, -1)):
+        return None
+    return Finding(
+        "few-values",
+        f"every rating is {', '.join(f'{value:g}' for value in values[:-1])} or {values[-1]:g}, which looks like what "
+        "somebody did and not like stars",
+        f"if these are stars, say on which scale, such as `scale='{values[0]:g}:{values[-1]:g}'`",
         {"values": len(values), "rows": rows},
     )
 

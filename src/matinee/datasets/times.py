@@ -5,6 +5,7 @@ A time is a number of seconds or a date. Which of two ratings is the later is de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ FINER = ("ms", "us", "ns")
 WRITTEN_DAYS = (1900_01_01, 2100_12_31)
 """Numbers that are days as 20200101 writes them."""
 NO_TIME = "before 1970, or in 1970 to 1973 where others are later"
+ISO = re.compile(r"\d{4}-\d\d")
 FORMATS = ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%d-%b-%Y", "%b %d, %Y")
 """Dates that are not ISO's, and mean one day only."""
 
@@ -171,6 +173,30 @@ def in_seconds(numbers: Times, *, named: bool = False) -> tuple[Times | None, st
         early = int(numbers[(numbers > 0) & (seconds < EARLY)][0])
         raise ValueError(f"timestamps {early} and {highest} are on different scales; write all of them in seconds")
     return seconds, unit
+
+
+def unit_of(text: str) -> str:
+    """Return what a number of today's times is written in: "s", "ms", "us" or "ns"; "" where it is none.
+
+    >>> unit_of("1700000000123"), unit_of("1700000000"), unit_of("5")
+    ('ms', 's', '')
+    """
+    if not (text.isascii() and text.isdigit()) or int(text) < EARLY:
+        return ""
+    return next((unit for unit, many in PER_SECOND.items() if int(text) < NEWEST * many), "")
+
+
+def iso(text: str) -> str:
+    """Return a time as text that sorts: a date of ISO as it is, a number as one; "" for any other.
+
+    >>> iso("2024-01-01"), iso("1700000000123"), iso("yesterday")
+    ('2024-01-01', '2023-11-14T22:13:20.123000000', '')
+    """
+    if ISO.match(text) or not (unit := unit_of(text)):
+        return text if ISO.match(text) else ""
+    seconds, rest = divmod(int(text), PER_SECOND[unit])
+    nanoseconds = rest * PER_SECOND["ns"] // PER_SECOND[unit]
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}"
 
 
 def _days(numbers: Times) -> Times | None:

@@ -16,6 +16,7 @@ from matinee.datasets.matching import GROUPS, Matched
 from matinee.datasets.sites import Kind
 from matinee.errors import UsageError
 from matinee.ratings import Scale
+from matinee.remedies import over_http
 from matinee.service import users
 from matinee.service.api.marks import Mark
 from matinee.service.api.reading import Upload
@@ -136,7 +137,7 @@ class ImportReport(AboutUser):
     loose: list[LooseLine] = Field(description=f"the first {MOST_EXAMPLES} lines whose movie is not certain")
     loose_lines: int = Field(description="how many there are of these")
     not_read: list[str] = Field(description="files of a zip that say nothing of movies, or nothing that is kept")
-    notes: list[str] = Field(description="what became of likes, lists and marks that gave way")
+    notes: list[str] = Field(description="what is probably not meant, and what became of likes, lists and marks")
 
 
 @route("GET", "/users/{user}/ratings", scope="read", summary="List ratings", query=RatingsQuery, answer=RatingsPage)
@@ -223,7 +224,7 @@ def report(export: Export, found: Matched) -> Fields:
         "loose": [*map(asdict, found.loose[:MOST_EXAMPLES])],
         "loose_lines": len(found.loose),
         "not_read": [file for file, kind in export.files.items() if not kind],
-        "notes": found.notes,
+        "notes": list(map(over_http, found.notes)),
     }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from matinee.datasets import delimited, identifiers
+from matinee.datasets import MOST_SKIPPED, delimited, identifiers, is_much, plausibility
 from matinee.datasets.files import PARQUET, PARQUET_MAGIC
 from matinee.datasets.identifiers import MAX_ID, broken_rule
 from matinee.datasets.rows import Layout, OnBadRows, stars_rule
@@ -61,6 +61,7 @@ class Source:
     movies: str | None = None
     scale: Scale | None = None
     on_bad_rows: OnBadRows = "error"
+    skip_at_most: float = MOST_SKIPPED
 
     @property
     def name(self) -> str:
@@ -79,11 +80,12 @@ class Opened:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What one pass over the rows found: how many there are, how many are bad, and the ids of the rated movies."""
+    """What one pass over the rows found: how many rows are bad, why the first is, and the rated movies' ids."""
 
     rows: int
     bad: int
     movies: pa.Array
+    first_bad: str = ""
 
 
 def opened(spark: Any, source: Source) -> Opened:
@@ -117,14 +119,18 @@ def surveyed(found: Opened, source: Source) -> Survey:
             "example"
         ),
     ).first()
+    first = _rule(row["example"], source.scale) if row["bad"] else ""
     if row["bad"] and source.on_bad_rows == "error":
         raise DataError(
-            f"{source.data}: {_rule(row['example'], source.scale)}; rows as bad as this: {row['bad']:,}; "
+            f"{source.data}: {first}; rows as bad as this: {row['bad']:,}; "
             "or leave bad rows out with `on_bad_rows='skip'`"
         )
+    if is_much(row["bad"], row["rows"], source.skip_at_most) and row["bad"] < row["rows"]:
+        [finding] = plausibility.of_rows(row["bad"], row["rows"], first)
+        raise DataError(f"{source.data}: {finding.sentence}; if that is right, allow it with `skip_at_most=1`")
     if row["rows"] == row["bad"]:
         raise DataError(f"{source.data} holds no ratings, only {'bad rows' if row['bad'] else 'names of columns'}")
-    return Survey(row["rows"], row["bad"], pa.array(row["movies"], pa.string()))
+    return Survey(row["rows"], row["bad"], pa.array(row["movies"], pa.string()), first)
 
 
 def located(spark: Any, path: str) -> list[Any]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from matinee.catalog import Catalog
 from matinee.dataset import Dataset, Facts
+from matinee.datasets import plausibility
 from matinee.datasets.rows import no_movies
 from matinee.datasets.tabular import movie_table
 from matinee.ids import Ids
@@ -87,7 +88,8 @@ def prepare(
         phase(spark, "writing everybody's history")
         kept = write_histories(spark, found, survey, ids, source.scale, place)
         dropped = survey.rows - survey.bad - kept.ratings.n
-        facts = Facts(source.name, source.data, "", False, dropped, survey.bad)
+        findings = tuple(plausibility.of_rows(survey.bad, survey.rows, survey.first_bad))
+        facts = Facts(source.name, source.data, "", False, dropped, survey.bad, findings=findings)
         yield TrainingData(spark, cluster, kept, Dataset(kept.ratings, Catalog.of(ids, movies), facts))
 
 
