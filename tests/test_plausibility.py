@@ -10,9 +10,17 @@ import pandas as pd
 import pytest
 from typer.testing import Result
 
+from matinee import datasets
 from matinee.dataset import Finding
-from matinee.datasets import load, plausibility
+from matinee.datasets import exports, load, matching, plausibility
+from matinee.datasets.exports import HALF_STARS
 from matinee.errors import DataError, PlausibilityWarning
+from matinee.live import LiveRatings
+from matinee.models.baselines import Bias
+from matinee.ratings import Scale
+from matinee.recommender import Recommender
+from matinee.refit import refit
+from matinee.snapshot import Store
 
 Run = Callable[..., Result]
 
@@ -48,7 +56,8 @@ def test_a_number_that_often_means_not_rated__is_named_with_both_ways_out(stars:
         {1: 1, 2: 1, 3: 5, 4: 5, 5: 9},
         {0.5: 1, 1: 1, 5: 9},
         {0: 1, 1: 2, 2: 2, 3: 9, 5: 9},  # a scale that has 0
-        {0: 9, 40: 9, 100: 9},
+        {0: 3, 40: 3, 100: 3},
+        {1: 50, 2: 50, 3: 50},
         {-10: 3, -1: 4, 0: 4, 10: 9},
         {3: 1, 5: 1},
         {4: 1},
@@ -64,6 +73,13 @@ def test_one_value_or_two__look_like_likes(stars: dict[float, int]) -> None:
     [found] = findings(stars)
     assert found.kind == "likes"
     assert "`scale=" in found.remedy
+
+
+@pytest.mark.parametrize("stars", [{0: 511, 40: 553, 100: 536}, {1: 9, 4: 9, 5: 9}])
+def test_three_values_in_uneven_steps__are_few(stars: dict[float, int]) -> None:
+    [found] = findings(stars)
+    assert found.kind == "few-values"
+    assert f"`scale='{min(stars)}:{max(stars)}'`" in found.remedy
 
 
 @pytest.mark.parametrize(
@@ -219,6 +235,62 @@ def test_many_rows_left_out__stop_unless_that_is_asked_for(tmp_path: Path, matin
     facts = json.loads(matinee("info", path, "--on-bad-rows", "skip", "--skip-at-most", "1", "--json").stdout)
     assert (facts["skipped"], facts["skipped_share"]) == (10, 0.1)
     assert [found["kind"] for found in facts["findings"]] == ["skipped-rows"]
+
+
+def lines_of_a_person(stars: list[float], date: str = "2024-01-01") -> str:
+    return "title,year,rating,date\n" + "".join(f"Film {at},2000,{one},{date}\n" for at, one in enumerate(stars))
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        (lines_of_a_person([1] * 10), ["likes"]),
+        (lines_of_a_person([1] * 3), []),
+        (lines_of_a_person([4, 5, 3]), []),
+        (lines_of_a_person([4, 5, 0, -1]), ["not-rated"]),
+        ("title,year,rating\nHeat,1995,4\nUp,2009,-1\n", ["not-rated"]),
+        (lines_of_a_person([4, 5, 3], "1700000000000"), ["times-converted"]),
+        (lines_of_a_person([4, 5, 3], "1700000000000000000"), ["times-converted"]),
+        (lines_of_a_person([4, 5, 3], "1700000000"), []),
+    ],
+)
+def test_an_export__has_findings_of_its_own(text: str, kinds: list[str]) -> None:
+    assert [found.kind for found in exports.read(text.encode()).findings] == kinds
+
+
+def test_what_a_finding_of_an_export_names__settles_it() -> None:
+    likes = lines_of_a_person([1] * 10).encode()
+    [found] = exports.read(likes).findings
+    assert "`scale='0:1'`" in found.remedy
+    assert exports.read(likes, Scale(0, 1)).findings == ()
+
+
+def test_dates_in_milliseconds__order_the_lines_of_an_export() -> None:
+    text = "movieId,rating,date\n1,5,1700000002000\n1,3,1700000001000\n"
+    catalog = load({"userId": [1, 2], "movieId": [1, 2], "rating": [3, 4]}).catalog
+    found = matching.match(exports.read(text.encode()), catalog, HALF_STARS)
+    assert found.stars == {"1": 5.0}
+    assert "2 dates are numbers in milliseconds" in found.notes[0]
+
+
+def test_recommend__says_what_in_a_file_is_probably_not_meant(matinee: Run, store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("movieId,rating\n" + "".join(f"{movie},1\n" for movie in range(1, 13)))
+    shown = matinee("recommend", "--store", store, "--ratings", file, "-n", 1)
+    assert "every rating is 1, which looks like likes" in shown.stderr
+    assert "--scale 0:1" in shown.stderr
+    assert matinee("recommend", "--store", store, "--ratings", file, "-n", 1, "--scale", "0:1").exit_code == 0
+
+
+def test_a_refit__keeps_the_findings_of_the_data(at: Callable[[str], Path], tmp_path: Path) -> None:
+    dataset = datasets.read(at("another user in every row"))
+    Recommender.fit(dataset, rater=Bias(), ranker=None).publish(tmp_path / "store")
+    with LiveRatings(tmp_path / "store" / "live.sqlite3") as live:
+        live.rate("0", {"1": 3.0})
+        live.rate("new", {"2": 4.0})
+        outcome = refit(Store(tmp_path / "store"), live, force=True)
+    opened = Store(tmp_path / "store").open()
+    assert (outcome.result, opened.dataset.facts.findings) == ("published", dataset.facts.findings)
 
 
 def test_a_movie_table_with_other_ids__is_named() -> None:

@@ -37,6 +37,7 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".json")
 USUAL = ("1:5", "0:5", "1:10", "0:10", "0:100")  # scales
 PLAIN = ("movie", "stars")  # columns of a file without header
 NOT_RATED = (0.0, -1.0)  # where they are off the scale
+UNRATED = "there is no rating on this line: its stars mean that it is not rated"
 LIST_OF_LETTERBOXD = b"Letterboxd list export"
 
 
@@ -135,7 +136,8 @@ def read(
         raise DataError("the files of the zip are on different scales; send them one by one")
     named = {file.name: file.kind or "rated" for file in files} if is_zip else {}
     findings = () if scale else _of_stars(lines)
-    findings = (*findings, *plausibility.of_unrated(sum(line.unrated for line in lines)), *_of_times(lines))
+    unrated = sum(line.unrated for line in lines) + sum(one.reason == UNRATED for one in unread)
+    findings = (*findings, *plausibility.of_unrated(unrated), *_of_times(lines))
     return Export(*found[0], tuple(lines), tuple(unread), named | dict.fromkeys(skipped, ""), findings)
 
 
@@ -250,7 +252,7 @@ def _without_stars(line: Line, fields: Sequence[str], layout: Layout) -> Line | 
     """Return what a line without stars says: where the table has a column for them, one without a date says nothing."""
     kind = layout.said_by(fields)
     if "stars" in layout.columns and kind == "watched" and not line.date:
-        reason = "its stars mean that it is not rated" if line.unrated else "there is no rating on this line"
+        reason = UNRATED if line.unrated else "there is no rating on this line"
         return Unmatched(line.number, line.what, reason, "stars", line.file)
     return line._replace(kind=kind, is_guess=layout.is_guess(fields))
 

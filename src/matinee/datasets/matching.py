@@ -103,8 +103,10 @@ class Matched:
 
     @property
     def notes(self) -> list[str]:
-        """What else a reader must know: what is probably not meant, with remedies in Python's words,
-        and what became of likes, lists, and marks that gave way to others."""
+        """What else a reader must know: what is probably not meant, and what became of likes, lists and some marks.
+
+        A finding names its remedy in Python's words.
+        """
         found = list(map(str, self.findings))
         if likes := self.read.get("liked", 0):
             kept = f"{self.found.get('liked', 0):,} of their movies"

@@ -44,8 +44,9 @@ def of_stars(values: Values, counts: Counts) -> list[Finding]:
 
 
 def of_export(values: Values, counts: Counts) -> list[Finding]:
-    """Return the same of one person's stars, of whom a few alike mean nothing."""
-    return of_stars(values, counts) if counts.sum() >= FEWEST_OF_ONE_PERSON else []
+    """Return whether one person's stars look like likes; a few that are alike mean nothing."""
+    found = _likes(values, counts) or _few(values, counts)
+    return [found] if found and counts.sum() >= FEWEST_OF_ONE_PERSON else []
 
 
 def of_unrated(rows: int) -> list[Finding]:
