@@ -161,7 +161,7 @@ REMEDIES = [
         {"other.csv": OTHER_NAMES},
     ),
     Remedy(
-        "cannot be both {} and {}; name them apart",
+        "is named for both {} and {}",
         lambda: load("other.csv", user="who", movie="who", rating="points"),
         lambda: load("other.csv", user="who", movie="what", rating="points"),
         {"other.csv": OTHER_NAMES},
