@@ -447,3 +447,9 @@ def test_lines_of_which_nothing_says_what_they_are__count_as_watched_and_the_ans
     assert (set(found.marks.values()), found.guessed) == ({"watchlist" if "list" in name else "seen"}, guessed)
     assert any("ask for ?kind=watchlist" in note for note in found.notes) == bool(guessed)
     assert match(read(table, kind="watchlist"), CATALOG, HALF_STARS).marks == {"1": "watchlist", "7": "watchlist"}
+
+
+def test_a_file_without_column_names__is_refused_with_what_to_write() -> None:
+    with pytest.raises(DataError, match=r"no line of column names.*such as title,year,rating"):
+        read(b"Heat,1995,5\n")
+    assert match(read(b"title,year,rating\nSolaris,1972,5\n"), CATALOG, HALF_STARS).stars == {"7": 5.0}

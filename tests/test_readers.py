@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matinee.datasets import delimited, load, rows, tabular
+from matinee.datasets import delimited, load, read, rows, tabular
 from matinee.datasets.rows import Layout, Rows
 from matinee.errors import DataError
 from matinee.ratings import Scale
@@ -205,3 +205,18 @@ def test_an_unclosed_quote__costs_its_own_row_only(tmp_path: Path, line: int) ->
         load(file)
     dataset = load(file, on_bad_rows="skip")
     assert (dataset.ratings.n, dataset.facts.skipped) == (3, 1)
+
+
+def test_movies_that_share_an_id__are_counted_and_said(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("userId,movieId,rating\na,1,4\nb,2,5\n")
+    (tmp_path / "m.csv").write_text("movieId,title,genres\n1,Up,Drama / Comedy\n2,Alien,\n1,Heat,Drama / Comedy\n")
+    dataset = read(tmp_path / "r.csv", movies=tmp_path / "m.csv")
+    assert dataset.catalog.table["title"].to_pylist() == ["Heat", "Alien"]
+    assert dataset.catalog.table["genres"].to_pylist()[0] == ["Comedy", "Drama"]
+    assert "1 of 3 rows of the movie table" in str([str(one) for one in dataset.facts.findings])
+
+
+def test_a_named_column_of_days_with_one_that_is_none__is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("userId,movieId,rating,day\na,1,4,20200101\nb,2,5,20200230\n")
+    with pytest.raises(DataError, match="20200101 to 20200230 look like days"):
+        read(tmp_path / "r.csv", timestamp="day")

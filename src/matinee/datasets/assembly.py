@@ -57,6 +57,7 @@ def assemble(
         *(plausibility.of_stars(*_stars(rows)) if scale is None and own is None else ()),
         *plausibility.of_ids(len(users), len(rated), len(rows.stars)),
         *(plausibility.of_titles(titled, len(rated), _examples(movies)) if len(movies) else ()),
+        *plausibility.of_movies(len(movies), pc.count_distinct(movies["movie"]).as_py()),
         *plausibility.of_times(rows.columns.get("timestamp"), *_bounds(rows), written),
         *plausibility.of_rows(rows.skipped, len(rows.stars) + rows.skipped + rows.unrated, rows.bad),
     ]

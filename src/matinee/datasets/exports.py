@@ -201,6 +201,11 @@ def _table(file: _File) -> Any:
     table = delimited.read(file.data, where, fallback="latin-1")
     if not table.named and len(table.header) == len(PLAIN):
         return delimited.read(file.data, where, PLAIN, fallback="latin-1")
+    if not table.named:
+        raise DataError(
+            f"{where} has no line of column names: it begins with {delimited.shown(table)}; write one above, such as "
+            "title,year,rating"
+        )
     return table
 
 

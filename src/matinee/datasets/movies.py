@@ -178,7 +178,7 @@ def _listed(written: str) -> list[Any]:
     if written[0] in "[{(":
         parsed = _literal(written) if not written.startswith(NO_GENRES) else []
         return list(parsed) if isinstance(parsed, list | tuple) else [parsed]
-    mark = next((mark for mark in "|;," if mark in written), "|")
+    mark = next((mark for mark in ("|", ";", ",", " / ") if mark in written), "|")
     return written.split(mark)
 
 

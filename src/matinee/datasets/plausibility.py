@@ -108,6 +108,20 @@ def of_titles(titled: int, rated: int, examples: Sequence[str]) -> list[Finding]
     ]
 
 
+def of_movies(rows: int, ids: int) -> list[Finding]:
+    """Return whether rows of a movie table share an id."""
+    if rows == ids:
+        return []
+    return [
+        Finding(
+            "movies-again",
+            f"{rows - ids:,} of {rows:,} rows of the movie table have an id that a later row has; the later counts",
+            "if they are different movies, name the column of ids with `movie_columns='movie=COLUMN'`",
+            {"rows": rows, "ids": ids},
+        )
+    ]
+
+
 def of_times(column: str | None, lowest: int, highest: int, written: str) -> list[Finding]:
     """Return what was made of a column of numbers, where they are not seconds since 1970."""
     numbers = {"lowest": lowest, "highest": highest}

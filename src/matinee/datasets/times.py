@@ -163,6 +163,8 @@ def in_seconds(numbers: Times, *, named: bool = False) -> tuple[Times | None, st
         days = _days(numbers)
         if days is not None:
             return days, "date"
+        if named:
+            raise ValueError(f"timestamps {lowest} to {highest} look like days as 20200101, and some are no days")
     unit = next((unit for unit, many in PER_SECOND.items() if highest < NEWEST * many), None)
     if unit is None:
         raise ValueError(f"timestamp {highest} is no time in seconds, ms, us or ns")
