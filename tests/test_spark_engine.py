@@ -454,6 +454,19 @@ class TestInput:
             assert found.dataset.ratings.get("1") is not None
             assert found.dataset.ratings.get("7") is None
 
+    def test_in_a_data_frame_of_spark_is_refused_with_a_way_that_collects_nothing(
+        self, spark: Any, tmp_path: Path
+    ) -> None:
+        frame = spark.createDataFrame(
+            [("a", "m", 3.0), ("b", "m", 4.0)], "userId string, movieId string, rating double"
+        )
+        for refused in (load, training.train):
+            with pytest.raises(DataError, match=r"a Spark DataFrame; write it with `df.write.parquet.FOLDER.`"):
+                refused(frame)
+        frame.write.parquet(str(tmp_path / "parts"))
+        with prepare(spark, Source(str(tmp_path / "parts")), CLUSTER, tmp_path / "s") as found:
+            assert found.dataset.ratings.n == 2
+
     def test_of_a_run_that_fails_leaves_no_histories_behind(
         self, spark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

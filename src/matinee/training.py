@@ -6,7 +6,8 @@ import os
 from typing import Any, Literal
 
 from matinee.dataset import Dataset
-from matinee.errors import ModelError
+from matinee.datasets import frames
+from matinee.errors import ModelError, UsageError
 from matinee.evaluation import Report, evaluate
 from matinee.models import Config, Model
 from matinee.models.registry import RATERS, default_ranker, default_rater
@@ -35,6 +36,7 @@ def train(
     The metrics go into the snapshot's manifest. Until the snapshot is published nothing in the store changes.
     Raises ModelError where this data cannot carry a model, StoreError where the store cannot be written.
     """
+    _check(dataset)
     rater = rater or default_rater()
     if rater.name not in RATERS:
         raise ModelError(f"{rater.name} does not predict stars; choose a rater: {', '.join(RATERS)}")
@@ -50,6 +52,13 @@ def train(
 
     ordering: Model | None = None if ranker is None else fitted(ranker)
     return Store(store).publish(dataset, fitted(rater), ordering, metrics=metrics)
+
+
+def _check(dataset: Any) -> None:
+    """Raise UsageError where this is no data set, DataError where it is in Spark."""
+    if not isinstance(dataset, Dataset):
+        frames.refuse_spark(dataset, "the data set")
+        raise UsageError(f"dataset is a {type(dataset).__name__}; load it first with `mt.load(data)`")
 
 
 def metrics_of(report: Report) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 
 from matinee.dataset import Dataset
 from matinee.datasets import load, read
-from matinee.errors import DataError
+from matinee.errors import DataError, PlausibilityWarning
 
 Files = Mapping[str, str | bytes]
 
@@ -143,6 +143,24 @@ def scale_of(text: str, expected: str) -> Callable[[Path], object]:
         assert all(map(dataset.ratings.scale.has, dataset.ratings.by_user.values.tolist()))
 
     return check
+
+
+def finds(kind: str, outcome: str, files: Any, finding: str, **options: Any) -> Input:
+    """Return an input that is read, with one finding."""
+
+    def check(folder: Path) -> None:
+        with pytest.warns(PlausibilityWarning):
+            dataset = load(given(folder, files), **options)
+        assert [found.kind for found in dataset.facts.findings] == [finding]
+
+    return Input(kind, outcome, check)
+
+
+def rated(stars: list[float], times: str = "") -> str:
+    """Return a file in which a few users rate a few movies."""
+    header = "userId,movieId,rating" + (",time" if times else "")
+    rows = (f"{at % 4},{at // 4},{one:g}" + (f",{at}{times}" if times else "") for at, one in enumerate(stars))
+    return "\n".join([header, *rows, ""])
 
 
 def with_header(header: str, row: str = "1,10,4", delimiter: str = ",") -> str:
@@ -349,6 +367,50 @@ INPUTS = [
         "stars 0, 40 and 100",
         "a scale without steps: they do not lie on one",
         scale_of("userId,movieId,rating\na,1,0\na,2,40\na,3,100\n", "0:100"),
+    ),
+    finds(
+        "-1 among stars from 1 to 10",
+        "read, with the finding `not-rated`; `not_rated=-1` leaves these rows out",
+        rated([-1, 8, 10, -1, 1, 7] * 2),
+        "not-rated",
+    ),
+    finds(
+        "implicit ratings of Book-Crossing, 0 beside 1 to 10",
+        "read, with the finding `not-rated`",
+        rated([0, 0, 5, 0, 8, 0, 10, 0, 1, 0]),
+        "not-rated",
+    ),
+    finds("one value for every rating", "read, with the finding `likes`", rated([1] * 12), "likes"),
+    finds(
+        "three values such as 0, 40 and 100 for every rating",
+        "read, with the finding `few-values`",
+        rated([0, 40, 100] * 8),
+        "few-values",
+    ),
+    finds(
+        "times in ms, us or ns",
+        "converted to seconds, with the finding `times-converted`",
+        "userId,movieId,rating,time\n1,10,4,1700000000900\n1,11,3,1700000000100\n2,10,5,1700000002000\n",
+        "times-converted",
+    ),
+    finds(
+        "a column `time` that holds no times",
+        "read without times, with the finding `no-times`",
+        rated([1, 2, 3, 4, 5] * 2, "0"),
+        "no-times",
+    ),
+    finds(
+        "another user in every row",
+        "read, with the finding `as-many-users-as-rows`",
+        "userId,movieId,rating\n" + "".join(f"{row},{row % 3},{row % 5 + 1}\n" for row in range(20)),
+        "as-many-users-as-rows",
+    ),
+    finds(
+        "a movie table with other ids than the ratings",
+        "read, with the finding `movies-do-not-meet`",
+        rated([1, 2, 3, 4, 5] * 2),
+        "movies-do-not-meet",
+        movies={"movieId": ["tt1", "tt2"], "title": ["Up", "Heat"]},
     ),
     titles(
         "`movies.csv` with columns in another order",

@@ -89,6 +89,11 @@ def trained(rater: object) -> None:
 
 REMEDIES = [
     Remedy(
+        "load it first with `mt.load(data)`",
+        lambda: train("ratings.csv", "store"),  # type: ignore[arg-type]
+        lambda: train(load("ratings.csv"), "store", rater=Bias(), ranker=None, measure=False),
+    ),
+    Remedy(
         "if that is right, allow it with `skip_at_most=1`",
         lambda: load("bad.csv", on_bad_rows="skip"),
         lambda: load("bad.csv", on_bad_rows="skip", skip_at_most=1),

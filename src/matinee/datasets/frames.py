@@ -24,6 +24,12 @@ WAYS = (
 )
 
 
+FOR_SPARK = (
+    "write it with `df.write.parquet(FOLDER)`, then train with "
+    "`matinee.spark.engine.train(Source(FOLDER), store)`, which collects nothing"
+)
+
+
 def arrow_table(data: Any, what: str = "the data") -> pa.Table:
     """Return a table in memory as an Arrow table; `what` is how errors call it.
 
@@ -44,6 +50,7 @@ def _columns(data: Any, what: str) -> Any:
     """Return what `pyarrow.table` takes: something that offers Arrow data, or {column: values}."""
     if isinstance(data, type):
         raise DataError(f"{data.__name__} is a class, not a table; {WAYS}")
+    refuse_spark(data, what)
     if _is_lazy(data):
         data = data.collect()
     if hasattr(data, "__arrow_c_stream__") and not _is_column(data):
@@ -57,6 +64,12 @@ def _columns(data: Any, what: str) -> Any:
     if isinstance(data, Sequence) and not isinstance(data, str | bytes) and data:
         return _from_rows(data, what)
     raise DataError(f"data of type {type(data).__name__} is neither a path nor a table; {WAYS}")
+
+
+def refuse_spark(data: Any, what: str) -> None:
+    """Raise DataError where a table is in Spark, as it may be larger than this machine."""
+    if type(data).__module__.partition(".")[0] == "pyspark":
+        raise DataError(f"{what} is a Spark DataFrame; {FOR_SPARK}")
 
 
 def _is_lazy(data: Any) -> bool:
