@@ -201,7 +201,7 @@ def test_nobody__is_let_into_no_room(app: Flask, visitor: Any) -> None:
 def test_a_key__says_whom_it_asks_for(app: Flask, key: dict[str, str], live: LiveRatings) -> None:
     live.rate("ann", ANN)
     client = app.test_client()
-    assert_problem(client.post(ROOMS, headers=key), 401, "say who it is about with ?user=")
+    assert_problem(client.post(ROOMS, headers=key), 401, "name the user with ?user=")
     room = f"{ROOMS}/{client.post(f'{ROOMS}?user=ann', headers=key).json['room']}"
     assert_problem(client.get(f"{room}/recommendations?user=bob", headers=key), 403, "only the members")
     assert client.post(f"{room}/members?user=bob", headers=key).json["members"] == 2
@@ -278,7 +278,7 @@ def test_a_full_room__is_409(app: Flask) -> None:
     room = f"{ROOMS}/{client.post(f'{ROOMS}?user=0').json['room']}"
     for number in range(1, rooms.MOST_MEMBERS):
         assert client.post(f"{room}/members?user={number}").status_code == 200
-    assert_problem(client.post(f"{room}/members?user=late"), 409, "this room is full")
+    assert_problem(client.post(f"{room}/members?user=late"), 409, "the room is full")
 
 
 @pytest.mark.parametrize(
