@@ -442,8 +442,15 @@ class TestInput:
             match=r"a user id is missing, has a fraction, or is a float that lost digits; rows as bad as this: 4",
         ):
             read(spark, file, tmp_path)
-        with prepare(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s") as found:
+        with (
+            pytest.raises(DataError, match=r"4 of 6 rows \(66.7%\) are left out.*allow it with `skip_at_most=1`"),
+            prepare(spark, Source(str(file), on_bad_rows="skip"), CLUSTER, tmp_path / "s"),
+        ):
+            pass
+        source = Source(str(file), on_bad_rows="skip", skip_at_most=1)
+        with prepare(spark, source, CLUSTER, tmp_path / "s") as found:
             assert (found.dataset.ratings.n, found.dataset.facts.skipped) == (2, 4)
+            assert [finding.kind for finding in found.dataset.facts.findings] == ["skipped-rows"]
             assert found.dataset.ratings.get("3") is not None
 
     def test_with_ids_that_a_program_wrote_as_floats_are_the_same_ids(self, spark: Any, tmp_path: Path) -> None:
