@@ -537,7 +537,8 @@ def test_import_spark__remarks_on_users_of_whom_spark_counted_more(
     made = matinee("snapshot", "import-spark", path, "--ratings", tmp_path / "ratings.csv", "--store", tmp_path / "s")
     assert made.exit_code == 0, made.output
     assert (
-        f"{1 / N_USERS:.1%} of the users differ from Spark's: the ratings say {len(columns) - 1} times" in made.output
+        f"{1 / N_USERS:.1%} of the users differ from Spark's: {len(columns) - 1} ratings repeat a user and movie"
+        in made.output
     )
 
 
