@@ -373,8 +373,8 @@ def test_a_history_of_movies_nobody_rated__moves_the_stars_a_little(model):
     ("options", "message"),
     [
         ({"rank": 0}, "rank from 1 to 511, not 0"),
-        ({"samples": 111}, "samples=111 does not fit sweeps=140 with burn_in=30"),
-        ({"samples": 0}, "samples=0"),
+        ({"samples": 111}, "not 111 with sweeps=140 and burn_in=30"),
+        ({"samples": 0}, "not 0 with sweeps"),
         ({"burn_in": -1}, "burn_in=-1"),
         ({"who_rated": -1}, "who_rated"),
     ],

@@ -242,7 +242,7 @@ class TestTrain:
             (["--rater", "als", "--rank", "0"], 2, ["--rank"]),
             (["--rater", "als", "--reg", "-1"], 1, ["reg"]),
             (["--engine", "cloud"], 2, ["--engine", "local"]),
-            (["--config", "no-such.json"], 2, ["no-such.json", "matinee tune --save"]),
+            (["--config", "no-such.json"], 2, ["no-such.json", "matinee tune DATA --save FILE"]),
             (["--rater", "als", "--split", "7"], 2, ["'7'"]),
         ],
     )
