@@ -58,7 +58,7 @@ def test_a_server_that_stops_in_the_middle_of_a_transaction__is_given_up_too(pos
     monkeypatch.setattr(ImpatientConnection, "silence", 1.0)
     with (
         LiveRatings(postgres.database()) as live,
-        pytest.raises(LiveError, match="said nothing for 1 seconds"),
+        pytest.raises(LiveError, match="no answer for 1 seconds"),
         live.reading() as connection,
         stopped(postgres),
     ):
