@@ -77,7 +77,7 @@ def test_stored_ratings__know_what_can_be_known_without_their_rows(stored: Store
     for found, expected in zip(stored.stars_given(), DATA.ratings.stars_given(), strict=True):
         np.testing.assert_array_equal(found, expected)
     with pytest.raises(
-        ModelError, match=r"files they came from with the engine spark, or fit them anew with `refit(store, live)`"
+        ModelError, match=r"files they came from with the engine spark, or fit them anew with `refit\(store, live\)`"
     ):
         _ = stored.by_user.values
 
