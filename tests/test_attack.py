@@ -19,7 +19,7 @@ GOT = {
     "a CSV cut at every byte": "26 x 400",
 }
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 
 @pytest.fixture

@@ -272,6 +272,7 @@ def test_bodies_and_headers_that_do_not_come__hold_nobody_up(server: Server, coo
         assert ask(f"{server.url}healthz")["status"] == "ok"
 
 
+@pytest.mark.once
 @pytest.mark.slow  # as it waits for the time limits
 def test_bodies_and_headers_that_do_not_come__are_cut_after_seconds(server: Server, cookie: str) -> None:
     with ExitStack() as opened:

@@ -71,6 +71,7 @@ def rules() -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Werkzeug leaves files of forms open
 @pytest.mark.parametrize(("rule", "method"), rules())
 def test_a_request__costs_no_more_than_its_size_allows(app: Flask, rule: str, method: str) -> None:

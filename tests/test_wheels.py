@@ -22,6 +22,7 @@ PATIENCE = 300  # seconds, for busy machines
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.once,
     pytest.mark.skipif(not WHEELS, reason="there is no wheel to test; run `make wheels`"),
 ]
 
