@@ -269,7 +269,7 @@ def test_a_database_that_is_gone__is_503_and_comes_back_without_a_restart(client
     for file in tmp_path.glob("live.sqlite3*"):
         file.rename(tmp_path / f"away-{file.name}")
     for answer in (post(client, "1,9"), client.get("/0/ratings/top/5"), client.get("/readyz")):
-        assert_problem(answer, 503, "the service's log says why")
+        assert_problem(answer, 503, "the service's log has the cause")
         assert (answer.headers["Retry-After"], str(tmp_path) in answer.text) == ("5", False)
     assert f"No such file or directory: {tmp_path}" in caplog.text
     assert client.get("/healthz").status_code == 200

@@ -89,11 +89,11 @@ TRAIN = ("train", "ratings.csv", "--engine", "spark")
 
 
 def test_without_java__says_how_to_get_it(folder: Path, refused: Refused) -> None:
-    why = "Spark needs Java, and there is none in JAVA_HOME=/nowhere; install Java 17"
+    why = "Spark needs Java, which is not installed in JAVA_HOME=/nowhere; install Java 17"
     assert refused(TRAIN, JAVA_HOME="/nowhere").startswith(why)
     (folder / "empty").mkdir()
     found = refused(TRAIN, JAVA_HOME="", PATH=str(folder / "empty"))
-    assert found.startswith("Spark needs Java, and there is none; install Java 17")
+    assert found.startswith("Spark needs Java, which is not installed; install Java 17")
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_a_master_that_nobody_answers_for__is_named(folder: Path, refused: Refus
 @pytest.mark.parametrize(
     ("master", "rule"),
     [
-        ("nowhere", "--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not 'nowhere'"),
-        ("local[two]", "--master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not 'local[two]'"),
-        ("spark://127.0.0.1", "--master is spark://HOST:PORT, not 'spark://127.0.0.1'"),
-        ("spark://127.0.0.1:seven", "--master is spark://HOST:PORT, not 'spark://127.0.0.1:seven'"),
+        ("nowhere", "the master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not 'nowhere'"),
+        ("local[two]", "the master is local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT, not 'local[two]'"),
+        ("spark://127.0.0.1", "the master is spark://HOST:PORT, not 'spark://127.0.0.1'"),
+        ("spark://127.0.0.1:seven", "the master is spark://HOST:PORT, not 'spark://127.0.0.1:seven'"),
     ],
 )
 def test_a_master_that_cannot_be_meant__is_refused(folder: Path, refused: Refused, master: str, rule: str) -> None:
@@ -177,7 +177,9 @@ def test_a_master_that_cannot_be_meant__is_refused(folder: Path, refused: Refuse
 def test_yarn_without_its_settings__says_where_to_name_them(folder: Path, refused: Refused) -> None:
     home = java(folder, saying("21"))
     found = refused((*TRAIN, "--master", "yarn"), JAVA_HOME=home, HADOOP_CONF_DIR="", YARN_CONF_DIR="")
-    assert found.startswith("--master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR")
+    assert found.startswith(
+        "the master yarn needs the cluster's settings, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR"
+    )
 
 
 @pytest.mark.slow
