@@ -130,7 +130,6 @@ def test_what_cannot_be_meant__is_said_with_an_example_and_without_words_of_pyth
     [
         ("PUT", "/users/ann/ratings/1", {"stars": 4}),
         ("DELETE", "/users/ann/ratings/1", None),
-        ("POST", "/recommendations", {"ratings": {"1": 4}}),
         ("GET", "/movies/1", None),
         ("GET", "/status", None),
     ],
@@ -274,7 +273,10 @@ def test_given_ratings__may_be_on_another_scale_and_so_is_the_answer(client):
     assert [item["movie"] for item in found] == [item["movie"] for item in own]
     assert [item["stars"] for item in found] == pytest.approx([10 * item["stars"] for item in own], abs=1e-2)
     status, said = detail(client.post("/api/v1/recommendations", json={"ratings": {"1": 9}}))
-    assert (status, "use scale 1:10" in said) == (400, True)
+    assert (status, "use ?scale=1:10" in said) == (400, True)
+    assert client.post("/api/v1/recommendations?scale=1:10", json={"ratings": {"1": 9}}).status_code == 200
+    status, said = detail(client.post("/api/v1/recommendations?scale=1:10", json=tenfold))
+    assert (status, "give one of them" in said) == (400, True)
 
 
 def test_me__is_a_person_of_that_id_for_a_program_of_this_machine(client):

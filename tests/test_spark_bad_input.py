@@ -349,10 +349,10 @@ def test_an_output_that_exists__is_kept(folder: Path) -> None:
     assert found == "the output lists exists already; name a new folder, or remove this one"
     address = f"file://{folder / 'lists'}"
     found = complaint(folder, (*ask, "--out", address), 2)
-    assert found == f"--out {address} exists already; name a new folder"
+    assert found == f"the output {address} exists already; name a new folder"
     (folder / "bad.csv").write_text(RATINGS + "1,2,none\n")  # which takes long to find out in many
     found = complaint(folder, ("train", "bad.csv", "--histories", "lists", *LOCAL), 2)
-    assert found == "--histories lists exists already; name a new folder"
+    assert found == "histories lists exists already; name a new folder"
     made = run(folder, *ask, "--out", "new")
     assert made.returncode == 0, made.stderr
     assert set(pq.read_table(folder / "new")["user"].to_pylist()) == {str(user) for user in range(40)}

@@ -21,7 +21,7 @@ from matinee.service import users
 from matinee.service.api.marks import Mark
 from matinee.service.api.reading import Upload
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.schemas import WHOLE, AboutUser, Asked, MovieFacts, MovieId, Year
+from matinee.service.api.schemas import WHOLE, AboutUser, Asked, MovieFacts, MovieId, ScaleQuery, Year
 from matinee.service.auth.limits import MOST_RATINGS, checked_length
 from matinee.service.movies import added, facts
 from matinee.service.serving import live, recommender
@@ -93,7 +93,7 @@ class RatingsImport(Asked):
     revision: Annotated[int, WHOLE] | None = Field(None, description="as in an export; of no effect")
 
 
-class FileScale(Asked):
+class FileScale(ScaleQuery):
     scale: str | None = Field(None, description="of the stars, where a file's are not on its site's scale")
     kind: Literal["watched", "watchlist"] | None = Field(
         None, description="what lines without stars are; by default what the file's name or columns say, else watched"
@@ -205,7 +205,7 @@ def import_ratings(user: str, query: FileScale, body: RatingsImport | Upload, na
     """
     data = recommender().dataset
     own = data.ratings.scale
-    export = _read(body.content, query, own, name) if isinstance(body, Upload) else _written(body, own, query.scale)
+    export = _read(body.content, query, own, name) if isinstance(body, Upload) else _written(body, own, query)
     found = matching.match(export, data.catalog, own, _also(export.lines), data.ratings.movie_counts)
     revision = live().bring(user, found.stars, found.marks)
     return {"user": user, "revision": revision, **report(export, found)}
@@ -245,15 +245,13 @@ def _read(content: bytes, query: FileScale, own: Scale, name: str) -> Export:
     return export
 
 
-def _written(body: RatingsImport, own: Scale, asked: str | None) -> Export:
+def _written(body: RatingsImport, own: Scale, query: FileScale) -> Export:
     """Return ratings from JSON as lines, on the scale that the body or the query names.
 
     Raises UsageError for stars that are not on their scale.
     """
-    named = {one for one in (body.scale, asked) if one is not None}
-    if len(named) > 1:
-        raise UsageError(f"the query gives the scale {asked!r:.40}, the body {body.scale!r:.40}; give one of them")
-    scale = Scale.parse(named.pop()) if named else own
+    named = query.scale_of(body.scale)
+    scale = Scale.parse(named) if named else own
     lines = []
     for number, one in enumerate(body.ratings, 1):
         if rule := scale.check(one.stars):

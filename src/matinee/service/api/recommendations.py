@@ -8,7 +8,16 @@ from pydantic import Field
 
 from matinee.recommender import Order
 from matinee.service.api.routing import Fields, route
-from matinee.service.api.schemas import WHOLE, AboutUser, Answered, FilterQuery, IdAsKey, ListedMovie, MovieId
+from matinee.service.api.schemas import (
+    WHOLE,
+    AboutUser,
+    Answered,
+    FilterQuery,
+    IdAsKey,
+    ListedMovie,
+    MovieId,
+    ScaleQuery,
+)
 from matinee.service.auth.limits import MOST_RATINGS
 from matinee.service.rows import about, position_of, told_list
 from matinee.service.serving import recommender
@@ -74,15 +83,18 @@ def recommend(user: str, query: UserListOptions) -> Fields:
     "/recommendations",
     scope="read",
     summary="Recommend for ratings in the body",
+    query=ScaleQuery,
     body=RecommendationRequest,
     answer=Recommendations,
     problems=(404,),
 )
-def recommend_for_ratings(body: RecommendationRequest) -> Fields:
+def recommend_for_ratings(query: ScaleQuery, body: RecommendationRequest) -> Fields:
     """Nothing is stored."""
     for movie in (*body.ratings, *(body.within or ())):
         position_of(movie)
-    found = recommender().recommend(body.ratings, within=body.within, scale=body.scale, **_options(body))
+    found = recommender().recommend(
+        body.ratings, within=body.within, scale=query.scale_of(body.scale), **_options(body)
+    )
     return told_list(found)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
+from matinee.errors import UsageError
 from matinee.filter_options import FILTERS, FilterOption
 from matinee.live.checks import ID_PATTERN
 from matinee.live.schema import MAX_ID
@@ -41,6 +42,19 @@ FilterQuery: Any = create_model(
     "FilterQuery", __base__=Asked, **{name: _query_field(option) for name, option in FILTERS.items()}
 )
 """The filters of lists, as FILTERS declares them."""
+
+
+class ScaleQuery(Asked):
+    """The scale of the stars in a body, as messages name it; the body may name it instead."""
+
+    scale: str | None = Field(None, description="of the stars in the body, LOW:HIGH such as 1:10")
+
+    def scale_of(self, body: str | None) -> str | None:
+        """Return the scale that the query or the body names. Raises UsageError where they differ."""
+        named = {one for one in (self.scale, body) if one is not None}
+        if len(named) > 1:
+            raise UsageError(f"the query gives the scale {self.scale!r:.40}, the body {body!r:.40}; give one of them")
+        return named.pop() if named else None
 
 
 class Answered(BaseModel):
