@@ -309,7 +309,9 @@ class TestInput:
 
     def test_keeps_the_latest_of_duplicates_and_without_times_the_last(self, spark: Any, tmp_path: Path) -> None:
         timed, untimed = tmp_path / "timed.csv", tmp_path / "untimed.csv"
-        timed.write_text("userId,movieId,rating,timestamp\na,m,1,30\na,m,2,50\na,m,3,40\nb,m,5,1\n")
+        timed.write_text(
+            "userId,movieId,rating,timestamp\na,m,1,900000030\na,m,2,900000050\na,m,3,900000040\nb,m,5,900000001\n"
+        )
         untimed.write_text("user;movie;stars\na;m;1\na;m;2\na;m;3\nb;m;5\n")
         for file, stars in ((timed, 2.0), (untimed, 3.0)):
             with prepare(spark, Source(str(file)), CLUSTER, tmp_path / "store") as found:
