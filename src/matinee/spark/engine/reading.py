@@ -259,6 +259,8 @@ def _text_layout(spark: Any, path: str, names: Mapping[str, str | None]) -> Layo
     if row is None:
         raise DataError(f"{path} is empty; it should begin with a line of column names")
     line = row[0].removeprefix("\ufeff")
+    if not line.replace("\t", " ").strip().isprintable():
+        raise DataError(f"{path} is not text; name a CSV, TSV or Parquet file")
     delimiter = max(DELIMITERS, key=line.count)
     header = tuple(next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), []))
     if twice := next((name for name in header if [one.lower() for one in header].count(name.lower()) > 1), None):
