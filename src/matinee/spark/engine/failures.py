@@ -80,7 +80,7 @@ def reason(problem: Exception) -> str | None:
         return (
             f"{unread} has {found} in its column {column}, where a file beside it has {wanted}; write all parts alike"
         )
-    return f"Spark cannot read {unread} ({root.rstrip('.')}); copy it again, or leave it out"
+    return f"{unread} is unreadable ({root.rstrip('.')}); copy it again, or leave it out"
 
 
 def _other_columns(said: str) -> str:
