@@ -33,9 +33,9 @@ demo: $(INSTALLED)  ## data, models and the page in one go, on 127.0.0.1:8000 or
 test: $(DEVELOPER)  ## the fast tests, in a few minutes
 	$(PYTEST) -m "not slow"
 
-test-isa: $(DEVELOPER)  ## the tests once more on every other instruction set of this machine
+test-isa: $(DEVELOPER)  ## the fast tests once more on every other instruction set of this machine
 	@sets=$$($(BIN)/python -c 'from matinee import kernels; print(*kernels.instruction_sets()[1:])'); \
-	for set in $$sets; do MATINEE_ISA=$$set $(PYTEST) -m "not once" || exit 1; done
+	for set in $$sets; do MATINEE_ISA=$$set $(PYTEST) -m "not once and not slow" || exit 1; done
 
 test-all: $(DEVELOPER)  ## all tests, the slow ones too
 	$(PYTEST)
